@@ -1,0 +1,121 @@
+"""The NumPy twin of the kernels: random affine maps `y = gain * x + shift * other`.
+
+The arithmetic is fixed here, so that any other body can equal it to the bit:
+
+- `gain * x` and `shift * other` are rounded one by one, then their sum; nothing is fused;
+- a term whose factor is 0 is +0 whatever it multiplies: what is dropped cannot leak NaN or infinity;
+- float16 is computed in float32 and rounded to nearest even; float32 and float64 in their own precision.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.random.key import Key
+from thinnet.random.lanes import Window, flat_lanes, lanes
+
+__all__ = ["Pair", "table", "two_point"]
+
+Array: TypeAlias = NDArray[Any]
+Pair: TypeAlias = tuple[Any, Any]
+"""(gain, shift): two numbers, or two arrays that broadcast against x."""
+
+# Entries per pass: lanes, mask and a piece of x and y together stay in the second-level cache.
+_CHUNK = 1 << 15
+_INTEGERS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}
+
+
+def two_point(
+    x: Array, lane: tuple[Key, Window], threshold: Any, sides: tuple[Pair, Pair], other: Any, out: Array
+) -> Array:
+    """Write a two-point law of x to `out`: one side where `lane < threshold`, the other elsewhere.
+
+    Parameters
+    ----------
+    x : ndarray of float16, float32 or float64
+        What is dropped.
+    lane : (Key, Window)
+        Whose lanes decide; the window's size broadcasts against the shape of x.
+    threshold : int or ndarray of int
+        In [0, 65536], a number or an array that broadcasts against x.
+    sides : (Pair, Pair)
+        (gain, shift) of what is dropped and of what is kept.
+    other : number or ndarray
+        What stands in; ignored where every shift is 0.
+    out : ndarray
+        Of the shape and dtype of x; may be x itself.
+    """
+    key, window = lane
+    dropped, kept = sides
+    plain = all(isinstance(value, (int, float)) for value in (threshold, *dropped, *kept))
+    if plain and dropped == (0.0, 0.0) and kept[1] == 0.0 and _in_one_run(x, out, window):
+        _inverted(x, key, window, threshold, kept[0], out)
+        return out
+    keep = lanes(key, window).astype(np.int32) >= threshold
+    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    x = x.astype(work, copy=False)
+    out[...] = np.where(keep, _side(x, kept, other, work), _side(x, dropped, other, work))
+    return out
+
+
+def table(x: Array, lane: tuple[Key, Window], gains: NDArray[np.float32], out: Array) -> Array:
+    """Write `gains[lane] * x` to `out`; `gains` holds 65,536 float32 values."""
+    key, window = lane
+    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    if not _in_one_run(x, out, window):
+        out[...] = x.astype(work, copy=False) * gains[lanes(key, window)].astype(work, copy=False)
+        return out
+    flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
+    for first in range(0, flat_x.size, _CHUNK):
+        piece = flat_x[first : first + _CHUNK].astype(work, copy=False)
+        gain = gains[flat_lanes(key, start + first, piece.size)].astype(work, copy=False)
+        flat_out[first : first + _CHUNK] = piece * gain
+    return out
+
+
+def _inverted(x: Array, key: Key, window: Window, threshold: int, gain: float, out: Array) -> None:
+    """Zero or multiply, piece by piece; zeroing is a bitwise `and`, so dropped NaN becomes +0."""
+    flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
+    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    factor = work.type(gain)
+    y = np.empty(min(_CHUNK, x.size), work)
+    for first in range(0, flat_x.size, _CHUNK):
+        piece = flat_x[first : first + _CHUNK].astype(work, copy=False)
+        lane = flat_lanes(key, start + first, piece.size)
+        keep = np.greater_equal(lane, threshold)
+        whole = y[: piece.size]
+        np.multiply(piece, factor, out=whole)
+        # -1 is all ones: a kept entry passes through the `and` unchanged.
+        bits = np.negative(keep.view(np.int8)).astype(_INTEGERS[work])
+        np.bitwise_and(whole.view(bits.dtype), bits, out=bits)
+        flat_out[first : first + _CHUNK] = bits.view(work)
+
+
+def _side(x: Array, pair: Pair, other: Any, work: np.dtype[Any]) -> Array:
+    """Return `gain * x + shift * other`, a term with factor 0 being +0."""
+    return np.asarray(_term(pair[0], x, work) + _term(pair[1], other, work), work)
+
+
+def _term(factor: Any, value: Any, work: np.dtype[Any]) -> Array:
+    if isinstance(factor, (int, float)):
+        return np.zeros((), work) if factor == 0 else np.asarray(work.type(factor) * np.asarray(value, work))
+    factor = np.asarray(factor, work)
+    zero = factor == 0
+    return np.where(zero, work.type(0), factor * np.where(zero, work.type(0), np.asarray(value, work)))
+
+
+def _in_one_run(x: Array, out: Array, window: Window) -> bool:
+    """Say whether x, out and the window's lanes can be walked as three flat arrays side by side."""
+    flat = x.flags.c_contiguous and out.flags.c_contiguous
+    return flat and window.size == x.shape and window.size[1:] == window.shape[1:]
+
+
+def _offset(window: Window) -> int:
+    """Return the global number of the first lane of a window that is cut along the first axis alone."""
+    inner = 1
+    for length in window.shape[1:]:
+        inner *= length
+    return window.start[0] * inner if window.start else 0

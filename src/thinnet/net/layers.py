@@ -1,0 +1,277 @@
+"""Layers: frozen values with a forward and a backward pass, written out by hand.
+
+`forward(weights, x, key)` returns y and what backward needs; `backward(weights, saved, dy, grads)`
+writes the gradients of the weights into `grads` and returns dx. Shapes: n rows, d inputs, k outputs.
+With a key a layer samples; without one it takes the mean.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.errors import InputError
+from thinnet.random import Key, uniform
+from thinnet.variants import Variant, find, mean, sample
+from thinnet.variants.sample import check_rate
+from thinnet.variants.schedule import Schedule
+
+__all__ = ["GELU", "SELU", "Dense", "Dropout", "Gate", "Layer", "LeakyReLU", "ReLU", "Sigmoid", "Tanh"]
+
+Array: TypeAlias = NDArray[Any]
+Weights: TypeAlias = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of a network; a value without state. Weights and keys are handed in."""
+
+    trainable: ClassVar[bool] = False
+    # Which spread of initial weights keeps the scale of what flows into this layer (see Dense.initial).
+    wants: ClassVar[str] = "glorot"
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+        """Return y and what backward needs."""
+        raise NotImplementedError
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
+        """Write the weights' gradients to `grads` and return dx."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Fully connected: `y = x @ w + b`, shapes (n, d) @ (d, k) + (k,).
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        d and k.
+    max_norm : float, optional
+        After each update, the incoming weights of a unit (a column of w) are scaled down to at most
+        this Euclidean length.
+
+    References
+    ----------
+    Max-norm: Srivastava et al.: Dropout. JMLR 15, 2014, section 5.1.
+    """
+
+    inputs: int
+    outputs: int
+    max_norm: float | None = None
+
+    trainable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"Dense: {name} must be a whole number of at least 1, got {value!r}.")
+        if self.max_norm is not None and not self.max_norm > 0:
+            raise InputError(f"Dense: max_norm must be greater than 0, got {self.max_norm!r}.")
+
+    def initial(self, key: Key, wants: str) -> Weights:
+        """Return uniform weights whose spread suits the activation that follows, and zero biases.
+
+        Limits: he sqrt(6 / d), glorot sqrt(6 / (d + k)), lecun sqrt(3 / d).
+        """
+        variance = {
+            "he": 2 / self.inputs,
+            "glorot": 2 / (self.inputs + self.outputs),
+            "lecun": 1 / self.inputs,
+        }
+        limit = math.sqrt(3 * variance[wants])
+        weight = (2 * uniform(key, (self.inputs, self.outputs)) - 1) * limit
+        return {"weight": weight, "bias": np.zeros(self.outputs)}
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        y = x @ weights["weight"]  # (n, d) @ (d, k)
+        y += weights["bias"]
+        return y, x
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        self.gradients(saved, dy, grads)
+        return dy @ weights["weight"].T  # (n, k) @ (k, d)
+
+    def gradients(self, x: Array, dy: Array, grads: Weights) -> None:
+        """Write the gradients alone: the first layer of a network has no use for dx."""
+        np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
+        np.sum(dy, axis=0, out=grads["bias"])
+
+    def constrain(self, weights: Weights) -> None:
+        """Scale columns longer than `max_norm` down to it."""
+        if self.max_norm is not None:
+            weight = weights["weight"]
+            length = np.sqrt(np.einsum("dk,dk->k", weight, weight))
+            weight *= np.minimum(1, self.max_norm / np.maximum(length, np.finfo(weight.dtype).tiny))
+
+
+@dataclass(frozen=True)
+class ReLU(Layer):
+    """`y = max(x, 0)`."""
+
+    wants: ClassVar[str] = "he"
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        y = np.maximum(x, 0)
+        return y, y
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return dy * (saved > 0)
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Layer):
+    """`y = x` where x > 0, else `slope * x`."""
+
+    slope: float = 0.01
+    wants: ClassVar[str] = "he"
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        return np.where(x > 0, x, x.dtype.type(self.slope) * x), x
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return np.where(saved > 0, dy, dy.dtype.type(self.slope) * dy)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Layer):
+    """`y = 1 / (1 + exp(-x))`, computed as `(1 + tanh(x / 2)) / 2`, which cannot overflow."""
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        y = 0.5 * (1 + np.tanh(0.5 * x))
+        return y, y
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return dy * saved * (1 - saved)
+
+
+@dataclass(frozen=True)
+class Tanh(Layer):
+    """`y = tanh(x)`."""
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        y = np.tanh(x)
+        return y, y
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return dy * (1 - saved * saved)
+
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+
+@dataclass(frozen=True)
+class SELU(Layer):
+    """`y = s * x` where x > 0, else `s * a * (exp(x) - 1)`; s = 1.0507…, a = 1.6732….
+
+    References
+    ----------
+    Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, equation 2 and 14.
+    """
+
+    wants: ClassVar[str] = "lecun"
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        y = _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+        return y, y
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return dy * np.where(saved > 0, _SELU_SCALE, saved + _SELU_SCALE * _SELU_ALPHA)
+
+
+_GELU_A, _GELU_B = math.sqrt(2 / math.pi), 0.044715
+
+
+@dataclass(frozen=True)
+class GELU(Layer):
+    """`y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))`.
+
+    Differs from `torch.nn.GELU()`: that takes the exact normal distribution unless told
+    `approximate="tanh"`, which is this.
+
+    References
+    ----------
+    Hendrycks, Gimpel: Gaussian error linear units. arXiv:1606.08415, section 2.
+    """
+
+    wants: ClassVar[str] = "he"
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        t = np.tanh(_GELU_A * (x + _GELU_B * x * x * x))
+        return 0.5 * x * (1 + t), (x, t)
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        x, t = saved
+        slope = _GELU_A * (1 + 3 * _GELU_B * x * x)
+        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Any variant of the catalogue, acting on activations; backward draws its mask again.
+
+    Nothing is stored for backward but the key and the rate.
+
+    Parameters
+    ----------
+    rate : float or function of a step
+        Chance that an entry is dropped, in [0, 1]; a schedule is called with the training step.
+    variant : str
+        A row of `thinnet.variants.CATALOGUE`.
+
+    Examples
+    --------
+    >>> Dropout(0.5)
+    Dropout(rate=0.5, variant='Dropout')
+    """
+
+    rate: float | Schedule
+    variant: str = "Dropout"
+
+    def __post_init__(self) -> None:
+        row = find(self.variant)
+        if not callable(self.rate):
+            object.__setattr__(self, "rate", check_rate(row.name, self.rate, ()))
+
+    @property
+    def row(self) -> Variant:
+        """The variant's row in the catalogue."""
+        return find(self.variant)
+
+    def rate_at(self, step: int) -> float:
+        """Return the rate at a training step."""
+        return check_rate(self.variant, self.rate(step), ()) if callable(self.rate) else self.rate
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        if key is None:
+            return self._mean(x), None
+        rate = self.rate_at(key.step)
+        return (sample(self.row, x, rate, key) if rate else x), (rate, key)
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        if saved is None:
+            return self._mean(dy)
+        rate, key = saved
+        return sample(self.row, dy, rate, key) if rate else dy
+
+    def _mean(self, x: Array) -> Array:
+        # A schedule's last word is what the trained network means; it is asked far behind its end.
+        rate = self.rate_at(2**31)
+        return x if self.row.mean_of(rate) == (1.0, 0.0) else mean(self.row, x, rate)
+
+
+@dataclass(frozen=True)
+class Gate(Layer):
+    """Multiply each unit by a fixed gain: what is left of a dropout layer in a thinned network."""
+
+    units: int
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+        return x * weights["gain"], None
+
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+        return dy * weights["gain"]

@@ -1,0 +1,159 @@
+"""Losses from logits: the value, its gradient, and what a logit means as an answer.
+
+z has shape (n, k). A row's loss is the mean over its outputs (the sum over classes for
+cross-entropy), the loss is the weighted mean over rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.errors import InputError
+
+__all__ = ["AbsoluteError", "BinaryCrossEntropy", "Huber", "Loss", "SoftmaxCrossEntropy", "SquaredError"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How far logits are from targets."""
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
+        """Return each row's loss, shape (n,), and its gradient with respect to z, shape (n, k)."""
+        raise NotImplementedError
+
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
+        """Return y as this loss wants it, or say what is wrong with it."""
+        array = np.asarray(y, dtype)
+        return array[:, None] if array.ndim == 1 else array
+
+    def __call__(self, z: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
+        """Return the loss and its gradient.
+
+        Parameters
+        ----------
+        z : ndarray, shape (n, k)
+            Logits.
+        y : ndarray
+            Targets as `targets` returns them.
+        sample_weight : ndarray, shape (n,), optional
+            Weight of each row; the loss is `sum(w * rows) / sum(w)`.
+
+        Returns
+        -------
+        float, ndarray of shape (n, k)
+
+        Examples
+        --------
+        >>> loss, gradient = SquaredError()(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]))
+        >>> loss, gradient.ravel().tolist()
+        (2.0, [0.0, 2.0])
+        """
+        rows, gradient = self.rows(z, y)
+        if sample_weight is None:
+            gradient *= 1 / len(rows)
+            return float(rows.mean(dtype=np.float64)), gradient
+        total = float(sample_weight.sum(dtype=np.float64))
+        gradient *= (sample_weight / total).astype(z.dtype)[:, None]
+        return float(np.dot(rows.astype(np.float64), sample_weight) / total), gradient
+
+    def link(self, z: Array) -> Array:
+        """Return what the logits predict: probabilities or values."""
+        return z
+
+
+@dataclass(frozen=True)
+class SoftmaxCrossEntropy(Loss):
+    """`-log softmax(z)[y]` for classes y, or `-sum(y * log softmax(z))` for probabilities y."""
+
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+        array = np.asarray(y)
+        if array.ndim == 2:
+            return array.astype(dtype, copy=False)
+        if not np.issubdtype(array.dtype, np.integer):
+            raise InputError(f"SoftmaxCrossEntropy: classes must be whole numbers, got {array.dtype}.")
+        if array.size and not 0 <= array.min() <= array.max() < outputs:
+            wrong = array.max() if array.min() >= 0 else array.min()
+            raise InputError(f"SoftmaxCrossEntropy: classes must be in [0, {outputs}), got {wrong}.")
+        return array
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        shifted = z - z.max(axis=1, keepdims=True)
+        gradient = np.exp(shifted)
+        total = gradient.sum(axis=1, keepdims=True)
+        gradient /= total
+        log_total = np.log(total[:, 0])
+        if y.ndim == 1:
+            each = np.arange(len(y))
+            rows = log_total - shifted[each, y]
+            gradient[each, y] -= 1
+            return rows, gradient
+        mass = y.sum(axis=1)
+        rows = mass * log_total - np.einsum("nk,nk->n", y, shifted)
+        return rows, gradient * mass[:, None] - y
+
+    def link(self, z: Array) -> Array:  # noqa: D102
+        p = np.exp(z - z.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """`-y * log s(z) - (1 - y) * log(1 - s(z))`, s the sigmoid, as `max(z, 0) - z * y + log1p(exp(-|z|))`."""
+
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+        array = super().targets(y, outputs, dtype)
+        if array.size and not bool(np.all((array >= 0) & (array <= 1))):
+            raise InputError("BinaryCrossEntropy: targets must be in [0, 1].")
+        return array
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
+        return each.mean(axis=1), (self.link(z) - y) / z.shape[1]
+
+    def link(self, z: Array) -> Array:  # noqa: D102
+        return 0.5 * (1 + np.tanh(0.5 * z))
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """`(z - y)**2`."""
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        error = z - y
+        return np.mean(error * error, axis=1), error * (2 / z.shape[1])
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """`|z - y|`; its gradient at 0 is 0."""
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        error = z - y
+        return np.abs(error).mean(axis=1), np.sign(error) / z.shape[1]
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """`e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)`, e = z - y.
+
+    References
+    ----------
+    Huber: Robust estimation of a location parameter. Ann. Math. Statist. 35, 1964.
+    """
+
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.delta > 0:
+            raise InputError(f"Huber: delta must be greater than 0, got {self.delta!r}.")
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        error = z - y
+        clipped = np.clip(error, -self.delta, self.delta)
+        return (clipped * (error - 0.5 * clipped)).mean(axis=1), clipped / z.shape[1]

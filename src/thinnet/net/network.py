@@ -1,0 +1,399 @@
+"""A network: layers in a row, their weights in one flat array, and a loss."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from thinnet.errors import InputError
+from thinnet.net.layers import Dense, Dropout, Gate, Layer
+from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, SquaredError
+from thinnet.net.optimizers import Optimizer
+from thinnet.net.training import Fit, History, OnEpoch, train
+from thinnet.random import Key
+from thinnet.variants import sample
+
+__all__ = ["Network"]
+
+Array: TypeAlias = NDArray[Any]
+
+# Rows that predict takes at once.
+_ROWS = 4096
+
+
+class Network:
+    """Layers in a row, trained by hand-written backward passes.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+        At least one `Dense`; the outputs of one have to be the inputs of the next.
+    key : Key
+        The address of all its randomness: initial weights, the order of rows, masks.
+    loss : Loss, optional
+        If not given, `fit` takes it from the targets: whole numbers mean classes (softmax
+        cross-entropy, or binary cross-entropy for one output), numbers with fractions mean squared error.
+    dtype : {"float32", "float64"}
+        Of weights and activations.
+
+    Raises
+    ------
+    InputError
+        No Dense layer, or neighbours that do not fit; the message names both.
+
+    Examples
+    --------
+    >>> import numpy as np, thinnet as tn
+    >>> net = tn.net.Network(
+    ...     [tn.net.Dense(2, 16), tn.net.ReLU(), tn.net.Dropout(0.5), tn.net.Dense(16, 2)], key=tn.Key(0)
+    ... )
+    >>> net
+    Network 2 -> 2, 82 weights, float32
+      0  Dense(2, 16)   (n, 2) -> (n, 16)   48
+      1  ReLU()         (n, 16)
+      2  Dropout(0.5)   (n, 16)
+      3  Dense(16, 2)   (n, 16) -> (n, 2)   34
+    >>> X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> history = net.fit(X, np.array([0, 1, 1, 0]), epochs=500)
+    >>> net.predict(X).tolist()
+    [0, 1, 1, 0]
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer],
+        *,
+        key: Key | None = None,
+        loss: Loss | None = None,
+        dtype: str | np.dtype[Any] = "float32",
+    ) -> None:
+        self.layers = tuple(layers)
+        self.key = Key(0) if key is None else key
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
+            raise InputError(f"Network: dtype must be float32 or float64, got {self.dtype}.")
+        self.widths = _widths(self.layers)
+        self._loss = loss
+        self.step = 0
+        self._saved: list[Any] = []
+        self._first = next(i for i, layer in enumerate(self.layers) if layer.trainable)
+        keys = [self.key.fold("dropout").fold(i) for i in range(len(self.layers))]
+        self._own_keys = keys
+        self._allocate()
+
+    def _allocate(self) -> None:
+        """Lay all weights in one array, matrices before biases, and set them to initial values."""
+        initial: list[dict[str, Array]] = []
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dense):
+                initial.append(layer.initial(self.key.fold("weights").fold(i), self._wants(i)))
+            else:
+                initial.append({})
+        names = [(i, name) for i, group in enumerate(initial) for name in group]
+        names.sort(key=lambda at: initial[at[0]][at[1]].ndim, reverse=True)
+        size = sum(initial[i][name].size for i, name in names)
+        self.flat: Array = np.empty(size, self.dtype)
+        self.flat_grads: Array = np.zeros(size, self.dtype)
+        self.decayed = sum(initial[i][name].size for i, name in names if initial[i][name].ndim > 1)
+        self.weights: list[dict[str, Array]] = [{} for _ in self.layers]
+        self.grads: list[dict[str, Array]] = [{} for _ in self.layers]
+        at = 0
+        for i, name in names:
+            value = initial[i][name]
+            place = slice(at, at := at + value.size)
+            self.weights[i][name] = self.flat[place].reshape(value.shape)
+            self.grads[i][name] = self.flat_grads[place].reshape(value.shape)
+            self.weights[i][name][:] = value
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Gate):
+                self.weights[i]["gain"] = np.ones(layer.units, self.dtype)
+
+    def _wants(self, i: int) -> str:
+        """Return which initial spread the activation after layer i wants."""
+        behind = next((layer for layer in self.layers[i + 1 :] if not isinstance(layer, Dropout)), None)
+        return "glorot" if behind is None else behind.wants
+
+    @property
+    def inputs(self) -> int:
+        """How many features a row has."""
+        return self.widths[0]
+
+    @property
+    def outputs(self) -> int:
+        """How many logits a row gets."""
+        return self.widths[-1]
+
+    @property
+    def loss(self) -> Loss:
+        """The loss; known from the start or from the first targets on."""
+        if self._loss is None:
+            raise InputError("Network: no loss is known yet; pass loss= or call fit first.")
+        return self._loss
+
+    def forward(self, x: Array, *, key: Key | None = None) -> Array:
+        """Return the logits of rows x, shape (n, inputs) → (n, outputs).
+
+        Parameters
+        ----------
+        x : ndarray of the network's dtype, shape (n, inputs)
+            Rows.
+        key : Key, optional
+            Draw masks from this key (training; one sample), or take the mean network if not given.
+        """
+        self._saved = []
+        for i, layer in enumerate(self.layers):
+            x, saved = layer.forward(self.weights[i], x, self._layer_key(i, key))
+            self._saved.append(saved)
+        return x
+
+    def _layer_key(self, i: int, key: Key | None) -> Key | None:
+        if key is None or not isinstance(self.layers[i], Dropout):
+            return None
+        # Folding is cheap but not free: the keys of training are folded once.
+        own = self._own_keys[i] if key.value == self.key.value else key.at(0).fold("dropout").fold(i)
+        return own.at(key.step)
+
+    def backward(self, gradient: Array, *, inputs: bool = False) -> Array | None:
+        """Write the gradient of every weight to `grads`, for the latest `forward`.
+
+        Parameters
+        ----------
+        gradient : ndarray, shape (n, outputs)
+            Of the loss with respect to the logits.
+        inputs : bool
+            Also return the gradient with respect to x, shape (n, inputs).
+        """
+        if len(self._saved) != len(self.layers):
+            raise InputError(
+                "Network.backward: there is no forward pass to go back over; call forward first."
+            )
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer, saved = self.layers[i], self._saved[i]
+            if i == self._first and not inputs and isinstance(layer, Dense):
+                layer.gradients(saved, gradient, self.grads[i])
+                return None
+            gradient = layer.backward(self.weights[i], saved, gradient, self.grads[i])
+        return gradient
+
+    def constrain(self) -> None:
+        """Apply the max-norm of every layer that has one."""
+        for layer, weights in zip(self.layers, self.weights, strict=True):
+            if isinstance(layer, Dense):
+                layer.constrain(weights)
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 10,
+        batch: int = 128,
+        optimizer: Optimizer | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        sample_weight: ArrayLike | None = None,
+        patience: int | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> History:
+        """Train on mini-batches and return what happened.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, inputs)
+            Rows.
+        y : array_like, shape (n,) or (n, outputs)
+            Classes as whole numbers, or values.
+        epochs, batch : int
+            Passes over the rows; rows per update.
+        optimizer : Optimizer, optional
+            `Adam()` if not given.
+        validation : (x, y), optional
+            Rows on which the mean network's loss is taken after each epoch.
+        sample_weight : array_like, shape (n,), optional
+            Weight of each row in the loss.
+        patience : int, optional
+            Stop after so many epochs without a better validation loss, and keep the best weights.
+        on_epoch : function of an Epoch, optional
+            Called after each; returning True ends the training.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        InputError
+            Shapes that do not fit, NaN or infinity, classes out of range.
+        """
+        how = Fit(epochs, batch, optimizer, validation, sample_weight, patience, on_epoch)
+        return train(self, x, y, how)
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Return the mean network's answers: classes, shape (n,), or values, (n,) or (n, outputs)."""
+        z = self.logits(x)
+        if isinstance(self.loss, SoftmaxCrossEntropy):
+            return z.argmax(axis=1)
+        answer = (z > 0).astype(np.intp) if isinstance(self.loss, BinaryCrossEntropy) else self.loss.link(z)
+        return answer[:, 0] if self.outputs == 1 else answer
+
+    def predict_proba(self, x: ArrayLike) -> Array:
+        """Return the mean network's class probabilities, shape (n, outputs); (n, 2) for one binary output.
+
+        Raises
+        ------
+        InputError
+            The loss is not one of classes.
+        """
+        if not isinstance(self.loss, SoftmaxCrossEntropy | BinaryCrossEntropy):
+            raise InputError(
+                f"predict_proba: a network with {type(self.loss).__name__} predicts values, not classes."
+            )
+        p = self.loss.link(self.logits(x))
+        single = self.outputs == 1 and isinstance(self.loss, BinaryCrossEntropy)
+        return np.concatenate([1 - p, p], axis=1) if single else p
+
+    def logits(self, x: ArrayLike, *, key: Key | None = None) -> Array:
+        """Return the logits of many rows, piece by piece, checked; the latest forward is forgotten."""
+        rows = self._rows(x, "predict")
+        out = np.empty((len(rows), self.outputs), self.dtype)
+        for first in range(0, len(rows), _ROWS):
+            out[first : first + _ROWS] = self.forward(rows[first : first + _ROWS], key=key)
+        self._saved = []
+        return out
+
+    def loss_of(self, x: Array, y: Array) -> float:
+        """Return the mean network's loss on rows that have been checked."""
+        rows, _ = self.loss.rows(self.logits(x), y)
+        return float(rows.mean(dtype=np.float64))
+
+    def thinned(self, key: Key) -> Network:
+        """Return one thinned network: the masks of `key`, one for each unit, shared by all rows.
+
+        Every dropout layer becomes a `Gate` with the gains drawn for its units; there is nothing
+        random left. With n units behind inverted dropout there are 2**n of them.
+
+        References
+        ----------
+        Srivastava et al.: Dropout. JMLR 15, 2014, section 1.
+        """
+        layers = tuple(
+            Gate(self.widths[i]) if isinstance(layer, Dropout) else layer
+            for i, layer in enumerate(self.layers)
+        )
+        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype)
+        thin.flat[:] = self.flat
+        thin.step = self.step
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dropout):
+                ones = np.ones((1, self.widths[i]), self.dtype)
+                own = key.fold("dropout").fold(i).at(key.step)
+                thin.weights[i]["gain"] = sample(layer.row, ones, layer.rate_at(self.step), own)[0]
+            elif isinstance(layer, Gate):
+                thin.weights[i]["gain"] = self.weights[i]["gain"].copy()
+        return thin
+
+    def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
+        """Write weights and JSON metadata to a safetensors file; see `thinnet.net.saving`."""
+        from thinnet.net import saving
+
+        saving.save(self, path, metadata)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network that `save` wrote. Nothing in the file is run.
+
+        Raises
+        ------
+        FileError
+            No such file, or not a network of thinnet, or cut short.
+        """
+        from thinnet.net import saving
+
+        return saving.load(path)[0]
+
+    def check(self, x: Any, y: Any, owner: str) -> tuple[Array, Array]:
+        """Return rows and targets as the network takes them, or say what is wrong with them."""
+        rows = self._rows(x, owner)
+        if self._loss is None:
+            self._loss = _loss_for(np.asarray(y), self.outputs)
+        targets = self._loss.targets(y, self.outputs, self.dtype)
+        if len(targets) != len(rows):
+            raise InputError(f"{owner}: X has {len(rows)} rows, but Y has {len(targets)}.")
+        if targets.ndim == 2 and targets.shape[1] != self.outputs:
+            raise InputError(
+                f"{owner}: Y has {targets.shape[1]} columns, but the network has {self.outputs} outputs."
+            )
+        if not bool(np.all(np.isfinite(targets))):
+            raise InputError(f"{owner}: Y holds NaN or infinity.")
+        if not len(rows):
+            raise InputError(f"{owner}: X has no rows.")
+        return rows, targets
+
+    def _rows(self, x: Any, owner: str) -> Array:
+        try:
+            rows = np.asarray(x, self.dtype)
+        except (TypeError, ValueError):
+            raise InputError(f"{owner}: X must be an array of numbers, got {type(x).__name__}.") from None
+        if rows.ndim != 2 or rows.shape[1] != self.inputs:
+            raise InputError(f"{owner}: X must have shape (n, {self.inputs}), got {rows.shape}.")
+        if not bool(np.isfinite(rows).all()):
+            raise InputError(f"{owner}: X holds NaN or infinity.")
+        return rows
+
+    def __repr__(self) -> str:
+        title = f"Network {self.inputs} -> {self.outputs}, {self.flat.size:,} weights, {self.dtype}"
+        table: list[tuple[str, str, str]] = []
+        for i, layer in enumerate(self.layers):
+            into, out = self.widths[i], self.widths[i + 1]
+            shape = f"(n, {into}) -> (n, {out})" if isinstance(layer, Dense) else f"(n, {into})"
+            count = sum(weight.size for weight in self.weights[i].values() if layer.trainable)
+            table.append((_brief(layer), shape, f"{count:,}" if count else ""))
+        columns = [max(len(row[c]) for row in table) for c in range(2)]
+        lines = (
+            f"  {i}  {name:<{columns[0]}}   {shape:<{columns[1]}}   {count}".rstrip()
+            for i, (name, shape, count) in enumerate(table)
+        )
+        return "\n".join([title, *lines])
+
+
+def _brief(layer: Layer) -> str:
+    """Return a layer as it would be typed, without what is left at its default."""
+    if isinstance(layer, Dense):
+        norm = "" if layer.max_norm is None else f", max_norm={layer.max_norm:g}"
+        return f"Dense({layer.inputs}, {layer.outputs}{norm})"
+    if isinstance(layer, Dropout):
+        return f"{layer.variant}({layer.rate})"
+    return repr(layer)
+
+
+def _widths(layers: tuple[Layer, ...]) -> list[int]:
+    """Return how many features go into each layer, and how many come out at the end."""
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    if not dense:
+        raise InputError("Network: there is no Dense layer; a network needs at least one.")
+    widths = [dense[0].inputs]
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise InputError(f"Network: layer {i} must be a Layer, got {type(layer).__name__}.")
+        needs = (
+            layer.inputs
+            if isinstance(layer, Dense)
+            else layer.units
+            if isinstance(layer, Gate)
+            else widths[-1]
+        )
+        if needs != widths[-1]:
+            raise InputError(
+                f"Network: layer {i}, {_brief(layer)}, takes {needs} inputs, but gets {widths[-1]}."
+            )
+        widths.append(layer.outputs if isinstance(layer, Dense) else widths[-1])
+    return widths
+
+
+def _loss_for(y: Array, outputs: int) -> Loss:
+    if np.issubdtype(y.dtype, np.integer) or y.dtype == np.bool_:
+        return BinaryCrossEntropy() if outputs == 1 or y.ndim == 2 else SoftmaxCrossEntropy()
+    return SquaredError()

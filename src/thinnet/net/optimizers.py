@@ -1,0 +1,201 @@
+"""Optimisers: one pass over all the weights of a network, which lie in one flat array.
+
+The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.errors import InputError
+from thinnet.variants.schedule import Schedule
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+
+Array: TypeAlias = NDArray[Any]
+
+# Entries updated at once: weights, gradients, moments and scratch stay in the second-level cache.
+_CHUNK = 1 << 15
+
+
+class Optimizer:
+    """Update weights from gradients; holds the state that does so.
+
+    Parameters
+    ----------
+    learning_rate : float or function of a step
+        Size of an update.
+    l2 : float
+        Adds `l2 * w` to the gradient of the weight matrices (not the biases).
+    """
+
+    def __init__(self, learning_rate: float | Schedule, *, l2: float = 0.0) -> None:
+        owner = type(self).__name__
+        if not callable(learning_rate) and not (learning_rate > 0 and math.isfinite(learning_rate)):
+            raise InputError(f"{owner}: learning_rate must be greater than 0, got {learning_rate!r}.")
+        if not (l2 >= 0 and math.isfinite(l2)):
+            raise InputError(f"{owner}: l2 must be at least 0, got {l2!r}.")
+        self.learning_rate = learning_rate
+        self.l2 = l2
+        self.step = 0
+        self._state: list[Array] = []
+        self._scratch: Array = np.empty(0)
+
+    # How many arrays of the weights' size the update remembers.
+    moments = 0
+
+    def rate_now(self) -> float:
+        """Return the learning rate of the coming update."""
+        return self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate
+
+    def update(self, weights: Array, grads: Array, decayed: int) -> None:
+        """Change `weights` in place.
+
+        Parameters
+        ----------
+        weights, grads : ndarray, shape (m,)
+            All weights and their gradients; `grads` is used up.
+        decayed : int
+            How many of the first entries belong to weight matrices.
+        """
+        if not self._state or self._state[0].shape != weights.shape or self._state[0].dtype != weights.dtype:
+            self._state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
+            self._scratch = np.empty(_CHUNK, weights.dtype)
+        rate = self.rate_now()
+        self.step += 1
+        for first in range(0, weights.size, _CHUNK):
+            here = slice(first, first + _CHUNK)
+            w, g = weights[here], grads[here]
+            scratch = self._scratch[: w.size]
+            matrices = max(0, min(decayed - first, w.size))
+            if matrices:
+                self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
+            self.move(w, g, scratch, [state[here] for state in self._state], rate)
+
+    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
+        """Add the L2 penalty's gradient."""
+        if self.l2:
+            np.multiply(w, self.l2, out=scratch)
+            g += scratch
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
+        """Change one piece of the weights."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(learning_rate={self.learning_rate!r}, l2={self.l2!r})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: `v = momentum * v + g`, `w -= rate * v` (Nesterov: `g + momentum * v`).
+
+    References
+    ----------
+    Sutskever et al.: On the importance of initialization and momentum. ICML 2013.
+    """
+
+    moments = 1
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.1,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, l2=l2)
+        if not 0 <= momentum < 1:
+            raise InputError(f"SGD: momentum must be in [0, 1), got {momentum!r}.")
+        if nesterov and not momentum:
+            raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
+        self.momentum = momentum
+        self.nesterov = nesterov
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
+        if self.momentum:
+            velocity = state[0]
+            velocity *= self.momentum
+            velocity += g
+            if self.nesterov:
+                np.multiply(velocity, self.momentum, out=scratch)
+                g += scratch
+            else:
+                g = velocity
+        np.multiply(g, rate, out=scratch)
+        w -= scratch
+
+
+class Adam(Optimizer):
+    """Adaptive moments: `m` and `v` are running means of g and g**2, `w -= rate * m' / (sqrt(v') + epsilon)`.
+
+    m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) undo the start from zero.
+
+    References
+    ----------
+    Kingma, Ba: Adam. ICLR 2015, algorithm 1.
+    """
+
+    moments = 2
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, l2=l2)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise InputError(f"{type(self).__name__}: betas must be in [0, 1), got {betas!r}.")
+        self.betas = betas
+        self.epsilon = epsilon
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
+        (beta1, beta2), (m, v) = self.betas, state
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - beta2
+        v *= beta2
+        v += scratch
+        g *= 1 - beta1
+        m *= beta1
+        m += g
+        np.sqrt(v, out=scratch)
+        scratch *= 1 / math.sqrt(1 - beta2**self.step)
+        scratch += self.epsilon
+        np.divide(m, scratch, out=scratch)
+        scratch *= rate / (1 - beta1**self.step)
+        w -= scratch
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: `w -= rate * weight_decay * w` before each update.
+
+    References
+    ----------
+    Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon)
+        if not weight_decay >= 0:
+            raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
+        self.weight_decay = weight_decay
+
+    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:  # noqa: D102
+        w *= 1 - rate * self.weight_decay
+
+    def __repr__(self) -> str:
+        return f"AdamW(learning_rate={self.learning_rate!r}, weight_decay={self.weight_decay!r})"

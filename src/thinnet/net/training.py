@@ -1,0 +1,136 @@
+"""The one training loop: shuffled mini-batches, best weights kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.errors import InputError
+from thinnet.net.optimizers import Adam, Optimizer
+from thinnet.random import permutation
+
+if TYPE_CHECKING:
+    from thinnet.net.network import Network
+
+__all__ = ["Epoch", "Fit", "History", "OnEpoch", "train"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training rows came to.
+
+    Parameters
+    ----------
+    number : int
+        1 for the first.
+    loss : float
+        Mean loss of the thinned networks that were trained, mini-batch by mini-batch.
+    validation_loss : float or None
+        Loss of the mean network on the validation rows after this epoch.
+    """
+
+    number: int
+    loss: float
+    validation_loss: float | None = None
+
+
+OnEpoch: TypeAlias = Callable[[Epoch], bool | None]
+
+
+@dataclass(frozen=True)
+class History:
+    """What training came to: every epoch, and which one the weights are from."""
+
+    epochs: tuple[Epoch, ...]
+    best: int
+
+    @property
+    def loss(self) -> list[float]:
+        """The training loss, epoch by epoch."""
+        return [epoch.loss for epoch in self.epochs]
+
+    @property
+    def validation_loss(self) -> list[float | None]:
+        """The validation loss, epoch by epoch."""
+        return [epoch.validation_loss for epoch in self.epochs]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How to train: the keyword arguments of `Network.fit`, checked."""
+
+    epochs: int = 10
+    batch: int = 128
+    optimizer: Optimizer | None = None
+    validation: tuple[Any, Any] | None = None
+    sample_weight: Any = None
+    patience: int | None = None
+    on_epoch: OnEpoch | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience)):
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise InputError(f"fit: {name} must be a whole number of at least 1, got {value!r}.")
+        if self.patience is not None and self.validation is None:
+            raise InputError("fit: patience needs validation=(X, Y) to watch.")
+
+
+def train(network: Network, x: Any, y: Any, how: Fit) -> History:
+    """Train `network` in place and return what happened; `Network.fit` documents the arguments."""
+    x, y = network.check(x, y, "fit")
+    weight = None if how.sample_weight is None else _weights(how.sample_weight, len(x))
+    validation = None if how.validation is None else network.check(*how.validation, "fit: validation")
+    optimizer = how.optimizer or Adam()
+    seen: list[Epoch] = []
+    best, best_loss, kept = 0, np.inf, None
+    for number in range(1, how.epochs + 1):
+        loss = _one_epoch(network, x, y, weight, how.batch, optimizer)
+        tested = None if validation is None else network.loss_of(*validation)
+        seen.append(Epoch(number, loss, tested))
+        if tested is not None and tested < best_loss:
+            best, best_loss = number, tested
+            # Without patience the last weights stay, so none need be kept.
+            kept = network.flat.copy() if how.patience else None
+        enough = how.patience is not None and number - best >= how.patience
+        if (how.on_epoch is not None and how.on_epoch(seen[-1])) or enough:
+            break
+    if kept is None:
+        return History(tuple(seen), len(seen))
+    network.flat[:] = kept
+    return History(tuple(seen), best)
+
+
+def _one_epoch(
+    network: Network, x: Array, y: Array, weight: Array | None, batch: int, optimizer: Optimizer
+) -> float:
+    """Go once over the rows in a fresh order and return the mean loss."""
+    order = permutation(network.key.fold("shuffle").at(network.step), len(x))
+    total = 0.0
+    for first in range(0, len(x), batch):
+        rows = order[first : first + batch]
+        loss, gradient = network.loss(
+            network.forward(x[rows], key=network.key.at(network.step)),
+            y[rows],
+            None if weight is None else weight[rows],
+        )
+        network.backward(gradient)
+        optimizer.update(network.flat, network.flat_grads, network.decayed)
+        network.constrain()
+        network.step += 1
+        total += loss * len(rows)
+    return total / len(x)
+
+
+def _weights(sample_weight: Any, rows: int) -> Array:
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.shape != (rows,):
+        raise InputError(f"fit: sample_weight must have shape ({rows},), got {weight.shape}.")
+    if not bool(np.all(np.isfinite(weight) & (weight >= 0))) or not weight.sum() > 0:
+        raise InputError("fit: sample_weight must be finite, not negative, and greater than 0 somewhere.")
+    return weight

@@ -1,0 +1,1 @@
+"""Whether dropout helps on a table, how much of it, and where."""

@@ -1,0 +1,199 @@
+"""`results.json`: everything the report shows, as plain JSON."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import thinnet
+from thinnet.study.problem import Problem
+from thinnet.study.scoring import Scores
+from thinnet.study.search import Trial
+from thinnet.study.settings import SIDES, Plan, Settings, Side, starts
+from thinnet.study.stages import Grown, Winner
+from thinnet.study.training import CURVES, Outcome
+
+__all__ = ["FORMAT", "Findings", "assemble"]
+
+FORMAT = "thinnet.study/1"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the stages came to."""
+
+    grown: Grown
+    trials: dict[Side, list[Trial]]
+    winners: dict[Side, Winner]
+    where: list[tuple[str, Outcome]]
+    scores: Scores
+
+
+def assemble(
+    problem: Problem, plan: Plan, found: Findings, options: dict[str, Any], seconds: dict[str, float]
+) -> dict[str, Any]:
+    """Return the results of a study as plain JSON."""
+    side, why = recommend(found)
+    grown = found.grown
+    return {
+        "format": FORMAT,
+        "verdict": found.scores.difference.verdict,
+        "sentence": _sentence(problem, found),
+        "task": problem.target.task,
+        "metric": "error" if problem.classification else "rmse",
+        "classes": list(problem.target.classes),
+        "chance": found.scores.chance,
+        "width": grown.width,
+        "depth": plan.depth,
+        "recommended": {
+            "side": side,
+            **found.winners[side].settings.to_json(),
+            "epochs": found.winners[side].outcome.epochs,
+            "batch": plan.batch,
+            "why": why,
+        },
+        **{side: _side(problem, plan, found, side) for side in SIDES},
+        "difference": {
+            "mean": found.scores.difference.mean,
+            "low": found.scores.difference.both.low,
+            "high": found.scores.difference.both.high,
+            "seeds_only": vars(found.scores.difference.seeds),
+        },
+        "boosting": {"name": "HistGradientBoosting", "score": found.scores.boosting},
+        "where": [
+            {"site": site, "validation_loss": outcome.value, "validation_score": outcome.score}
+            for site, outcome in found.where
+        ],
+        "grow": {
+            "reached": grown.reached,
+            "reason": grown.reason,
+            "widths": [
+                {
+                    "width": width,
+                    "train": [values[-1] for values in outcome.curves["train_score"]],
+                    "validation": [values[-1] for values in outcome.curves["validation_score"]],
+                }
+                for width, outcome in sorted(grown.outcomes.items())
+            ],
+        },
+        "sweep": _sweep(found.trials["dropout"]),
+        "curves": {
+            "grown": grown.outcomes[grown.width].curves,
+            **{side: {name: found.winners[side].outcome.curves[name] for name in CURVES} for side in SIDES},
+        },
+        "trials": {side: [_trial(i, trial) for i, trial in enumerate(found.trials[side])] for side in SIDES},
+        "code": code(problem, plan, found.winners[side], options["seed"]),
+        "data": {
+            "name": problem.table,
+            "rows": problem.shape[0],
+            "columns": problem.shape[1],
+            "target": problem.target.name,
+            "test_rows": len(problem.test),
+            "group": options["group"],
+            "fingerprint": options["fingerprint"],
+        },
+        "preparation": problem.preparation.describe(),
+        "options": options,
+        "versions": _versions(),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def recommend(found: Findings) -> tuple[Side, str]:
+    """Return which side's settings to use, and why."""
+    verdict = found.scores.difference.verdict
+    if verdict == "dropout helps":
+        return "dropout", "its test score is better than the rival's beyond chance"
+    if verdict == "dropout hurts":
+        return "baseline", "its test score is better than dropout's beyond chance"
+    side = min(SIDES, key=lambda side: found.winners[side].outcome.value)
+    return side, "the test set cannot tell the two apart; its validation loss is lower"
+
+
+def _side(problem: Problem, plan: Plan, found: Findings, side: Side) -> dict[str, Any]:
+    winner, scores = found.winners[side], found.scores.seeds[side]
+    outputs = len(problem.target.classes) if problem.classification else 1
+    widths = [problem.x.shape[1], *[winner.settings.width] * plan.depth, outputs]
+    return {
+        "settings": winner.settings.to_json(),
+        "network": "-".join(str(width) for width in widths),
+        "validation_loss": winner.outcome.value,
+        "epochs": winner.outcome.epochs,
+        "scores": scores,
+        "mean": sum(scores) / len(scores),
+    }
+
+
+def _sentence(problem: Problem, found: Findings) -> str:
+    gap = found.scores.difference
+    factor, unit = (100, "points of test error") if problem.classification else (1, "of test RMSE")
+    digits = ".2f" if problem.classification else ".4g"
+    low, high, mean = (f"{factor * value:+{digits}}" for value in (gap.both.low, gap.both.high, gap.mean))
+    start = gap.verdict[0].upper() + gap.verdict[1:]
+    return f"{start}: {mean} {unit} against the tuned network without it (95 % interval {low} to {high})."
+
+
+def _sweep(trials: list[Trial]) -> list[dict[str, Any]]:
+    """Return the first trials, which vary the hidden rate alone, by rate."""
+    fixed = [choice["hidden_rate"] for choice in starts("dropout")]
+    rows: list[dict[str, Any]] = []
+    for rate, trial in zip(fixed, trials, strict=False):
+        curves = trial.outcome.curves
+        best = [losses.index(min(losses)) for losses in curves["validation_loss"]]
+        measured = {
+            name: [values[i] for values, i in zip(curves[f"{name}_score"], best, strict=True)]
+            for name in ("train", "validation")
+        }
+        rows.append({"rate": rate, **measured})
+    return sorted(rows, key=lambda row: row["rate"])
+
+
+def _trial(number: int, trial: Trial) -> dict[str, Any]:
+    return {
+        "number": number,
+        "state": trial.outcome.state,
+        "settings": trial.choice,
+        "validation_loss": trial.outcome.value,
+        "validation_score": trial.outcome.score,
+    }
+
+
+def code(problem: Problem, plan: Plan, winner: Winner, seed: int) -> str:
+    """Return Python that trains the recommended network; X and Y are the prepared rows."""
+    s, outputs = winner.settings, len(problem.target.classes) if problem.classification else 1
+    norm = "" if s.max_norm is None else f", max_norm={s.max_norm:.4g}"
+    width, layers = problem.x.shape[1], list[str]()
+    if s.input_rate:
+        layers.append(f"Dropout({s.input_rate:.4g})")
+    for _ in range(plan.depth):
+        layers += [f"Dense({width}, {s.width}{norm})", "ReLU()"]
+        layers += [f"Dropout({s.hidden_rate:.4g})"] if s.hidden_rate else []
+        width = s.width
+    layers.append(f"Dense({width}, {outputs})")
+    updates = -(-len(problem.rows) // plan.batch) * plan.epochs
+    listed = "\n".join(f"        {layer}," for layer in layers)
+    shape = f"# X: float32 ({len(problem.rows)}, {problem.x.shape[1]}), standardised; "
+    shape += "Y: classes as whole numbers" if problem.classification else "Y: standardised values"
+    return (
+        "import thinnet as tn\n"
+        "from thinnet.net import AdamW, Dense, Dropout, Network, ReLU\n"
+        "from thinnet.variants.schedule import Cosine\n\n"
+        f"{shape}\n"
+        f"net = Network(\n    [\n{listed}\n    ],\n    key=tn.Key({seed}),\n)\n"
+        f"rate = Cosine({s.learning_rate:.4g}, 0.0, steps={updates})\n"
+        f"net.fit(\n    X, Y, epochs={winner.outcome.epochs}, batch={plan.batch},\n"
+        f"    optimizer=AdamW(rate, weight_decay={s.weight_decay:.4g}),\n)\n"
+    )
+
+
+def _versions() -> dict[str, str]:
+    packages = ("numpy", "scikit-learn", "optuna", "pandas")
+    return {
+        "python": platform.python_version(),
+        "thinnet": thinnet.__version__,
+        **{name: importlib.metadata.version(name) for name in packages},
+    }

@@ -1,0 +1,238 @@
+"""The recipe, stage by stage: grow without dropout, thin with it, see where, confirm over seeds.
+
+Hinton et al., arXiv:1207.0580, and Srivastava et al., JMLR 15, 2014, appendix A: make the network
+large enough to overfit, then turn dropout on at that size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from thinnet.random import Key
+from thinnet.study.engine import Clock, Engine, Task
+from thinnet.study.search import GENERATION, Trial, best_of, propose
+from thinnet.study.settings import SIDES, Plan, Settings, Side, settings_of, space, starts
+from thinnet.study.training import Job, Outcome, Past, Rows, on_all_rows
+
+__all__ = ["Base", "Grown", "Winner", "confirm", "grow", "search", "where"]
+
+_FIRST_WIDTH = 32
+# Regression has fitted the training rows when their RMSE is below this part of the target's deviation …
+_FITTED = 0.05
+# … and makes no more progress when doubling the width takes off less than this part.
+_PROGRESS = 0.03
+# With a time budget, one training may take this part of it, and the report needs so many seconds.
+_SLICE = 1 / 40
+_REPORT = 12.0
+_LIKELY_GROWTH = 2.5
+
+
+@dataclass(frozen=True)
+class Base:
+    """What all stages share."""
+
+    rows: Rows
+    plan: Plan
+    folder: Path
+    seed: int
+    trials: int
+    seeds: int
+    max_width: int
+    clock: Clock
+
+    def job(self, settings: Settings, *, deadline: float | None = None) -> Job:
+        """Return the job that validates settings on the plan's folds.
+
+        All of a study's validated trainings share their initial weights and orders of rows, fold by
+        fold: what differs between them is the settings.
+        """
+        key = Key(self.seed).fold("validate")
+        folds = tuple(range(self.plan.folds))
+        return Job(self.rows, self.plan, settings, key, folds, self.plan.epochs, deadline=deadline)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Every width that was tried without dropout, and the one that overfits."""
+
+    width: int
+    reached: bool
+    reason: str
+    outcomes: dict[int, Outcome]
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A side's best settings."""
+
+    settings: Settings
+    outcome: Outcome
+
+
+def grow(engine: Engine, base: Base) -> Grown:
+    """Widen the hidden layers, two widths at a time, until the training rows are fitted."""
+    widths = [_FIRST_WIDTH * 2**i for i in range(20) if _FIRST_WIDTH * 2**i <= base.max_width] or [
+        base.max_width
+    ]
+    engine.progress.stage("grow", len(widths))
+    outcomes: dict[int, Outcome] = {}
+    most = float("inf") if base.clock.budget is None else base.clock.budget * _SLICE
+    for first in range(0, len(widths), 2):
+        pair = widths[first : first + 2]
+        # The narrowest is never cut: there has to be one.
+        deadlines = [
+            None if width == widths[0] else base.clock.deadline(0.8 * (base.clock.budget or 0))
+            for width in pair
+        ]
+        tasks = [
+            Task("grow", str(width), base.job(Settings(width), deadline=deadline))
+            for width, deadline in zip(pair, deadlines, strict=True)
+        ]
+        done = engine.run(tasks, lambda task, outcome: f"width {task.slot}: {outcome.score:.4g}")
+        outcomes |= {int(slot): done[slot] for slot in (str(width) for width in pair) if slot in done}
+        grown = _fitted(base, outcomes)
+        if grown is not None:
+            return grown
+        slowest = max(outcome.seconds for outcome in outcomes.values()) / base.plan.folds
+        if len(done) < len(pair) or slowest * _LIKELY_GROWTH > most:
+            width = max(
+                w for w, o in outcomes.items() if o.seconds / base.plan.folds <= most or w == widths[0]
+            )
+            return Grown(width, False, "a wider one would not fit the time budget", outcomes)
+    return Grown(max(outcomes), False, f"--max-width {base.max_width} was reached before it was", outcomes)
+
+
+def _fitted(base: Base, outcomes: dict[int, Outcome]) -> Grown | None:
+    previous: float | None = None
+    for width in sorted(outcomes):
+        train = _best_train(outcomes[width])
+        if base.rows.classification and train == 0:
+            return Grown(width, True, "the training rows are fitted without an error", outcomes)
+        if not base.rows.classification:
+            if train < _FITTED * base.rows.scale:
+                return Grown(
+                    width, True, "the training RMSE is under 5 % of the target's deviation", outcomes
+                )
+            if previous is not None and train > (1 - _PROGRESS) * previous:
+                return Grown(width // 2, False, "a wider one makes no more progress", outcomes)
+        previous = train
+    return None
+
+
+def _best_train(outcome: Outcome) -> float:
+    """Return the least training score, the worst fold counting."""
+    return max(min(scores) for scores in outcome.curves["train_score"])
+
+
+def search(engine: Engine, base: Base, width: int) -> dict[Side, list[Trial]]:
+    """Try as many settings with dropout as without, generation by generation, on validation loss."""
+    engine.progress.stage("thin", 2 * base.trials)
+    trials: dict[Side, list[Trial]] = {side: [] for side in SIDES}
+    best: dict[str, float] = {}
+
+    def tell(task: Task, outcome: Outcome) -> str:
+        if outcome.state == "complete":
+            best[task.stage] = min(best.get(task.stage, float("inf")), outcome.value)
+        return ", ".join(f"{side} {best[side]:.4g}" for side in SIDES if side in best)
+
+    for first in range(0, base.trials, GENERATION):
+        begun = time.time()
+        tasks: dict[Side, list[Task]] = {}
+        for side in SIDES:
+            count = min(GENERATION, base.trials - first)
+            chosen = propose(side, base.seed, trials[side], count, base.plan.epochs)
+            tasks[side] = [
+                _trial(base, side, width, (first + i, choice), trials[side])
+                for i, choice in enumerate(chosen)
+            ]
+        # Both sides' first ones first: whatever the clock cuts, it cuts from both alike.
+        mixed = [task for pair in zip(*tasks.values(), strict=True) for task in pair]
+        done = engine.run(mixed, tell)
+        for side in SIDES:
+            trials[side] += [Trial(task.choice, done[task.slot]) for task in tasks[side] if task.slot in done]
+        took = time.time() - begun
+        if len(done) < len(mixed) or base.clock.left() < _reserve(base, trials, engine) + 0.5 * took:
+            break
+    return trials
+
+
+def _trial(base: Base, side: Side, width: int, at: tuple[int, dict[str, Any]], earlier: list[Trial]) -> Task:
+    number, choice = at
+    settings = settings_of(side, choice, width, base.max_width)
+    # The first of a side is never cut: there has to be one.
+    deadline = base.clock.deadline(0.3 * (base.clock.budget or 0)) if number else None
+    job = base.job(settings, deadline=deadline)
+    if number >= len(starts(side)):
+        epochs = base.plan.epochs
+        known = tuple((trial.choice, trial.outcome.value, trial.outcome.steps(epochs)) for trial in earlier)
+        job = replace(job, past=Past(side, choice, known))
+    return Task(side, f"{side}-{width}-{number}", job, choice, space(side))
+
+
+def _reserve(base: Base, trials: dict[Side, list[Trial]], engine: Engine) -> float:
+    """Return how many seconds the stages after the search will take, about."""
+    if base.clock.budget is None:
+        return 0.0
+    one = 0.0
+    for side in SIDES:
+        best = best_of(trials[side])
+        one += best.outcome.seconds / base.plan.folds * 1.25 if best else 0.0
+    return _REPORT + one * -(-base.seeds // engine.workers.count) * 1.2
+
+
+def winners(base: Base, trials: dict[Side, list[Trial]], width: int) -> dict[Side, Winner]:
+    """Return each side's best settings."""
+    found: dict[Side, Winner] = {}
+    for side in SIDES:
+        best = best_of(trials[side])
+        assert best is not None, "the first trial of a side is never cut or pruned"
+        found[side] = Winner(settings_of(side, best.choice, width, base.max_width), best.outcome)
+    return found
+
+
+def where(engine: Engine, base: Base, winner: Winner) -> list[tuple[str, Outcome]]:
+    """Take the winner's dropout off the inputs, off the hidden layers and off both, one at a time."""
+    best = winner.settings
+    if base.clock.left() < 4 * winner.outcome.seconds + _REPORT or not (best.input_rate and best.hidden_rate):
+        return [("input and hidden", winner.outcome)]
+    without = {
+        "hidden only": replace(best, input_rate=0.0),
+        "input only": replace(best, hidden_rate=0.0),
+        "neither": replace(best, input_rate=0.0, hidden_rate=0.0),
+    }
+    engine.progress.stage("where", len(without))
+    tasks = {
+        site: Task("where", f"{_digest(settings)}", base.job(settings)) for site, settings in without.items()
+    }
+    done = engine.run(list(tasks.values()))
+    return [("input and hidden", winner.outcome), *((site, done[task.slot]) for site, task in tasks.items())]
+
+
+def confirm(engine: Engine, base: Base, found: dict[Side, Winner]) -> dict[Side, list[Path]]:
+    """Train each side's best on all rows but the test set, with fresh seeds; return the weights' files.
+
+    Seed s is the same for both sides, so their scores are paired.
+    """
+    engine.progress.stage("confirm", base.seeds * len(SIDES))
+    tasks: list[Task] = []
+    files: dict[Side, list[Path]] = {side: [] for side in SIDES}
+    for seed in range(base.seeds):
+        for side in SIDES:
+            winner = found[side]
+            name = f"{side}-{_digest(winner.settings, winner.outcome.epochs)}-{seed}"
+            path = base.folder / f"{name}.safetensors"
+            job = replace(base.job(winner.settings), key=Key(base.seed).fold("confirm").fold(seed))
+            tasks.append(Task("confirm", name, on_all_rows(job, winner.outcome.epochs, path)))
+            files[side].append(path)
+    engine.run(tasks)
+    return files
+
+
+def _digest(settings: Settings, epochs: int = 0) -> str:
+    text = json.dumps([settings.to_json(), epochs], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()

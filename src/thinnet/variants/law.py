@@ -1,0 +1,165 @@
+"""Laws: what a lane does to an entry, `y = gain * x + shift * other`.
+
+A law is four numbers and a threshold (`TwoPoint`) or a table of 65,536 gains (`Table`); both know
+their exact mean and variance. The functions below make a law from a rate.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.kernels import Pair
+
+__all__ = [
+    "LANES",
+    "Law",
+    "LawOfRate",
+    "Table",
+    "TwoPoint",
+    "gaussian",
+    "inverted",
+    "normal_table",
+    "unscaled",
+]
+
+LANES = 65536
+"""How many values a lane takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class TwoPoint:
+    """Drop where `lane < threshold`, keep elsewhere; each side has its (gain, shift).
+
+    Parameters
+    ----------
+    threshold : int or ndarray of int
+        In [0, 65536]; the realised rate is threshold / 65536.
+    dropped, kept : (gain, shift)
+        Numbers, or arrays of the threshold's shape.
+    """
+
+    threshold: Any
+    dropped: Pair
+    kept: Pair
+
+    @property
+    def rate(self) -> Any:
+        """The realised rate: the exact chance that an entry is dropped."""
+        return self.threshold / LANES
+
+    @property
+    def mean(self) -> Pair:
+        """The expected (gain, shift)."""
+        gain, shift = (
+            self.rate * dropped + (1 - self.rate) * kept
+            for dropped, kept in zip(self.dropped, self.kept, strict=True)
+        )
+        return gain, shift
+
+    @property
+    def variance(self) -> Any:
+        """The variance of the gain."""
+        return self.rate * (1 - self.rate) * (self.kept[0] - self.dropped[0]) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Multiply by `gains[lane]`; the shift is always 0.
+
+    Parameters
+    ----------
+    gains : ndarray of float32, shape (65536,)
+        The gain of each lane value.
+    """
+
+    gains: NDArray[np.float32]
+
+    @property
+    def mean(self) -> Pair:
+        """The expected (gain, shift)."""
+        return float(self.gains.mean(dtype=np.float64)), 0.0
+
+    @property
+    def variance(self) -> float:
+        """The variance of the gain."""
+        return float(self.gains.var(dtype=np.float64))
+
+
+Law: TypeAlias = TwoPoint | Table
+LawOfRate: TypeAlias = Callable[[Any], Law]
+
+
+def _threshold(rate: Any) -> Any:
+    """Return round(rate * 65536): integers are compared, never floats."""
+    if isinstance(rate, float):
+        return round(rate * LANES)
+    return np.rint(np.asarray(rate, np.float64) * LANES).astype(np.int32)
+
+
+def inverted(rate: Any) -> TwoPoint:
+    """Return zero with probability `rate`, else 1 / keep, so that the mean is 1.
+
+    `gain = 1 / (1 - T / 65536)` with the realised threshold T; at rate 1 everything is zero.
+
+    Examples
+    --------
+    >>> inverted(0.5).kept, inverted(0.5).mean
+    ((2.0, 0.0), (1.0, 0.0))
+    """
+    threshold = _threshold(rate)
+    keep = 1 - threshold / LANES
+    if isinstance(keep, float):
+        return TwoPoint(threshold, (0.0, 0.0), (1 / keep if keep else 0.0, 0.0))
+    gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
+    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0))
+
+
+def unscaled(rate: Any) -> TwoPoint:
+    """Return zero with probability `rate`, else 1; the mean is keep.
+
+    Examples
+    --------
+    >>> unscaled(0.25).mean
+    (0.75, 0.0)
+    """
+    return TwoPoint(_threshold(rate), (0.0, 0.0), (1.0, 0.0))
+
+
+def gaussian(rate: float) -> Table:
+    """Return a gain drawn from N(1, rate / keep), the mean and variance of inverted dropout.
+
+    The normal distribution is a table of quantiles (`normal_table`), so its tails end at 4.3 standard
+    deviations. At rate 1, where the variance would be infinite, everything is zero.
+
+    Examples
+    --------
+    >>> law = gaussian(0.5)
+    >>> round(law.mean[0], 6), round(law.variance, 6)
+    (1.0, 1.0)
+    """
+    if rate == 1:
+        return Table(np.zeros(LANES, np.float32))
+    return Table((1 + math.sqrt(rate / (1 - rate)) * normal_table().astype(np.float64)).astype(np.float32))
+
+
+@functools.cache
+def normal_table() -> NDArray[np.float32]:
+    """Return the standard normal as a table over lanes: 65,536 float32 values, exactly symmetric.
+
+    Entry i is the quantile at (i + ½) / 65536, divided by the standard deviation of them all, so that
+    the table's mean is 0 and its variance 1.
+    """
+    quantile = statistics.NormalDist().inv_cdf
+    upper = np.array([quantile((i + 0.5) / LANES) for i in range(LANES // 2, LANES)])
+    upper = (upper / math.sqrt(math.fsum((upper * upper).tolist()) / upper.size)).astype(np.float32)
+    table = np.concatenate([-upper[::-1], upper])
+    table.flags.writeable = False
+    return table

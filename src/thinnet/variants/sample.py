@@ -1,0 +1,225 @@
+"""Apply a variant to an array: a sample of its law, or the mean of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from thinnet import kernels
+from thinnet.errors import InputError
+from thinnet.random import Key, Window, lanes
+from thinnet.variants.catalogue import find
+from thinnet.variants.law import TwoPoint
+from thinnet.variants.pattern import lane_window
+from thinnet.variants.variant import Variant
+
+__all__ = ["Mode", "check_rate", "drop", "dropout", "mask", "mean", "sample"]
+
+Array: TypeAlias = NDArray[Any]
+Mode: TypeAlias = Literal["sample", "mean"]
+
+_FLOATS = (np.float16, np.float32, np.float64)
+
+
+def dropout(
+    x: ArrayLike, rate: ArrayLike, *, key: Key, mode: Mode = "sample", out: Array | None = None
+) -> Array:
+    """Zero each entry with chance `rate` and divide the others by keep.
+
+    `y = x / keep` where `lane >= round(rate * 65536)`, else 0, with `keep = 1 - round(rate * 65536) / 65536`,
+    so the mean of y is x exactly. What is dropped is +0 even where x is infinite or NaN.
+
+    Parameters
+    ----------
+    x : array_like of float16, float32 or float64, any shape
+        Activations.
+    rate : float or array_like
+        Chance that an entry is dropped, in [0, 1]; an array has to broadcast against x.
+    key : Key
+        The address of the randomness; the same key gives the same mask, so backward is
+        `dropout(dy, rate, key=key)` and no mask is stored.
+    mode : {"sample", "mean"}
+        Draw a mask, or apply the mean (here: return x).
+    out : ndarray, optional
+        Where to write, of the shape and dtype of x; may be x.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of x; `out` if it was given.
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1], an x that is not floating point, an `out` that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, thinnet as tn
+    >>> tn.dropout(np.ones(8), 0.5, key=tn.Key(0))
+    array([2., 0., 2., 2., 2., 2., 2., 2.])
+
+    Differs from `torch.nn.functional.dropout`: randomness is an argument, and 0 * inf is 0, not NaN.
+
+    References
+    ----------
+    Srivastava et al.: Dropout. JMLR 15, 2014, sections 4 and 10.
+    """
+    return drop("Dropout", x, rate, key=key, mode=mode, out=out)
+
+
+def drop(
+    name: str | Variant,
+    x: ArrayLike,
+    rate: ArrayLike,
+    *,
+    key: Key,
+    mode: Mode = "sample",
+    window: Window | None = None,
+    out: Array | None = None,
+) -> Array:
+    """Apply a variant of the catalogue to an array.
+
+    Parameters
+    ----------
+    name : str or Variant
+        A row of `thinnet.variants.CATALOGUE`.
+    x : array_like of float16, float32 or float64
+        What is dropped; its axes have to fit the variant's pattern.
+    rate : float or array_like
+        Chance that an entry is dropped, in [0, 1].
+    key : Key
+        The address of the randomness.
+    mode : {"sample", "mean"}
+        Draw from the law, or apply what the mean network applies.
+    window : Window, optional
+        Which part of which global array x is; all of it if not given.
+    out : ndarray, optional
+        Where to write, of the shape and dtype of x; may be x.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An unknown name, a rate outside [0, 1], an array that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, thinnet as tn
+    >>> tn.drop("VanillaDropout", np.ones(4), 0.25, key=tn.Key(0), mode="mean")
+    array([0.75, 0.75, 0.75, 0.75])
+    """
+    variant = name if isinstance(name, Variant) else find(name)
+    array = _floating(variant.name, x)
+    target = _target(variant.name, array, out)
+    checked = check_rate(variant.name, rate, array.shape)
+    if mode not in ("sample", "mean"):
+        raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
+    if window is not None and window.size != array.shape:
+        raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
+    if mode == "mean":
+        return mean(variant, array, checked, out=target)
+    return sample(variant, array, checked, key, window=window, out=target)
+
+
+def sample(
+    variant: Variant, x: Array, rate: Any, key: Key, *, window: Window | None = None, out: Array | None = None
+) -> Array:
+    """Draw one sample of a variant's law; the arguments have been checked (`drop` does)."""
+    out = np.empty(x.shape, x.dtype) if out is None else out
+    law = variant.law_of(rate)
+    lane = key, lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
+    if isinstance(law, TwoPoint):
+        return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), 0.0, out)
+    return kernels.table(x, lane, law.gains, out)
+
+
+def mean(variant: Variant, x: Array, rate: Any, *, out: Array | None = None) -> Array:
+    """Apply what the mean network applies: `gain * x`; the arguments have been checked (`drop` does)."""
+    out = np.empty(x.shape, x.dtype) if out is None else out
+    gain, _ = variant.mean_of(rate)
+    # float16 is multiplied in float32, as in the kernels.
+    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    np.copyto(out, x.astype(work, copy=False) * np.asarray(gain, work), casting="same_kind")
+    return out
+
+
+def mask(
+    shape: tuple[int, ...], rate: ArrayLike, *, key: Key, window: Window | None = None
+) -> NDArray[np.bool_]:
+    """Return the mask that `dropout` draws: True = kept.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> tn.mask((2, 4), 0.5, key=tn.Key(0)).astype(int)
+    array([[1, 0, 1, 1],
+           [1, 1, 1, 1]])
+    """
+    law = find("Dropout").law_of(check_rate("mask", rate, shape))
+    assert isinstance(law, TwoPoint)
+    return lanes(key, window or Window.whole(shape)).astype(np.int32) >= law.threshold
+
+
+def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None) -> Any:
+    """Return `rate` as a float or a float64 array, or say what is wrong with it.
+
+    Raises
+    ------
+    InputError
+        Not a number, NaN, outside [0, 1], or an array that does not broadcast against `shape`.
+
+    Examples
+    --------
+    >>> check_rate("Dropout", 0.5)
+    0.5
+    """
+    try:
+        value = np.asarray(rate, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{owner}: rate must be a number in [0, 1], got {rate!r}.") from None
+    if not bool(np.all((value >= 0) & (value <= 1))):
+        worst = value if value.ndim == 0 else value[~((value >= 0) & (value <= 1))][0]
+        raise InputError(f"{owner}: rate must be in [0, 1], got {float(worst):g}.")
+    if value.ndim == 0:
+        return float(value)
+    if shape is not None:
+        try:
+            fits = np.broadcast_shapes(value.shape, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise InputError(
+                f"{owner}: rates of shape {value.shape} do not broadcast against x of shape {shape}."
+            )
+    return value
+
+
+def _floating(owner: str, x: ArrayLike) -> Array:
+    if isinstance(x, np.ma.MaskedArray):
+        raise InputError(f"{owner}: x is a masked array; fill it first: x.filled(0.0).")
+    array = np.asarray(x)
+    if array.dtype.type not in _FLOATS:
+        raise InputError(
+            f"{owner}: x must be float16, float32 or float64, got {array.dtype}; use x.astype('float32')."
+        )
+    return array
+
+
+def _target(owner: str, x: Array, out: Array | None) -> Array:
+    if out is None:
+        return np.empty(x.shape, x.dtype)
+    if not isinstance(out, np.ndarray) or out.shape != x.shape or out.dtype != x.dtype:
+        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")
+    if not out.flags.writeable:
+        raise InputError(f"{owner}: out is read-only.")
+    if out is not x and np.may_share_memory(out, x):
+        raise InputError(f"{owner}: out overlaps x without being x; pass out=x or an array of its own.")
+    return out
