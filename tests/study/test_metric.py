@@ -18,7 +18,7 @@ ERROR, RMSE = Metric("error"), Metric("rmse")
         (ERROR, 0.0, "0.00\xa0%"),
         (ERROR, 0.2549, "25.5\xa0%"),
         (RMSE, 48213.4, "48,213"),
-        (RMSE, 0.012345, "0.01234"),
+        (RMSE, 0.012346, "0.01235"),
         (RMSE, 3.0, "3.000"),
         (RMSE, 1.5e13, "1.500e+13"),
         (RMSE, math.nan, "–"),

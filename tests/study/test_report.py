@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from thinnet.errors import FileError
-from thinnet.study.report import write_report
+from thinnet.study.figures import Picture, draw_figures
+from thinnet.study.report import render_report, write_report
 
 from .example_results import HOSTILE, example_results
 
@@ -38,15 +40,20 @@ class Page(HTMLParser):
         self.words += data
 
 
-def page_of(results: dict[str, Any], folder: Path) -> Page:
-    write_report(results, folder)
-    return Page((folder / "report.html").read_text(encoding="utf-8"))
+@functools.cache
+def pictures() -> dict[str, Picture]:
+    """Draw once what tests of words and tables do not look at."""
+    return draw_figures(example_results())
+
+
+def page_of(results: dict[str, Any]) -> Page:
+    return Page(render_report(results, pictures()))
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_the_verdict_comes_first_and_nothing_claims_more(task: str, verdict: str, tmp_path: Path) -> None:
-    page = page_of(example_results(task, verdict=verdict), tmp_path)
+def test_the_verdict_comes_first_and_nothing_claims_more(task: str, verdict: str) -> None:
+    page = page_of(example_results(task, verdict=verdict))
     headings = [tag for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
     assert headings[0] == "h1"
     assert headings.count("h1") == 1
@@ -58,45 +65,44 @@ def test_the_verdict_comes_first_and_nothing_claims_more(task: str, verdict: str
     assert ("includes zero" in shown) is (verdict == "no evidence either way")
 
 
-def test_both_scores_the_difference_and_the_interval_are_written(tmp_path: Path) -> None:
+def test_both_scores_the_difference_and_the_interval_are_written() -> None:
     results = example_results()
     results["dropout"] |= {"scores": [0.01, 0.02], "mean": 0.015}
     results["baseline"] |= {"scores": [0.02, 0.03], "mean": 0.025}
     results["difference"] |= {"mean": -0.01, "low": -0.0182, "high": -0.0018}
-    words = page_of(results, tmp_path).words
+    words = page_of(results).words
     assert "Test error 1.50 % with dropout, 2.50 % without: mean of 2 seeds on 360 test rows." in words
     assert "Boosted trees reach 2.78 %." in words
-    assert "−1.0 points" in words
-    assert "95 % interval −1.8 to −0.2 points" in words
+    assert "−1.00 points" in words
+    assert "95 % interval −1.82 to −0.18 points" in words
 
 
-def test_regression_scores_are_in_the_unit_of_the_target(tmp_path: Path) -> None:
+def test_regression_scores_are_in_the_unit_of_the_target() -> None:
     results = example_results("regression")
     results["dropout"]["mean"], results["baseline"]["mean"] = 28854.4, 37622.2
-    words = page_of(results, tmp_path).words
+    words = page_of(results).words
     assert "Test RMSE 28,854 with dropout, 37,622 without" in words
     assert "in the unit of price" in words
-    assert "points" not in words
+    assert "points" not in words.partition("Settings to use")[0]
 
 
-def test_the_site_of_least_validation_loss_is_a_hint(tmp_path: Path) -> None:
+def test_the_site_of_least_validation_loss_is_a_hint() -> None:
     results = example_results()
-    assert "Lowest validation loss: dropout on the hidden layers only." in page_of(results, tmp_path).words
+    assert "Lowest validation loss: dropout on the hidden layers only." in page_of(results).words
     results["where"] = results["where"][:1]
-    assert "This run did not compare where dropout acts." in page_of(results, tmp_path).words
+    assert "This run did not compare where dropout acts." in page_of(results).words
 
 
-def test_the_page_asks_for_no_other_file(tmp_path: Path) -> None:
-    page = page_of(example_results(), tmp_path)
+def test_the_page_asks_for_no_other_file() -> None:
+    text = render_report(example_results(), pictures())
     addresses = [
         value or ""
-        for tag, attributes in page.tags
+        for _, attributes in Page(text).tags
         for name, value in attributes.items()
         if name in ("src", "href", "srcset", "data", "action", "xlink:href")
     ]
     assert addresses
     assert all(address.startswith(("#", "data:")) for address in addresses)
-    text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"https?://|@import|url\((?!#)", text)
     assert len(text.encode()) < 400_000
 
@@ -128,7 +134,8 @@ def test_words_of_the_user_are_never_markup(tmp_path: Path) -> None:
     results["code"] = f"</code></pre>{HOSTILE}"
     results["sentence"] = results["grow"]["reason"] = results["recommended"]["why"] = HOSTILE
     results["options"] = {HOSTILE: HOSTILE}
-    page = page_of(results, tmp_path)
+    write_report(results, tmp_path)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert page.words.count(HOSTILE) >= 9
 
@@ -144,28 +151,24 @@ def test_many_columns_that_were_treated_alike_share_a_line(tmp_path: Path) -> No
         }
         for i in range(784)
     ]
-    words = page_of(results, tmp_path).words
+    page = render_report(results, pictures())
+    words = Page(page).words
     assert "pixel1, pixel2, pixel3 and 585 more" in words
     assert "pixel0, pixel4, pixel8 and 193 more" in words
-    assert (tmp_path / "report.html").stat().st_size < 400_000
+    assert len(page) < 400_000
 
 
-def test_trials_are_sorted_with_the_best_first_and_unknown_losses_last(tmp_path: Path) -> None:
+def test_trials_are_sorted_complete_and_best_first_pruned_last() -> None:
     results = example_results()
-    losses = {3: 0.2, 1: 0.1, 2: None, 0: 0.3}
+    losses = {3: 0.2, 1: 0.1, 2: None, 0: 0.3, 4: 0.05}
     results["trials"]["dropout"] = [
-        {
-            "number": n,
-            "state": "complete",
-            "settings": {"seen": f"trial{n}"},
-            "validation_loss": loss,
-            "validation_score": 0.1,
-        }
+        {"number": n, "validation_loss": loss, "validation_score": 0.1}
+        | {"state": "pruned" if n == 4 else "complete", "settings": {"seen": f"trial{n}"}}
         for n, loss in losses.items()
     ]
     results["trials"]["baseline"] = []
-    words = page_of(results, tmp_path).words
-    assert re.findall(r"trial\d", words) == ["trial1", "trial3", "trial0", "trial2"]
+    words = page_of(results).words
+    assert re.findall(r"trial\d", words) == ["trial1", "trial3", "trial0", "trial2", "trial4"]
     assert "No dropout: 0 trials, 0 pruned" in words
 
 
@@ -180,7 +183,8 @@ def test_the_smallest_study_is_reported(task: str, tmp_path: Path) -> None:
         "seeds_only": {"low": None, "high": None},
     }
     results["grow"]["reached"] = False
-    words = page_of(results, tmp_path).words
+    write_report(results, tmp_path)
+    words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
     assert "There is no interval to judge it by." in words
     assert "95 % interval unknown" in words
     assert "which no width tried did" in words
@@ -209,19 +213,28 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Write a report of each task and return their addresses."""
+    folder = tmp_path_factory.mktemp("reports")
+    for task in ("classification", "regression"):
+        write_report(example_results(task), folder / task)
+    return {task: (folder / task / "report.html").as_uri() for task in ("classification", "regression")}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 360])
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_a_browser_shows_the_report(browser: Any, tmp_path: Path, task: str, width: int, scheme: str) -> None:
-    write_report(example_results(task), tmp_path)
+def test_a_browser_shows_the_report(
+    browser: Any, reports: dict[str, str], task: str, width: int, scheme: str
+) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     complaints: list[str] = []
     requests: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
-    address = (tmp_path / "report.html").as_uri()
-    page.goto(address)
+    page.goto(reports[task])
 
     assert page.locator("h1").inner_text() == "Dropout helps."
     assert page.locator("h1").is_visible()
@@ -238,7 +251,7 @@ def test_a_browser_shows_the_report(browser: Any, tmp_path: Path, task: str, wid
     page.locator("#copy").click()
     page.get_by_role("button", name=re.compile("Copied|Selected")).wait_for()
     assert complaints == []
-    assert requests == [address]
+    assert requests == [reports[task]]
     page.close()
 
 
@@ -252,13 +265,13 @@ def _words_outside_their_chart(page: Any) -> list[str]:
     )
 
 
-def test_no_two_words_of_a_chart_overlap(browser: Any, tmp_path: Path) -> None:
-    write_report(example_results("regression"), tmp_path)
+def test_no_two_words_of_a_chart_overlap(browser: Any, reports: dict[str, str]) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 800})
-    page.goto((tmp_path / "report.html").as_uri())
+    page.goto(reports["regression"])
     overlaps = page.evaluate(
         """() => [...document.querySelectorAll("svg")].flatMap(chart => {
-            const words = [...chart.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()]);
+            const texts = [...chart.querySelectorAll("text")];
+            const words = texts.map(text => [text.textContent, text.getBoundingClientRect()]);
             return words.flatMap(([a, p], i) => words.slice(i + 1).filter(([b, q]) =>
                 p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 2 && q.top < p.bottom - 2
             ).map(([b]) => a + " / " + b));

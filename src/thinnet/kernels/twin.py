@@ -104,7 +104,7 @@ def _term(factor: Any, value: Any, work: np.dtype[Any]) -> Array:
         return np.zeros((), work) if factor == 0 else np.asarray(work.type(factor) * np.asarray(value, work))
     factor = np.asarray(factor, work)
     zero = factor == 0
-    return np.where(zero, work.type(0), factor * np.where(zero, work.type(0), np.asarray(value, work)))
+    return np.where(zero, np.zeros((), work), factor * np.where(zero, 0, np.asarray(value, work)))
 
 
 def _in_one_run(x: Array, out: Array, window: Window) -> bool:

@@ -127,7 +127,7 @@ def _pack(value: Any) -> dict[str, Any]:
         if callable(content):
             if getattr(schedule_module, type(content).__name__, None) is not type(content):
                 raise InputError(
-                    f"Network.save: {type(value).__name__}.{field.name} is a function without a name to save; "
+                    f"Network.save: {type(value).__name__}.{field.name} is a function that has no name; "
                     f"use one of thinnet.variants.schedule."
                 )
             content = _pack(content)

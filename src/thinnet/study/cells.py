@@ -219,7 +219,7 @@ def numbers(column: pd.Series[Any], name: str, remedy: str) -> Floats:
     infinite = np.isinf(values)
     if infinite.any():
         where = place(column, first(infinite), name)
-        raise DataError(f"{where}: infinite; correct the cell.")
+        raise DataError(f"{where}: the cell is infinite; correct it.")
     return values
 
 

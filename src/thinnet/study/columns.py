@@ -78,9 +78,8 @@ class Column:
         if self.kind == "category":
             said = "one 0/1 feature for each frequent category, any other is 0 in all"
         elif self.kind == "date":
-            said = (
-                f"standardised days; month, weekday{' and hour' if self.hours else ''} as points on a circle"
-            )
+            cycles = "month, weekday and hour" if self.hours else "month and weekday"
+            said = f"standardised days; {cycles} as points on a circle"
         else:
             said = "standardised, the median where missing"
         return said + ("; missing cells have a 0/1 feature" if self.missing else "")
@@ -164,7 +163,7 @@ def write_features(series: pd.Series[Any], column: Column, out: NDArray[np.float
 def _turns(moments: pd.DatetimeIndex, absent: NDArray[np.bool_], hours: bool) -> cells.Floats:
     """Return sine and cosine of the month, the weekday and perhaps the hour; 0 where missing."""
     at = cast("Any", moments)
-    cycles = [(at.month - 1) / 12, at.dayofweek / 7]
+    cycles = [(at.month - 1) / 12, at.day_of_week / 7]
     if hours:
         cycles.append((at.hour + at.minute / 60) / 24)
     angles = 2 * np.pi * np.stack([np.asarray(cycle, dtype=np.float64) for cycle in cycles], axis=1)

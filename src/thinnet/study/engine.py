@@ -59,48 +59,68 @@ class Engine:
 
         Tasks that another machine has claimed are waited for.
         """
-        outcomes: dict[str, Outcome] = {}
-        given_up: set[str] = set()
-        # Finished elsewhere or in an earlier life, but the weights they left are not in this folder.
-        weightless: set[str] = set()
-
-        def keep(task: Task, outcome: Outcome) -> None:
-            if outcome.state == "cut":
-                given_up.add(task.slot)
-                return
-            outcomes[task.slot] = outcome
-            self.progress.tick(best(task, outcome) if best else "")
-
-        def done(task: Task, outcome: Outcome) -> None:
-            if task.slot not in weightless:
-                self.store.tell(task.stage, task.slot, outcome)
-            keep(task, outcome)
-
-        def still_open() -> list[Task]:
-            return [task for task in tasks if task.slot not in outcomes and task.slot not in given_up]
-
-        def look_up() -> None:
-            finished = {stage: self.store.finished(stage) for stage in {task.stage for task in tasks}}
-            for task in still_open():
-                if task.slot in finished[task.stage]:
-                    if task.job.save_to is None or task.job.save_to.exists():
-                        keep(task, finished[task.stage][task.slot])
-                    else:
-                        weightless.add(task.slot)
-
-        def claimed() -> Iterator[tuple[Task, Job]]:
-            for task in still_open():
-                if task.job.deadline is not None and time.time() > task.job.deadline:
-                    given_up.add(task.slot)
-                elif task.slot in weightless or self.store.claim(
-                    task.stage, task.slot, task.choice, task.dimensions
-                ):
-                    yield task, task.job
-
-        look_up()
-        while still_open():
-            self.workers.run(claimed(), done, self.store.beat)
-            if still_open():
+        batch = _Batch(self, tasks, best or (lambda _task, _outcome: ""))
+        batch.look_up()
+        while batch.open():
+            self.workers.run(batch.claimed(), batch.done, self.store.beat)
+            if batch.open():
                 time.sleep(_POLL)
-                look_up()
-        return outcomes
+                batch.look_up()
+        return batch.outcomes
+
+
+class _Batch:
+    """Tasks that are run together, and which of them are still open."""
+
+    def __init__(self, engine: Engine, tasks: list[Task], best: Callable[[Task, Outcome], str]) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._engine = engine
+        self._tasks = tasks
+        self._best = best
+        self._given_up: set[str] = set()
+        # Finished in an earlier life or elsewhere, but the weights they left are not in this folder.
+        self._weightless: set[str] = set()
+
+    def open(self) -> list[Task]:
+        """Return the tasks that nobody has finished or given up."""
+        return [
+            task for task in self._tasks if task.slot not in self.outcomes and task.slot not in self._given_up
+        ]
+
+    def look_up(self) -> None:
+        """Take over what is finished in the store."""
+        finished = {
+            stage: self._engine.store.finished(stage) for stage in {task.stage for task in self._tasks}
+        }
+        for task in self.open():
+            outcome = finished[task.stage].get(task.slot)
+            if outcome is None:
+                continue
+            if task.job.save_to is None or task.job.save_to.exists():
+                self._keep(task, outcome)
+            else:
+                self._weightless.add(task.slot)
+
+    def claimed(self) -> Iterator[tuple[Task, Job]]:
+        """Yield tasks one by one as they are claimed; past its deadline a task is given up instead."""
+        for task in self.open():
+            if task.job.deadline is not None and time.time() > task.job.deadline:
+                self._given_up.add(task.slot)
+            elif task.slot in self._weightless or self._claim(task):
+                yield task, task.job
+
+    def _claim(self, task: Task) -> bool:
+        return self._engine.store.claim(task.stage, task.slot, task.choice, task.dimensions)
+
+    def done(self, task: Task, outcome: Outcome) -> None:
+        """Store what a worker has finished."""
+        if task.slot not in self._weightless:
+            self._engine.store.tell(task.stage, task.slot, outcome)
+        if outcome.state == "cut":
+            self._given_up.add(task.slot)
+        else:
+            self._keep(task, outcome)
+
+    def _keep(self, task: Task, outcome: Outcome) -> None:
+        self.outcomes[task.slot] = outcome
+        self._engine.progress.tick(self._best(task, outcome))

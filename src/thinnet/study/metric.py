@@ -74,7 +74,8 @@ class Metric:
         """Write an interval of differences."""
         if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
             return "unknown"
-        return f"{self.change(low, high - low)} to {self.change(high, high - low)}{self.unit}"
+        half = (high - low) / 2
+        return f"{self.change(low, half)} to {self.change(high, half)}{self.unit}"
 
 
 def number(value: Any) -> float:

@@ -145,22 +145,24 @@ def _groups(table: Table, group: str | None, target: str) -> Array | None:
 
 def _hold_out(target: Target, groups: Array | None, seed: int) -> tuple[Array, Array]:
     """Return (rows outside, rows of the test set), both in the table's order."""
-    from sklearn.model_selection import GroupShuffleSplit, train_test_split
+    from sklearn import model_selection
 
+    sklearn: Any = model_selection
     everything = np.arange(len(target.y))
     if groups is None:
         stratify = target.y if target.task == "classification" else None
         inside, test = cast(
             "list[Array]",
-            train_test_split(everything, test_size=_TEST, stratify=stratify, random_state=seed),
+            sklearn.train_test_split(everything, test_size=_TEST, stratify=stratify, random_state=seed),
         )
     else:
         inside, test = next(
-            GroupShuffleSplit(1, test_size=_TEST, random_state=seed).split(everything, groups=groups)
+            sklearn.GroupShuffleSplit(1, test_size=_TEST, random_state=seed).split(everything, groups=groups)
         )
     if target.task == "classification" and len(np.unique(target.y[inside])) < len(target.classes):
         raise DataError(
-            f'target "{target.name}": some classes are in the held-out groups alone; merge rare classes or leave out --group.'
+            f'target "{target.name}": some classes are in held-out groups alone; '
+            "merge rare classes or leave out --group."
         )
     return np.sort(inside), np.sort(test)
 

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -37,20 +37,19 @@ def _read_text(path: Path, missing: Sequence[str]) -> pd.DataFrame:
     skipped, header = _header(path)
     cut = "\t" if path.suffix.lower() == ".tsv" else _delimiter(header)
     words = [*MISSING, *missing]
-    try:
-        read = _read_arrow(path, cut, words, skipped)
-        read = read.rename_columns(_names(list(read.column_names), path.name))
-    except UnicodeDecodeError:
-        raise _not_text(path) from None
-    if any(kind == _pa.binary() for kind in read.schema.types):
-        raise _not_text(path)
+    # A block must hold a whole row; a wide table has a long header too.
+    block = max(1 << 20, 16 * len(header))
+    # One thread: only then does a ragged row know its number.
+    reading = _csv.ReadOptions(use_threads=False, block_size=block, skip_rows=skipped)
+    read = _read_arrow(path, cut, words, reading)
+    read = read.rename_columns(_names(list(read.column_names), path.name))
     frame = _to_pandas(read, path.name)
     frame.index = pd.RangeIndex(skipped, skipped + len(frame))
     _check_quotes(frame, path)
     return _tidy(frame, words, commas=cut == ";")
 
 
-def _read_arrow(path: Path, cut: str, words: Sequence[str], skipped: int) -> Any:
+def _read_arrow(path: Path, cut: str, words: Sequence[str], reading: Any) -> Any:
     """Read a text table with Arrow's parser, which is strict and lean."""
     ragged: list[Any] = []
 
@@ -64,8 +63,6 @@ def _read_arrow(path: Path, cut: str, words: Sequence[str], skipped: int) -> Any
         ignore_empty_lines=False,  # they count in the numbers of the rows
         invalid_row_handler=refuse,
     )
-    # One thread: only then does a ragged row know its number.
-    reading = _csv.ReadOptions(use_threads=False, block_size=1 << 20, skip_rows=skipped)
     converting = _csv.ConvertOptions(
         null_values=words, strings_can_be_null=True, true_values=[], false_values=[]
     )
@@ -73,27 +70,36 @@ def _read_arrow(path: Path, cut: str, words: Sequence[str], skipped: int) -> Any
     try:
         return _csv.read_csv(path, reading, parsing, converting, pool)
     except _pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise DataError(f"{path.name}: empty table: it has no rows.") from error
         if not ragged:
             said = " ".join(str(error).split())
             raise FileError(f"{path.name}: not a table of cells: {said}.") from error
         row = ragged[0]
         raise DataError(
-            f"{path.name}, row {row.number}: {row.actual_columns} cells under a header of "
-            f"{row.expected_columns}; complete the row, or quote cells that hold the delimiter {cut!r}."
+            f"{path.name}, row {row.number}: {row.expected_columns} cells are needed, as in the header, and "
+            f"it has {row.actual_columns}; complete it, or quote cells that hold the delimiter {cut!r}."
         ) from error
 
 
 def _header(path: Path) -> tuple[int, str]:
-    """Return how many blank lines lead and the first line that is not blank."""
+    """Return how many blank lines lead and the first line that is not blank; the whole file must be UTF-8."""
+    header: tuple[int, str] | None = None
     with path.open("rb") as file:
-        start = file.read(1 << 16)
-        if b"\0" in start:
-            raise _not_text(path)
-        file.seek(0)
         for number, line in enumerate(file):
-            if line.removeprefix(b"\xef\xbb\xbf").strip():
-                return number, line.decode("utf-8", errors="replace")
-    raise DataError(f"{path.name}: empty table: the file holds nothing.")
+            where = f"{path.name}, line {number + 1}"
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                said = f"{where}: byte 0x{line[error.start]:02x} is not UTF-8"
+                raise FileError(f"{said}; save the table as CSV in UTF-8.") from error
+            if "\0" in text:
+                raise FileError(f"{where}: a NUL byte is not text; save the table as CSV in UTF-8.")
+            if header is None and text.strip("\ufeff \t\r\n"):
+                header = number, text
+    if header is None:
+        raise DataError(f"{path.name}: empty table: the file holds nothing.")
+    return header
 
 
 def _delimiter(header: str) -> str:
@@ -107,19 +113,6 @@ def _names(names: list[str], table: str) -> list[str]:
     if all(number % 1 >= 0 for number in spelled) and any(number % 1 > 0 for number in spelled):
         raise DataError(f"{table}, row 1: numbers where the names of the columns belong; add a header row.")
     return [name.strip() or f"Unnamed: {position}" for position, name in enumerate(names)]
-
-
-def _not_text(path: Path) -> FileError:
-    """Name the first line that is not UTF-8."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                byte = line[error.start]
-                where = f"{path.name}, line {number}: byte 0x{byte:02x} is not UTF-8"
-                return FileError(f"{where}; save the table as CSV in UTF-8.")
-    return FileError(f"{path.name}: not a text table: it holds zero bytes; save the table as CSV in UTF-8.")
 
 
 def _check_quotes(frame: pd.DataFrame, path: Path) -> None:
@@ -177,26 +170,14 @@ def _to_pandas(read: Any, name: str) -> pd.DataFrame:
 def _read_npz(path: Path, _missing: Sequence[str]) -> pd.DataFrame:
     """Read X, flattened to columns, and y if there is one."""
     try:
-        held = np.load(path, allow_pickle=False)
-        if not isinstance(held, NpzFile):
-            raise ValueError("one array without a name")
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise FileError(
-            f"{path.name}: not an .npz archive; save one with numpy.savez(path, X=X, y=y)."
-        ) from error
-    with held:
-        names = list(held.files)
-        if "X" not in names:
-            found = ", ".join(map(cells.quoted, names)) or "nothing"
-            raise DataError(f'{path.name}: holds no array "X" but {found}; save it as X, one row a sample.')
-        try:
-            arrays: dict[str, NDArray[Any]] = {name: held[name] for name in names if name in ("X", "y")}
-        except ValueError as error:
-            raise DataError(f"{path.name}: holds arrays of objects; save numbers, or texts for y.") from error
-        except (EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise FileError(f"{path.name}: damaged archive; save it again.") from error
-    native = {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in arrays.items()}
-    x, y = native["X"], native.get("y")
+        with path.open("rb") as file:
+            arrays = _arrays(file, path.name)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        said = f"{path.name}: not an .npz archive, or a damaged one"
+        raise FileError(f"{said}; save one with numpy.savez(path, X=X, y=y).") from error
+    x, y = arrays["X"], arrays.get("y")
     if x.dtype.kind not in "biuf" or x.ndim == 0:
         raise DataError(
             f"{path.name}: X must hold numbers, one row a sample; it is {x.dtype} of shape {x.shape}."
@@ -204,6 +185,21 @@ def _read_npz(path: Path, _missing: Sequence[str]) -> pd.DataFrame:
     frame = pd.DataFrame(_flat(x))
     frame.columns = [f"x{position}" for position in range(frame.shape[1])]
     return frame if y is None else _with_y(frame, y, path.name)
+
+
+def _arrays(file: BinaryIO, name: str) -> dict[str, NDArray[Any]]:
+    """Return X and perhaps y of an open archive, in this machine's byte order."""
+    held = np.load(file, allow_pickle=False)
+    if not isinstance(held, NpzFile):
+        raise ValueError("one array without a name")
+    if "X" not in held.files:
+        found = ", ".join(map(cells.quoted, held.files)) or "nothing"
+        raise DataError(f'{name}: holds no array "X" but {found}; save it as X, one row a sample.')
+    try:
+        arrays: dict[str, NDArray[Any]] = {key: held[key] for key in held.files if key in ("X", "y")}
+    except ValueError as error:
+        raise DataError(f"{name}: holds arrays of objects; save numbers, or texts for y.") from error
+    return {key: array.astype(array.dtype.newbyteorder("="), copy=False) for key, array in arrays.items()}
 
 
 def _flat(x: NDArray[Any]) -> NDArray[Any]:

@@ -74,7 +74,7 @@ def render_report(results: dict[str, Any], pictures: dict[str, Picture]) -> str:
     )
     environment.filters |= _filters(metric)
     # Markup: the panels come from matplotlib and hold no word of the user's; all else is escaped.
-    markup = jinja2.utils.markupsafe.Markup
+    markup = need("markupsafe", extra="study", owner="thinnet study").Markup
     source = resources.files("thinnet.study").joinpath("report.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         r=results,
@@ -100,7 +100,7 @@ def _views(results: dict[str, Any], metric: Metric) -> dict[str, Any]:
             ("How much?", _how_much(results, metric)),
             ("Where?", _where(known)),
         ],
-        "change": ("+" if mean > 0 else "") + metric.change(mean, high - low) + metric.unit,
+        "change": ("+" if mean > 0 else "") + metric.change(mean, (high - low) / 2) + metric.unit,
         "interval": metric.interval(low, high),
         "mean_change": metric.subtract(*(number(results[side]["mean"]) for side in _SIDES)),
         "seeds_only": metric.interval(number(alone.get("low")), number(alone.get("high"))),
@@ -158,6 +158,10 @@ def _loss(entry: dict[str, Any]) -> float:
     return number(entry["validation_loss"])
 
 
+def _rank(entry: dict[str, Any]) -> float:
+    return _loss(entry) if math.isfinite(_loss(entry)) else math.inf
+
+
 def _known(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for entry in entries if math.isfinite(_loss(entry))]
 
@@ -210,7 +214,7 @@ def _preparation(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _trials(trials: list[dict[str, Any]]) -> dict[str, Any]:
     """Sort trials, the best first; list the settings that any of them has."""
     names = list(dict.fromkeys(name for trial in trials for name in trial["settings"]))
-    ranked = sorted(trials, key=lambda trial: _loss(trial) if math.isfinite(_loss(trial)) else math.inf)
+    ranked = sorted(trials, key=lambda trial: (trial["state"] != "complete", _rank(trial)))
     pruned = sum(trial["state"] == "pruned" for trial in trials)
     return {"names": names, "rows": ranked[:_MOST_ROWS], "count": len(trials), "pruned": pruned}
 

@@ -12,7 +12,7 @@ import thinnet
 from thinnet.study.problem import Problem
 from thinnet.study.scoring import Scores
 from thinnet.study.search import Trial
-from thinnet.study.settings import SIDES, Plan, Settings, Side, starts
+from thinnet.study.settings import SIDES, Plan, Side, starts
 from thinnet.study.stages import Grown, Winner
 from thinnet.study.training import CURVES, Outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import time
@@ -178,7 +179,7 @@ def _run(
     found = Findings(grown, trials, winners, sites, score(problem, weights))
     marks.append(time.time())
     names = ("grow", "search", "confirm")
-    seconds = dict(zip(names, (b - a for a, b in zip(marks, marks[1:], strict=False)), strict=True))
+    seconds = dict(zip(names, (b - a for a, b in itertools.pairwise(marks)), strict=True))
     shown = {**identity, "time_budget": options.time_budget}
     results = assemble(problem, base.plan, found, shown, {**seconds, "total": time.time() - begun})
     chosen = weights[results["recommended"]["side"]][0]

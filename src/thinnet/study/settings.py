@@ -113,14 +113,17 @@ def space(side: Side) -> dict[str, Any]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     rate = FloatDistribution(1e-4, 1e-2, log=True)
+    times = CategoricalDistribution([1, 2, 4])
     if side == "baseline":
         return {
             "learning_rate": rate,
+            "times": times,
             "weight_decay": FloatDistribution(1e-4, 3.0, log=True),
             "patience": CategoricalDistribution([0, 5, 10, 20]),
         }
     return {
         "learning_rate": rate,
+        "times": times,
         "input_rate": FloatDistribution(0.0, 0.5),
         "hidden_rate": FloatDistribution(0.0, 0.8),
         "max_norm": FloatDistribution(1.0, 5.0),
@@ -137,11 +140,12 @@ def starts(side: Side) -> list[dict[str, Any]]:
     """
     if side == "baseline":
         return [
-            {"learning_rate": 1e-3, "weight_decay": decay, "patience": patience}
-            for decay, patience in zip(_DECAYS, (0, 10, 0, 10), strict=True)
+            {"learning_rate": 1e-3, "times": times, "weight_decay": decay, "patience": patience}
+            for decay, times, patience in zip(_DECAYS, (4, 1, 4, 1), (0, 10, 0, 10), strict=True)
         ]
     fixed = {
         "learning_rate": 1e-3,
+        "times": 4,
         "input_rate": 0.1,
         "max_norm": 3.0,
         "constrained": False,
@@ -153,9 +157,12 @@ def starts(side: Side) -> list[dict[str, Any]]:
 def settings_of(side: Side, choice: dict[str, Any], width: int, max_width: int) -> Settings:
     """Return the settings that a choice of the search stands for.
 
-    A widened network has width / keep units, so that as many as in the grown one are kept on average
-    (Srivastava et al., JMLR 15, 2014, appendix A.1), at most `max_width`.
+    Both sides may take the grown width once, twice or four times: the least width that fits the
+    training rows is seldom the best. A widened network has width / keep units, so that as many as
+    without dropout are kept on average (Srivastava et al., JMLR 15, 2014, appendix A.1). None gets
+    wider than `max_width`.
     """
+    width = min(width * choice["times"], max(width, max_width))
     if side == "baseline":
         return Settings(
             width,
@@ -164,9 +171,10 @@ def settings_of(side: Side, choice: dict[str, Any], width: int, max_width: int) 
             patience=choice["patience"] or None,
         )
     hidden = choice["hidden_rate"]
-    wider = min(max(width, max_width), math.ceil(width / (1 - hidden)))
+    if choice["widened"]:
+        width = min(max(width, max_width), math.ceil(width / (1 - hidden)))
     return Settings(
-        wider if choice["widened"] else width,
+        width,
         learning_rate=choice["learning_rate"],
         input_rate=choice["input_rate"],
         hidden_rate=hidden,

@@ -187,9 +187,7 @@ def read_target(table: Table, name: str | None, task: str | None = None) -> Targ
 
 def _from_numbers(table: Table, column: pd.Series[Any], task: str | None) -> Target:
     """Decide what numbers are."""
-    remedy = (
-        "name missing values with --missing {cell} and remove their rows, or choose --task classification"
-    )
+    remedy = "correct the cell or remove the row, or choose --task classification"
     values = cells.numbers(column, table.name, remedy)
     distinct = len(np.unique(values))
     whole = bool((values == np.floor(values)).all())
@@ -199,9 +197,8 @@ def _from_numbers(table: Table, column: pd.Series[Any], task: str | None) -> Tar
     if task == "classification" or (task is None and few):
         return _classes(table, column, why)
     if distinct == 1:
-        raise DataError(
-            f"{table.name}: the target {cells.quoted(column.name)} is {values[0]:g} in every row."
-        )
+        value = cells.quoted(cells.labels(column)[0])
+        raise DataError(f"{table.name}: the target {cells.quoted(column.name)} is {value} in every row.")
     return Target(str(column.name), "regression", (), values, why)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,16 +51,20 @@ class Rows:
 
     def read(self) -> tuple[Array, Array, Array]:
         """Return (x, y, fold), mapped from disk."""
-        x, y, fold = (np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in ("x", "y", "fold"))
-        return x, y, fold
+
+        def mapped(name: str) -> Array:
+            return cast("Array", np.load(self.folder / f"{name}.npy", mmap_mode="r"))
+
+        return mapped("x"), mapped("y"), mapped("fold")
 
     def score(self, network: net.Network, x: Array, y: Array) -> tuple[float, float]:
         """Return loss and score (fraction of errors, or RMSE in the target's unit) of the mean network."""
         z = network.logits(x)
         rows, _ = network.loss.rows(z, y if self.classification else y[:, None])
         loss = float(rows.mean(dtype=np.float64))
-        score = float(np.mean(z.argmax(axis=1) != y)) if self.classification else self.scale * loss**0.5
-        return loss, score
+        if self.classification:
+            return loss, float(np.mean(np.asarray(z.argmax(axis=1) != y)))
+        return loss, self.scale * loss**0.5
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class Outcome:
     seconds: float
 
     def steps(self, epochs: int) -> tuple[float, ...]:
-        """Return what the pruner compares: at each step, the mean of the best losses so far of the folds so far."""
+        """Return what the pruner compares: step by step, the best loss so far, mean over the folds so far."""
         values: list[float] = []
         ended = 0.0
         for fold, losses in enumerate(self.curves["validation_loss"]):
@@ -144,7 +148,7 @@ class Outcome:
         return tuple(values)
 
 
-class _StopJob(Exception):
+class _StopTraining(Exception):  # noqa: N818 - not an error
     def __init__(self, state: str) -> None:
         self.state = state
 
@@ -161,7 +165,7 @@ def run_job(job: Job) -> Outcome:
     for number in job.folds:
         try:
             _train_fold(job, (x, y, fold), number, curves, prune)
-        except _StopJob as stop:
+        except _StopTraining as stop:
             state = stop.state
             break
     best = [int(np.argmin(losses)) for losses in curves["validation_loss"] if losses]
@@ -218,12 +222,12 @@ def _train_fold(
         for name, value in zip(CURVES, (inner[0], loss, inner[1], score), strict=True):
             here[name].append(_short(value))
         if job.deadline is not None and time.time() > job.deadline:
-            raise _StopJob("cut")
+            raise _StopTraining("cut")
         so_far = here["validation_loss"]
         if prune is not None and prune(
             len(done) * job.plan.epochs + epoch.number - 1, float(np.mean([*done, min(so_far)]))
         ):
-            raise _StopJob("pruned")
+            raise _StopTraining("pruned")
         return patience is not None and len(so_far) - 1 - int(np.argmin(so_far)) >= patience
 
     updates = -(-len(x_train) // job.plan.batch)

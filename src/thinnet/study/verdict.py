@@ -140,7 +140,8 @@ def t_interval(values: list[float]) -> Interval:
 
 
 def _around(mean: float, error: float, df: float) -> Interval:
-    from scipy.stats import t
+    from scipy import stats
 
+    t: Any = stats.t
     half = float(t.ppf(0.975, df)) * error
     return Interval(mean - half, mean + half)

@@ -36,7 +36,7 @@ class Workers:
     def run(
         self, jobs: Iterator[tuple[T, Job]], done: Callable[[T, Outcome], None], beat: Callable[[], None]
     ) -> None:
-        """Run jobs, each taken when a process is free; call `done` as each ends, `beat` about once a second."""
+        """Run jobs, each taken when a process is free; call `done` as each ends and `beat` every second."""
         running: dict[Future[Outcome], T] = {}
         try:
             while True:
@@ -50,7 +50,7 @@ class Workers:
                 beat()
         except BrokenProcessPool as error:
             raise RunError(
-                "study: a worker process died, perhaps for want of memory; run the same command with fewer --jobs."
+                "study: a worker process died, perhaps for want of memory; run it again with fewer --jobs."
             ) from error
 
     def __enter__(self) -> Workers:
