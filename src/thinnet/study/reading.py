@@ -141,7 +141,8 @@ def _tidy(frame: pd.DataFrame, words: Sequence[str], *, commas: bool) -> pd.Data
         elif kept != values:
             frame[name] = np.array([*kept, None], dtype=np.object_)[codes]
     blank = frame.iloc[:, 0].isna().to_numpy(copy=True)
-    blank[blank] = frame[blank].isna().to_numpy().all(axis=1)
+    if blank.any():
+        blank[blank] = frame[blank].isna().to_numpy().all(axis=1)
     return frame[~blank] if blank.any() else frame
 
 

@@ -1,0 +1,52 @@
+# The two commands of the README are `make study` and `make test`; each works alone on a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: study test check lint types floors examples wheel bench clean
+
+study: .venv/study.done
+	$(BIN)/thinnet study
+
+test: .venv/dev.done
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+# Everything that has to hold before a change lands, but for the tests.
+check: lint types floors examples
+
+lint: .venv/dev.done
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev.done
+	$(BIN)/pyright
+
+floors: .venv/dev.done
+	$(BIN)/lint-imports
+
+examples: .venv/dev.done
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= src docs README.md
+
+# The tests again, against the wheel, in an environment that has never seen the sources.
+wheel: .venv/dev.done
+	rm -rf dist build/wheel-env
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/wheel-env
+	build/wheel-env/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
+	build/wheel-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
+
+bench: .venv/dev.done
+	$(BIN)/python benchmarks/epoch.py
+
+.venv/study.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable ".[study]"
+	touch $@
+
+.venv/dev.done: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable ".[dev]"
+	touch $@ .venv/study.done
+
+clean:
+	rm -rf .venv build dist
