@@ -20,7 +20,7 @@ _REMEDIES = {
     errno.EPERM: "permission denied; choose a folder that you may write to",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.ENOENT: "the folder does not exist",
+    errno.ENOENT: "no such file or folder",
     errno.EISDIR: "it is a folder",
 }
 
@@ -51,6 +51,8 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     'whole'
     """
     path = Path(path)
+    if not path.name:
+        raise FileError(f"{path}: cannot be written: {_REMEDIES[errno.EISDIR]}.")
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary

@@ -3,8 +3,10 @@
 The arithmetic is fixed here, so that any other body can equal it to the bit:
 
 - `gain * x` and `shift * other` are rounded one by one, then their sum; nothing is fused;
-- a term whose factor is 0 is +0 whatever it multiplies: what is dropped cannot leak NaN or infinity;
-- float16 is computed in float32 and rounded to nearest even; float32 and float64 in their own precision.
+- a term whose factor is 0 is left out, and where both are, y is +0: what is dropped cannot leak NaN,
+  infinity or a sign, and what is kept keeps the sign of its zero;
+- float16 is computed in float32 and rounded to nearest even; float32 and float64 in their own precision;
+- nothing warns: an overflow of what is kept is there to see in y, and what is dropped has none.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _CHUNK = 1 << 15
 _INTEGERS = {np.dtype(np.float32): np.dtype(np.int32), np.dtype(np.float64): np.dtype(np.int64)}
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def two_point(
     x: Array, lane: tuple[Key, Window], threshold: Any, sides: tuple[Pair, Pair], other: Any, out: Array
 ) -> Array:
@@ -55,31 +58,33 @@ def two_point(
         _inverted(x, key, window, threshold, kept[0], out)
         return out
     keep = lanes(key, window).astype(np.int32) >= threshold
-    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    work = _working(x)
     x = x.astype(work, copy=False)
     out[...] = np.where(keep, _side(x, kept, other, work), _side(x, dropped, other, work))
     return out
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def table(x: Array, lane: tuple[Key, Window], gains: NDArray[np.float32], out: Array) -> Array:
     """Write `gains[lane] * x` to `out`; `gains` holds 65,536 float32 values."""
     key, window = lane
-    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    work = _working(x)
     if not _in_one_run(x, out, window):
-        out[...] = x.astype(work, copy=False) * gains[lanes(key, window)].astype(work, copy=False)
+        out[...] = _term(gains[lanes(key, window)], x, work)
         return out
     flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
     for first in range(0, flat_x.size, _CHUNK):
-        piece = flat_x[first : first + _CHUNK].astype(work, copy=False)
-        gain = gains[flat_lanes(key, start + first, piece.size)].astype(work, copy=False)
-        flat_out[first : first + _CHUNK] = piece * gain
+        piece = flat_x[first : first + _CHUNK]
+        flat_out[first : first + _CHUNK] = _term(
+            gains[flat_lanes(key, start + first, piece.size)], piece, work
+        )
     return out
 
 
 def _inverted(x: Array, key: Key, window: Window, threshold: int, gain: float, out: Array) -> None:
     """Zero or multiply, piece by piece; zeroing is a bitwise `and`, so dropped NaN becomes +0."""
     flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
-    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
+    work = _working(x)
     factor = work.type(gain)
     y = np.empty(min(_CHUNK, x.size), work)
     for first in range(0, flat_x.size, _CHUNK):
@@ -94,17 +99,27 @@ def _inverted(x: Array, key: Key, window: Window, threshold: int, gain: float, o
         flat_out[first : first + _CHUNK] = bits.view(work)
 
 
+def _working(x: Array) -> np.dtype[Any]:
+    """Return what x is computed in, in the machine's own byte order."""
+    return np.dtype(np.float64 if x.dtype.type is np.float64 else np.float32)
+
+
 def _side(x: Array, pair: Pair, other: Any, work: np.dtype[Any]) -> Array:
-    """Return `gain * x + shift * other`, a term with factor 0 being +0."""
-    return np.asarray(_term(pair[0], x, work) + _term(pair[1], other, work), work)
+    """Return `gain * x + shift * other`, a term with factor 0 being left out."""
+    gain, shift = pair
+    if isinstance(shift, (int, float)) and shift == 0:
+        return _term(gain, x, work)
+    first, second = _term(gain, x, work), _term(shift, other, work)
+    gain, shift = np.asarray(gain, work), np.asarray(shift, work)
+    return np.where(shift == 0, first, np.where(gain == 0, second, first + second))
 
 
 def _term(factor: Any, value: Any, work: np.dtype[Any]) -> Array:
+    """Return `factor * value`, +0 where the factor is 0."""
     if isinstance(factor, (int, float)):
         return np.zeros((), work) if factor == 0 else np.asarray(work.type(factor) * np.asarray(value, work))
     factor = np.asarray(factor, work)
-    zero = factor == 0
-    return np.where(zero, np.zeros((), work), factor * np.where(zero, 0, np.asarray(value, work)))
+    return np.where(factor == 0, np.zeros((), work), factor * np.asarray(value, work))
 
 
 def _in_one_run(x: Array, out: Array, window: Window) -> bool:

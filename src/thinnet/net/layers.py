@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -33,6 +34,10 @@ class Layer:
     trainable: ClassVar[bool] = False
     # Which spread of initial weights keeps the scale of what flows into this layer (see Dense.initial).
     wants: ClassVar[str] = "glorot"
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each of its weights."""
+        return {}
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         """Return y and what backward needs."""
@@ -68,10 +73,12 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"Dense: {name} must be a whole number of at least 1, got {value!r}.")
+            object.__setattr__(self, name, _size("Dense", name, value))
         if self.max_norm is not None and not self.max_norm > 0:
             raise InputError(f"Dense: max_norm must be greater than 0, got {self.max_norm!r}.")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:  # noqa: D102
+        return {"weight": (self.inputs, self.outputs), "bias": (self.outputs,)}
 
     def initial(self, key: Key, wants: str) -> Weights:
         """Return uniform weights whose spread suits the activation that follows, and zero biases.
@@ -129,6 +136,10 @@ class LeakyReLU(Layer):
 
     slope: float = 0.01
     wants: ClassVar[str] = "he"
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.slope):
+            raise InputError(f"LeakyReLU: slope must be a finite number, got {self.slope!r}.")
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         return np.where(x > 0, x, x.dtype.type(self.slope) * x), x
@@ -233,9 +244,9 @@ class Dropout(Layer):
     variant: str = "Dropout"
 
     def __post_init__(self) -> None:
-        row = find(self.variant)
+        rate = check_rate(find(self.variant).name, self.rate(0) if callable(self.rate) else self.rate, ())
         if not callable(self.rate):
-            object.__setattr__(self, "rate", check_rate(row.name, self.rate, ()))
+            object.__setattr__(self, "rate", rate)
 
     @property
     def row(self) -> Variant:
@@ -270,8 +281,21 @@ class Gate(Layer):
 
     units: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "units", _size("Gate", "units", self.units))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:  # noqa: D102
+        return {"gain": (self.units,)}
+
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         return x * weights["gain"], None
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
         return dy * weights["gain"]
+
+
+def _size(owner: str, name: str, value: Any) -> int:
+    # A NumPy integer is welcome (`y.max() + 1`), but a saved network holds plain ones.
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
+    return int(value)

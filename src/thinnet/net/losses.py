@@ -29,7 +29,12 @@ class Loss:
 
     def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
         """Return y as this loss wants it, or say what is wrong with it."""
-        array = np.asarray(y, dtype)
+        try:
+            array = np.asarray(y, dtype)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{type(self).__name__}: targets must be numbers, got {np.asarray(y, object).flat[0]!r}."
+            ) from None
         return array[:, None] if array.ndim == 1 else array
 
     def __call__(self, z: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
@@ -58,7 +63,8 @@ class Loss:
         if sample_weight is None:
             gradient *= 1 / len(rows)
             return float(rows.mean(dtype=np.float64)), gradient
-        total = float(sample_weight.sum(dtype=np.float64))
+        # A mini-batch may hold nothing but rows of weight 0: it weighs nothing and teaches nothing.
+        total = float(sample_weight.sum(dtype=np.float64)) or 1.0
         gradient *= (sample_weight / total).astype(z.dtype)[:, None]
         return float(np.dot(rows.astype(np.float64), sample_weight) / total), gradient
 
@@ -74,7 +80,9 @@ class SoftmaxCrossEntropy(Loss):
     def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
         array = np.asarray(y)
         if array.ndim == 2:
-            return array.astype(dtype, copy=False)
+            return super().targets(y, outputs, dtype)
+        if array.dtype == np.bool_:
+            array = array.astype(np.intp)
         if not np.issubdtype(array.dtype, np.integer):
             raise InputError(f"SoftmaxCrossEntropy: classes must be whole numbers, got {array.dtype}.")
         if array.size and not 0 <= array.min() <= array.max() < outputs:
@@ -108,8 +116,9 @@ class BinaryCrossEntropy(Loss):
 
     def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
         array = super().targets(y, outputs, dtype)
-        if array.size and not bool(np.all((array >= 0) & (array <= 1))):
-            raise InputError("BinaryCrossEntropy: targets must be in [0, 1].")
+        fits = (array >= 0) & (array <= 1)
+        if not bool(np.all(fits)):
+            raise InputError(f"BinaryCrossEntropy: targets must be in [0, 1], got {array[~fits][0]:g}.")
         return array
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
@@ -157,3 +166,14 @@ class Huber(Loss):
         error = z - y
         clipped = np.clip(error, -self.delta, self.delta)
         return (clipped * (error - 0.5 * clipped)).mean(axis=1), clipped / z.shape[1]
+
+
+def loss_for(targets: Any, outputs: int) -> Loss:
+    """Return the loss that targets call for: see `Network`."""
+    try:
+        y = np.asarray(targets)
+    except ValueError:
+        raise InputError("fit: Y must be an array of numbers, got rows of different lengths.") from None
+    if np.issubdtype(y.dtype, np.integer) or y.dtype == np.bool_:
+        return BinaryCrossEntropy() if outputs == 1 or y.ndim == 2 else SoftmaxCrossEntropy()
+    return SquaredError()

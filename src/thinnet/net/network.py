@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
 from thinnet.net.layers import Dense, Dropout, Gate, Layer
-from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, SquaredError
+from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Optimizer
 from thinnet.net.training import Fit, History, OnEpoch, train
 from thinnet.random import Key
@@ -73,6 +73,8 @@ class Network:
     ) -> None:
         self.layers = tuple(layers)
         self.key = Key(0) if key is None else key
+        if not isinstance(self.key, Key):
+            raise InputError(f"Network: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
             raise InputError(f"Network: dtype must be float32 or float64, got {self.dtype}.")
@@ -81,8 +83,7 @@ class Network:
         self.step = 0
         self._saved: list[Any] = []
         self._first = next(i for i, layer in enumerate(self.layers) if layer.trainable)
-        keys = [self.key.fold("dropout").fold(i) for i in range(len(self.layers))]
-        self._own_keys = keys
+        self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
 
     def _allocate(self) -> None:
@@ -154,7 +155,7 @@ class Network:
         if key is None or not isinstance(self.layers[i], Dropout):
             return None
         # Folding is cheap but not free: the keys of training are folded once.
-        own = self._own_keys[i] if key.value == self.key.value else key.at(0).fold("dropout").fold(i)
+        own = self._own_keys[i] if key.value == self.key.value else _mask_key(key, i)
         return own.at(key.step)
 
     def backward(self, gradient: Array, *, inputs: bool = False) -> Array | None:
@@ -256,11 +257,13 @@ class Network:
         return np.concatenate([1 - p, p], axis=1) if single else p
 
     def logits(self, x: ArrayLike, *, key: Key | None = None) -> Array:
-        """Return the logits of many rows, piece by piece, checked; the latest forward is forgotten."""
+        """Return the logits of many rows, checked; the latest forward is forgotten."""
         rows = self._rows(x, "predict")
         out = np.empty((len(rows), self.outputs), self.dtype)
-        for first in range(0, len(rows), _ROWS):
-            out[first : first + _ROWS] = self.forward(rows[first : first + _ROWS], key=key)
+        # Pieces save memory, but each would begin at lane 0: with a key all rows go at once.
+        step = _ROWS if key is None else max(1, len(rows))
+        for first in range(0, len(rows), step):
+            out[first : first + step] = self.forward(rows[first : first + step], key=key)
         self._saved = []
         return out
 
@@ -289,7 +292,7 @@ class Network:
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dropout):
                 ones = np.ones((1, self.widths[i]), self.dtype)
-                own = key.fold("dropout").fold(i).at(key.step)
+                own = _mask_key(key, i).at(key.step)
                 thin.weights[i]["gain"] = sample(layer.row, ones, layer.rate_at(self.step), own)[0]
             elif isinstance(layer, Gate):
                 thin.weights[i]["gain"] = self.weights[i]["gain"].copy()
@@ -317,9 +320,10 @@ class Network:
     def check(self, x: Any, y: Any, owner: str) -> tuple[Array, Array]:
         """Return rows and targets as the network takes them, or say what is wrong with them."""
         rows = self._rows(x, owner)
-        if self._loss is None:
-            self._loss = _loss_for(np.asarray(y), self.outputs)
-        targets = self._loss.targets(y, self.outputs, self.dtype)
+        loss = loss_for(y, self.outputs) if self._loss is None else self._loss
+        targets = loss.targets(y, self.outputs, self.dtype)
+        if targets.ndim not in (1, 2):
+            raise InputError(f"{owner}: Y must have shape (n,) or (n, {self.outputs}), got {targets.shape}.")
         if len(targets) != len(rows):
             raise InputError(f"{owner}: X has {len(rows)} rows, but Y has {len(targets)}.")
         if targets.ndim == 2 and targets.shape[1] != self.outputs:
@@ -330,6 +334,7 @@ class Network:
             raise InputError(f"{owner}: Y holds NaN or infinity.")
         if not len(rows):
             raise InputError(f"{owner}: X has no rows.")
+        self._loss = loss
         return rows, targets
 
     def _rows(self, x: Any, owner: str) -> Array:
@@ -369,6 +374,11 @@ def _brief(layer: Layer) -> str:
     return repr(layer)
 
 
+def _mask_key(key: Key, i: int) -> Key:
+    """Return the key of layer i's masks, at step 0."""
+    return key.at(0).fold("dropout").fold(i)
+
+
 def _widths(layers: tuple[Layer, ...]) -> list[int]:
     """Return how many features go into each layer, and how many come out at the end."""
     dense = [layer for layer in layers if isinstance(layer, Dense)]
@@ -378,22 +388,11 @@ def _widths(layers: tuple[Layer, ...]) -> list[int]:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise InputError(f"Network: layer {i} must be a Layer, got {type(layer).__name__}.")
-        needs = (
-            layer.inputs
-            if isinstance(layer, Dense)
-            else layer.units
-            if isinstance(layer, Gate)
-            else widths[-1]
-        )
+        needs = layer.inputs if isinstance(layer, Dense) else widths[-1]
+        needs = layer.units if isinstance(layer, Gate) else needs
         if needs != widths[-1]:
             raise InputError(
                 f"Network: layer {i}, {_brief(layer)}, takes {needs} inputs, but gets {widths[-1]}."
             )
         widths.append(layer.outputs if isinstance(layer, Dense) else widths[-1])
     return widths
-
-
-def _loss_for(y: Array, outputs: int) -> Loss:
-    if np.issubdtype(y.dtype, np.integer) or y.dtype == np.bool_:
-        return BinaryCrossEntropy() if outputs == 1 or y.ndim == 2 else SoftmaxCrossEntropy()
-    return SquaredError()

@@ -65,6 +65,7 @@ class Optimizer:
         if not self._state or self._state[0].shape != weights.shape or self._state[0].dtype != weights.dtype:
             self._state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
             self._scratch = np.empty(_CHUNK, weights.dtype)
+            self.step = 0
         rate = self.rate_now()
         self.step += 1
         for first in range(0, weights.size, _CHUNK):

@@ -44,13 +44,14 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
     FileError
         The file cannot be written.
     InputError
-        A schedule that is not one of `thinnet.variants.schedule`: it has no name to save.
+        A layer, loss or schedule that is not thinnet's own, which `load` could not make again;
+        metadata that is not JSON.
     """
     safetensors = need("safetensors.numpy", extra="save", owner="Network.save")
     description: dict[str, Any] = {
         "format": _FORMAT,
-        "layers": [_pack(layer) for layer in network.layers],
-        "loss": _pack(network.loss),
+        "layers": [_pack(layer, layer_module) for layer in network.layers],
+        "loss": _pack(network.loss, loss_module),
         "dtype": str(network.dtype),
         "key": [network.key.value, network.key.step],
         "step": network.step,
@@ -61,7 +62,11 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
         for i, group in enumerate(network.weights)
         for name, value in group.items()
     }
-    data = safetensors.save(tensors, {"thinnet": json.dumps(description, allow_nan=False)})
+    try:
+        text = json.dumps(description, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"Network.save: metadata must be plain JSON ({error}).") from error
+    data = safetensors.save(tensors, {"thinnet": text})
     files.write_bytes(path, data)
 
 
@@ -76,6 +81,8 @@ def load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
     safetensors = need("safetensors", extra="save", owner="Network.load")
     path = Path(path)
     try:
+        # Opened here first, because the reader's own errors carry no error number.
+        path.open("rb").close()
         with safetensors.safe_open(path, framework="numpy") as opened:
             described = cast("dict[str, str]", opened.metadata() or {}).get("thinnet")
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
@@ -91,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
             )
         network = _rebuild(description, tensors)
         return network, dict(description["extra"])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(
             f"{path}: not a network of thinnet ({_reason(error)}); load a file it saved."
         ) from error
@@ -105,32 +112,38 @@ def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
     layers = [_unpack(value, layer_module, layer_module.Layer) for value in description["layers"]]
     loss = _unpack(description["loss"], loss_module, loss_module.Loss)
     key = Key(*description["key"])
-    network = Network(layers, key=key, loss=loss, dtype=description["dtype"])
-    network.step = int(description["step"])
-    wanted = {
-        f"{i}.{name}": value for i, group in enumerate(network.weights) for name, value in group.items()
+    shapes = {
+        f"{i}.{name}": shape for i, layer in enumerate(layers) for name, shape in layer.shapes().items()
     }
-    if set(wanted) != set(tensors):
+    if set(shapes) != set(tensors):
         raise InputError("its weights do not belong to its layers")
-    for name, place in wanted.items():
-        if tensors[name].shape != place.shape or tensors[name].dtype != place.dtype:
-            raise InputError(f"{name} has shape {tensors[name].shape}, not {place.shape}")
-        place[...] = tensors[name]
+    # Before the network is made: a file cannot ask for more memory than it brings weights.
+    for name, shape in shapes.items():
+        if tensors[name].shape != shape or str(tensors[name].dtype) != description["dtype"]:
+            raise InputError(
+                f"{name} is {tensors[name].dtype} of shape {tensors[name].shape}, "
+                f"not {description['dtype']} of shape {shape}"
+            )
+    network = Network(layers, key=key, loss=loss, dtype=description["dtype"])
+    network.step = key.at(description["step"]).step
+    for i, group in enumerate(network.weights):
+        for name, place in group.items():
+            place[...] = tensors[f"{i}.{name}"]
     return network
 
 
-def _pack(value: Any) -> dict[str, Any]:
+def _pack(value: Any, module: Any) -> dict[str, Any]:
     """Return a layer, loss or schedule as plain JSON: its class name and fields."""
+    if getattr(module, type(value).__name__, None) is not type(value):
+        raise InputError(
+            f"Network.save: {type(value).__name__} is not a class of {module.__name__}, "
+            f"so the file could not be loaded; use one of those."
+        )
     fields: dict[str, Any] = {"type": type(value).__name__}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
         if callable(content):
-            if getattr(schedule_module, type(content).__name__, None) is not type(content):
-                raise InputError(
-                    f"Network.save: {type(value).__name__}.{field.name} is a function that has no name; "
-                    f"use one of thinnet.variants.schedule."
-                )
-            content = _pack(content)
+            content = _pack(content, schedule_module)
         fields[field.name] = content
     return fields
 
@@ -140,7 +153,7 @@ def _unpack(value: Any, module: Any, base: type) -> Any:
     fields = dict(value)
     name = fields.pop("type")
     made = getattr(module, name, None) if name in module.__all__ else None
-    if not (isinstance(made, type) and (base is object or issubclass(made, base))):
+    if not (isinstance(made, type) and issubclass(made, base) and made is not base):
         raise InputError(f"there is no {base.__name__.lower()} {name!r}")
     for key, content in fields.items():
         if isinstance(content, dict):

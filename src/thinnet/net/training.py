@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -75,7 +76,7 @@ class Fit:
 
     def __post_init__(self) -> None:
         for name, value in (("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience)):
-            if value is not None and (not isinstance(value, int) or value < 1):
+            if value is not None and (not isinstance(value, Integral) or value < 1):
                 raise InputError(f"fit: {name} must be a whole number of at least 1, got {value!r}.")
         if self.patience is not None and self.validation is None:
             raise InputError("fit: patience needs validation=(X, Y) to watch.")

@@ -82,7 +82,7 @@ class Key:
 
     def at(self, step: SupportsIndex) -> Key:
         """Return the same address at another step; costs nothing, so training loops use it."""
-        return Key(self.value, operator.index(step) if not isinstance(step, int) else step)
+        return Key(self.value, _whole("Key.at", "step", step, 32))
 
 
 class Stream:

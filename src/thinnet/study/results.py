@@ -142,10 +142,8 @@ def _sweep(trials: list[Trial]) -> list[dict[str, Any]]:
     fixed = [choice["hidden_rate"] for choice in starts("dropout")]
     rows: list[dict[str, Any]] = []
     for rate, trial in zip(fixed, trials, strict=False):
-        curves = trial.outcome.curves
-        best = [losses.index(min(losses)) for losses in curves["validation_loss"]]
         measured = {
-            name: [values[i] for values, i in zip(curves[f"{name}_score"], best, strict=True)]
+            name: [values[-1] for values in trial.outcome.curves[f"{name}_score"]]
             for name in ("train", "validation")
         }
         rows.append({"rate": rate, **measured})
@@ -174,7 +172,7 @@ def code(problem: Problem, plan: Plan, winner: Winner, seed: int) -> str:
         layers += [f"Dropout({s.hidden_rate:.4g})"] if s.hidden_rate else []
         width = s.width
     layers.append(f"Dense({width}, {outputs})")
-    updates = -(-len(problem.rows) // plan.batch) * plan.epochs
+    updates = -(-len(problem.rows) // plan.batch) * s.epochs
     listed = "\n".join(f"        {layer}," for layer in layers)
     shape = f"# X: float32 ({len(problem.rows)}, {problem.x.shape[1]}), standardised; "
     shape += "Y: classes as whole numbers" if problem.classification else "Y: standardised values"

@@ -88,9 +88,8 @@ class Options:
     @property
     def workers(self) -> int:
         """How many processes train."""
-        return (
-            self.jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.jobs or 1
-        )
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return self.jobs or cores or 1
 
     def to_json(self, fingerprint: str) -> dict[str, Any]:
         """Return what makes this study this one: all that its numbers depend on."""
@@ -151,12 +150,11 @@ def _run(
     """Go through the stages and write everything."""
     base = stages.Base(
         rows=problem.write(work),
-        plan=Plan.for_rows(len(problem.rows)),
+        plan=Plan.for_rows(len(problem.rows), options.max_width),
         folder=work,
         seed=options.seed,
         trials=options.trials,
         seeds=options.seeds,
-        max_width=options.max_width,
         clock=Clock(None if options.time_budget is None else options.time_budget - (time.time() - begun)),
     )
     url = options.storage or f"sqlite:///{(work / 'trainings.sqlite').absolute()}"

@@ -29,7 +29,7 @@ class Trial:
     outcome: Outcome
 
 
-def propose(side: Side, seed: int, trials: list[Trial], count: int, epochs: int) -> list[dict[str, Any]]:
+def propose(side: Side, seed: int, trials: list[Trial], count: int) -> list[dict[str, Any]]:
     """Return the choices of the next generation.
 
     Parameters
@@ -42,14 +42,12 @@ def propose(side: Side, seed: int, trials: list[Trial], count: int, epochs: int)
         All trials of earlier generations, in order.
     count : int
         How many to propose.
-    epochs : int
-        Epochs of a full training; pruned trials are compared step by step.
     """
     fixed = starts(side)[len(trials) : len(trials) + count]
-    return fixed + _sampled(side, seed, trials, count - len(fixed), epochs)
+    return fixed + _sampled(side, seed, trials, count - len(fixed))
 
 
-def _sampled(side: Side, seed: int, trials: list[Trial], count: int, epochs: int) -> list[dict[str, Any]]:
+def _sampled(side: Side, seed: int, trials: list[Trial], count: int) -> list[dict[str, Any]]:
     if count <= 0:
         return []
     import optuna
@@ -62,11 +60,11 @@ def _sampled(side: Side, seed: int, trials: list[Trial], count: int, epochs: int
         )
         study = optuna.create_study(sampler=sampler)
         for trial in trials:
-            study.add_trial(_frozen(side, trial, epochs))
+            study.add_trial(_frozen(side, trial))
         return [study.ask(space(side)).params for _ in range(count)]
 
 
-def _frozen(side: Side, trial: Trial, epochs: int) -> Any:
+def _frozen(side: Side, trial: Trial) -> Any:
     from optuna.trial import TrialState, create_trial
 
     pruned = trial.outcome.state == "pruned"
@@ -75,7 +73,7 @@ def _frozen(side: Side, trial: Trial, epochs: int) -> Any:
         distributions=space(side),
         value=None if pruned else trial.outcome.value,
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
-        intermediate_values=dict(enumerate(trial.outcome.steps(epochs))),
+        intermediate_values=dict(enumerate(trial.outcome.steps)),
     )
 
 

@@ -17,7 +17,9 @@ SIDES: tuple[Side, Side] = ("dropout", "baseline")
 
 # Hidden rates of the first trials: all else at the recipe's start, so that they make a curve.
 _SWEEP = (0.5, 0.0, 0.2, 0.35, 0.1, 0.65, 0.8, 0.275)
-_DECAYS = (1e-2, 1e-4, 1e-1, 1.0)
+# The rival's first trials: weight decay, times the grown width, patience, length.
+_RIVALS = ((1e-2, 4, 0, 0.25), (1e-4, 1, 10, 1.0), (1e-1, 4, 0, 0.5), (1.0, 1, 10, 1.0))
+_FEWEST_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,10 @@ class Settings:
     ----------
     width : int
         Units in each hidden layer.
+    epochs : int
+        Passes over the rows.
     learning_rate : float
-        Of AdamW at the start; it falls to 0 along half a cosine.
+        Of AdamW at the start; it falls to 0 along half a cosine over these epochs.
     input_rate, hidden_rate : float
         Dropout rates of the inputs and of every hidden layer.
     max_norm : float or None
@@ -41,6 +45,7 @@ class Settings:
     """
 
     width: int
+    epochs: int
     learning_rate: float = 1e-3
     input_rate: float = 0.0
     hidden_rate: float = 0.0
@@ -65,27 +70,30 @@ class Plan:
         Rows per update; passes over the rows, at most.
     folds : int
         How many of the five validation folds a trial is tried on.
+    max_width : int
+        The widest hidden layer.
     """
 
     depth: int
     batch: int
     epochs: int
     folds: int
+    max_width: int
 
     @classmethod
-    def for_rows(cls, rows: int) -> Plan:
+    def for_rows(cls, rows: int, max_width: int) -> Plan:
         """Return the plan for `rows` rows outside the test set.
 
         Small tables get more folds, so that at least 500 rows are validated where there are as many.
-        All folds of a trial together make about 6,000 updates, in 30 to 200 epochs.
+        All folds of a trial together make about 12,000 updates at most, in 30 to 300 epochs.
         """
         batch = next(
             size for size, most in ((32, 5_000), (64, 20_000), (128, 100_000), (256, rows + 1)) if rows < most
         )
         folds = min(5, max(1, math.ceil(500 / (rows / 5))))
         updates = math.ceil(0.8 * rows / batch)
-        epochs = min(200, max(30, math.ceil(6000 / folds / updates)))
-        return cls(depth=2, batch=batch, epochs=epochs, folds=folds)
+        epochs = min(300, max(30, math.ceil(12_000 / folds / updates)))
+        return cls(depth=2, batch=batch, epochs=epochs, folds=folds, max_width=max_width)
 
 
 def build(settings: Settings, plan: Plan, inputs: int, outputs: int, key: Key) -> net.Network:
@@ -115,16 +123,19 @@ def space(side: Side) -> dict[str, Any]:
 
     rate = FloatDistribution(1e-4, 1e-2, log=True)
     times = CategoricalDistribution([1, 2, 4])
+    length = FloatDistribution(0.1, 1.0, log=True)
     if side == "baseline":
         return {
             "learning_rate": rate,
             "times": times,
+            "length": length,
             "weight_decay": FloatDistribution(1e-4, 3.0, log=True),
             "patience": CategoricalDistribution([0, 5, 10, 20]),
         }
     return {
         "learning_rate": rate,
         "times": times,
+        "length": length,
         "input_rate": FloatDistribution(0.0, 0.5),
         "hidden_rate": FloatDistribution(0.0, 0.8),
         "max_norm": FloatDistribution(1.0, 5.0),
@@ -141,12 +152,19 @@ def starts(side: Side) -> list[dict[str, Any]]:
     """
     if side == "baseline":
         return [
-            {"learning_rate": 1e-3, "times": times, "weight_decay": decay, "patience": patience}
-            for decay, times, patience in zip(_DECAYS, (4, 1, 4, 1), (0, 10, 0, 10), strict=True)
+            {
+                "learning_rate": 1e-3,
+                "times": times,
+                "length": length,
+                "weight_decay": decay,
+                "patience": patience,
+            }
+            for decay, times, patience, length in _RIVALS
         ]
     fixed = {
         "learning_rate": 1e-3,
         "times": 4,
+        "length": 0.5,
         "input_rate": 0.1,
         "max_norm": 3.0,
         "constrained": False,
@@ -155,27 +173,31 @@ def starts(side: Side) -> list[dict[str, Any]]:
     return [{"hidden_rate": rate, **fixed} for rate in _SWEEP]
 
 
-def settings_of(side: Side, choice: dict[str, Any], width: int, max_width: int) -> Settings:
+def settings_of(side: Side, choice: dict[str, Any], width: int, plan: Plan) -> Settings:
     """Return the settings that a choice of the search stands for.
 
     Both sides may take the grown width once, twice or four times: the least width that fits the
     training rows is seldom the best. A widened network has width / keep units, so that as many as
     without dropout are kept on average (Srivastava et al., JMLR 15, 2014, appendix A.1). None gets
-    wider than `max_width`.
+    wider than the plan's `max_width`.
     """
-    width = min(width * choice["times"], max(width, max_width))
+    most = max(width, plan.max_width)
+    width = min(width * choice["times"], most)
+    epochs = max(_FEWEST_EPOCHS, round(choice["length"] * plan.epochs))
     if side == "baseline":
         return Settings(
             width,
+            epochs,
             learning_rate=choice["learning_rate"],
             weight_decay=choice["weight_decay"],
             patience=choice["patience"] or None,
         )
     hidden = choice["hidden_rate"]
     if choice["widened"]:
-        width = min(max(width, max_width), math.ceil(width / (1 - hidden)))
+        width = min(most, math.ceil(width / (1 - hidden)))
     return Settings(
         width,
+        epochs,
         learning_rate=choice["learning_rate"],
         input_rate=choice["input_rate"],
         hidden_rate=hidden,

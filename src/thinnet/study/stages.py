@@ -42,7 +42,6 @@ class Base:
     seed: int
     trials: int
     seeds: int
-    max_width: int
     clock: Clock
 
     def job(self, settings: Settings, *, deadline: float | None = None) -> Job:
@@ -53,7 +52,7 @@ class Base:
         """
         key = Key(self.seed).fold("validate")
         folds = tuple(range(self.plan.folds))
-        return Job(self.rows, self.plan, settings, key, folds, self.plan.epochs, deadline=deadline)
+        return Job(self.rows, self.plan, settings, key, folds, settings.epochs, deadline=deadline)
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,8 @@ class Winner:
 
 def grow(engine: Engine, base: Base) -> Grown:
     """Widen the hidden layers, two widths at a time, until the training rows are fitted."""
-    widths = [_FIRST_WIDTH * 2**i for i in range(20) if _FIRST_WIDTH * 2**i <= base.max_width] or [
-        base.max_width
+    widths = [_FIRST_WIDTH * 2**i for i in range(20) if _FIRST_WIDTH * 2**i <= base.plan.max_width] or [
+        base.plan.max_width
     ]
     engine.progress.stage("grow", len(widths))
     outcomes: dict[int, Outcome] = {}
@@ -90,7 +89,7 @@ def grow(engine: Engine, base: Base) -> Grown:
             for width in pair
         ]
         tasks = [
-            Task("grow", str(width), base.job(Settings(width), deadline=deadline))
+            Task("grow", str(width), base.job(Settings(width, base.plan.epochs), deadline=deadline))
             for width, deadline in zip(pair, deadlines, strict=True)
         ]
         done = engine.run(tasks, lambda task, outcome: f"width {task.slot}: {outcome.score:.4g}")
@@ -104,7 +103,12 @@ def grow(engine: Engine, base: Base) -> Grown:
                 w for w, o in outcomes.items() if o.seconds / base.plan.folds <= most or w == widths[0]
             )
             return Grown(width, False, "a wider one would not fit the time budget", outcomes)
-    return Grown(max(outcomes), False, f"--max-width {base.max_width} was reached before it was", outcomes)
+    return Grown(
+        max(outcomes),
+        False,
+        f"--max-width {base.plan.max_width} came before the training rows were fitted",
+        outcomes,
+    )
 
 
 def _fitted(base: Base, outcomes: dict[int, Outcome]) -> Grown | None:
@@ -145,7 +149,7 @@ def search(engine: Engine, base: Base, width: int) -> dict[Side, list[Trial]]:
         tasks: dict[Side, list[Task]] = {}
         for side in SIDES:
             count = min(GENERATION, base.trials - first)
-            chosen = propose(side, base.seed, trials[side], count, base.plan.epochs)
+            chosen = propose(side, base.seed, trials[side], count)
             tasks[side] = [
                 _trial(base, side, width, (first + i, choice), trials[side])
                 for i, choice in enumerate(chosen)
@@ -163,13 +167,12 @@ def search(engine: Engine, base: Base, width: int) -> dict[Side, list[Trial]]:
 
 def _trial(base: Base, side: Side, width: int, at: tuple[int, dict[str, Any]], earlier: list[Trial]) -> Task:
     number, choice = at
-    settings = settings_of(side, choice, width, base.max_width)
+    settings = settings_of(side, choice, width, base.plan)
     # The first of a side is never cut: there has to be one.
     deadline = base.clock.deadline(0.3 * (base.clock.budget or 0)) if number else None
     job = base.job(settings, deadline=deadline)
     if number >= len(starts(side)):
-        epochs = base.plan.epochs
-        known = tuple((trial.choice, trial.outcome.value, trial.outcome.steps(epochs)) for trial in earlier)
+        known = tuple((trial.choice, trial.outcome.value, trial.outcome.steps) for trial in earlier)
         job = replace(job, past=Past(side, choice, known))
     return Task(side, f"{side}-{width}-{number}", job, choice, space(side))
 
@@ -191,7 +194,7 @@ def winners(base: Base, trials: dict[Side, list[Trial]], width: int) -> dict[Sid
     for side in SIDES:
         best = best_of(trials[side])
         assert best is not None, "the first trial of a side is never cut or pruned"
-        found[side] = Winner(settings_of(side, best.choice, width, base.max_width), best.outcome)
+        found[side] = Winner(settings_of(side, best.choice, width, base.plan), best.outcome)
     return found
 
 

@@ -5,8 +5,8 @@ A worker never sees the test set: the files it reads hold the other rows alone.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -23,6 +23,9 @@ __all__ = ["CURVES", "Job", "Outcome", "Past", "Rows", "run_job"]
 Array: TypeAlias = NDArray[Any]
 
 CURVES = ("train_loss", "validation_loss", "train_score", "validation_score")
+
+_RAN_AWAY = 1e30
+_CHECKPOINTS = 10
 
 # The training set's own loss is measured on so many rows at most.
 _MEASURED = 2000
@@ -73,7 +76,7 @@ class Past:
 
     side: Side
     choice: dict[str, Any]
-    trials: tuple[tuple[dict[str, Any], float, tuple[float, ...]], ...]
+    trials: tuple[tuple[dict[str, Any], float, list[float]], ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Job:
     folds : tuple of int
         Validation folds to go through; empty: train on all rows and measure nothing.
     epochs : int
-        How many passes; the learning rate's cosine always spans `plan.epochs`.
+        How many passes; the learning rate's cosine spans the settings' epochs all the same.
     past : Past, optional
         Lets Optuna's pruner end a hopeless trial.
     save_to : Path, optional
@@ -118,13 +121,15 @@ class Outcome:
     state : str
         "complete", "pruned" or "cut" (given up at the deadline).
     value : float
-        Mean over folds of the best validation loss; the training loss where nothing is validated.
+        Validation loss, mean over folds, after `epochs`; the training loss where nothing is validated.
     epochs : int
-        Mean over folds of the best epoch.
+        The last epoch; with early stopping the one at which the folds' mean loss was least.
     score : float
-        Mean over folds of the validation score at the best epoch.
+        Validation score, mean over folds, after `epochs`.
     curves : dict
         Name of the measure → one list per fold, epoch by epoch.
+    steps : list of float
+        What the pruner compares: the best loss so far at ten checkpoints a fold, mean over the folds so far.
     seconds : float
         How long it took.
     """
@@ -134,18 +139,8 @@ class Outcome:
     epochs: int
     score: float
     curves: dict[str, list[list[float]]]
+    steps: list[float]
     seconds: float
-
-    def steps(self, epochs: int) -> tuple[float, ...]:
-        """Return what the pruner compares: step by step, the best loss so far, mean over the folds so far."""
-        values: list[float] = []
-        ended = 0.0
-        for fold, losses in enumerate(self.curves["validation_loss"]):
-            best = np.minimum.accumulate(losses)
-            best = np.concatenate([best, np.full(epochs - len(best), best[-1])])
-            values += ((ended + best) / (fold + 1)).tolist()
-            ended += float(best[-1])
-        return tuple(values)
 
 
 class _StopTraining(Exception):  # noqa: N818 - not an error
@@ -160,25 +155,25 @@ def run_job(job: Job) -> Outcome:
     if not job.folds:
         return _train_on_all(job, np.ascontiguousarray(x), np.asarray(y), begun)
     curves: dict[str, list[list[float]]] = {name: [] for name in CURVES}
-    prune = _pruner(job) if job.past else None
+    watch = _Watch(job, curves["validation_loss"])
     state = "complete"
     for number in job.folds:
         try:
-            _train_fold(job, (x, y, fold), number, curves, prune)
+            _train_fold(job, (x, y, fold), number, curves, watch)
         except _StopTraining as stop:
             state = stop.state
             break
-    best = [int(np.argmin(losses)) for losses in curves["validation_loss"] if losses]
-    losses = [values[i] for values, i in zip(curves["validation_loss"], best, strict=False)]
-    scores = [values[i] for values, i in zip(curves["validation_score"], best, strict=False)]
-    return Outcome(
-        state,
-        _short(float(np.mean(losses))) if losses else float("inf"),
-        round(float(np.mean(best))) + 1 if best else 1,
-        _short(float(np.mean(scores))) if scores else float("inf"),
-        curves,
-        time.perf_counter() - begun,
-    )
+        watch.end_fold()
+    losses, scores = _mean(curves["validation_loss"]), _mean(curves["validation_score"])
+    best = int(np.argmin(losses)) if job.settings.patience else len(losses) - 1
+    seconds = time.perf_counter() - begun
+    return Outcome(state, _short(losses[best]), best + 1, _short(scores[best]), curves, watch.steps, seconds)
+
+
+def _mean(folds: list[list[float]]) -> list[float]:
+    """Return the mean over folds, epoch by epoch; a fold that stopped early keeps its last value."""
+    most = max(len(values) for values in folds)
+    return np.mean([values + values[-1:] * (most - len(values)) for values in folds], axis=0).tolist()
 
 
 def _train_on_all(job: Job, x: Array, y: Array, begun: float) -> Outcome:
@@ -189,13 +184,13 @@ def _train_on_all(job: Job, x: Array, y: Array, begun: float) -> Outcome:
         y,
         epochs=job.epochs,
         batch=job.plan.batch,
-        optimizer=optimizer(job.settings, job.plan.epochs * updates),
-        on_epoch=lambda _: job.deadline is not None and time.time() > job.deadline,
+        optimizer=optimizer(job.settings, job.settings.epochs * updates),
     )
     if job.save_to is not None:
         network.save(job.save_to)
     curves: dict[str, list[list[float]]] = {"train_loss": [[_short(v) for v in history.loss]]}
-    return Outcome("complete", _short(history.loss[-1]), job.epochs, 0.0, curves, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return Outcome("complete", _short(history.loss[-1]), job.epochs, 0.0, curves, [], seconds)
 
 
 def _train_fold(
@@ -203,7 +198,7 @@ def _train_fold(
     data: tuple[Array, Array, Array],
     number: int,
     curves: dict[str, list[list[float]]],
-    prune: Callable[[int, float], bool] | None,
+    watch: _Watch,
 ) -> None:
     """Train without one fold, and measure after each epoch; append to `curves` as it goes."""
     x, y, fold = data
@@ -213,7 +208,6 @@ def _train_fold(
     for name in CURVES:
         curves[name].append([])
     here = {name: curves[name][-1] for name in CURVES}
-    done = [min(losses) for losses in curves["validation_loss"][:-1]]
     patience = job.settings.patience
 
     def measure(epoch: net.Epoch) -> bool:
@@ -223,11 +217,9 @@ def _train_fold(
             here[name].append(_short(value))
         if job.deadline is not None and time.time() > job.deadline:
             raise _StopTraining("cut")
-        so_far = here["validation_loss"]
-        if prune is not None and prune(
-            len(done) * job.plan.epochs + epoch.number - 1, float(np.mean([*done, min(so_far)]))
-        ):
+        if watch.hopeless(epoch.number):
             raise _StopTraining("pruned")
+        so_far = here["validation_loss"]
         return patience is not None and len(so_far) - 1 - int(np.argmin(so_far)) >= patience
 
     updates = -(-len(x_train) // job.plan.batch)
@@ -236,22 +228,52 @@ def _train_fold(
         y_train,
         epochs=job.epochs,
         batch=job.plan.batch,
-        optimizer=optimizer(job.settings, job.plan.epochs * updates),
+        optimizer=optimizer(job.settings, job.settings.epochs * updates),
         on_epoch=measure,
     )
 
 
-def _pruner(job: Job) -> Callable[[int, float], bool]:
-    """Return Optuna's median pruner over the trials of earlier generations."""
+class _Watch:
+    """Ten times a fold, keep the best loss so far and ask Optuna's median pruner whether to go on."""
+
+    def __init__(self, job: Job, losses: list[list[float]]) -> None:
+        self.steps: list[float] = []
+        self._epochs = job.settings.epochs
+        self._losses = losses
+        self._ended: list[float] = []
+        self._trial = None if job.past is None else _optuna_trial(job.past)
+
+    def hopeless(self, epoch: int) -> bool:
+        """Say whether the trial is worse than half of those before it were at this point."""
+        due = len(self._ended) * _CHECKPOINTS + _CHECKPOINTS * epoch // self._epochs
+        if due <= len(self.steps):
+            return False
+        self._fill(due)
+        return self._trial is not None and bool(self._trial.should_prune())
+
+    def end_fold(self) -> None:
+        """Close a fold, whether it went all the way or stopped early."""
+        self._fill((len(self._ended) + 1) * _CHECKPOINTS)
+        self._ended.append(min(self._losses[-1]))
+
+    def _fill(self, due: int) -> None:
+        value = _short(float(np.mean([*self._ended, min(self._losses[-1])])))
+        while len(self.steps) < due:
+            if self._trial is not None:
+                self._trial.report(value, len(self.steps))
+            self.steps.append(value)
+
+
+def _optuna_trial(past: Past) -> Any:
+    """Return the running trial of an Optuna study that holds the trials of earlier generations."""
     import optuna
 
-    assert job.past is not None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    dimensions = space(job.past.side)
+    dimensions = space(past.side)
     study = optuna.create_study(
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=job.plan.epochs // 3)
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_CHECKPOINTS // 2)
     )
-    for choice, value, steps in job.past.trials:
+    for choice, value, steps in past.trials:
         study.add_trial(
             optuna.trial.create_trial(
                 params=choice,
@@ -260,18 +282,13 @@ def _pruner(job: Job) -> Callable[[int, float], bool]:
                 intermediate_values=dict(enumerate(steps)),
             )
         )
-    study.enqueue_trial(job.past.choice)
-    trial = study.ask(dimensions)
-
-    def prune(step: int, value: float) -> bool:
-        trial.report(value, step)
-        return trial.should_prune()
-
-    return prune
+    study.enqueue_trial(past.choice)
+    return study.ask(dimensions)
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.6g}")
+    # A training that ran away counts as very bad; JSON has no word for infinity.
+    return float(f"{value:.6g}") if math.isfinite(value) else _RAN_AWAY
 
 
 def on_all_rows(job: Job, epochs: int, save_to: Path) -> Job:

@@ -66,7 +66,8 @@ def row_scores(errors: Array) -> Array:
 
     Examples
     --------
-    >>> row_scores(np.array([[3.0, 4.0, 5.0]])).mean().round(6) == np.sqrt(50 / 3).round(6)
+    >>> errors = np.array([[3.0, 4.0, 5.0]])
+    >>> bool(np.isclose(row_scores(errors).mean(), np.sqrt(50 / 3)))
     True
     """
     squares = errors * errors

@@ -1,7 +1,8 @@
 """Laws: what a lane does to an entry, `y = gain * x + shift * other`.
 
 A law is four numbers and a threshold (`TwoPoint`) or a table of 65,536 gains (`Table`); both know
-their exact mean and variance. The functions below make a law from a rate.
+their mean and variance. The mean is stated, not computed, so that rounding cannot turn 1 into 1 - 1e-16.
+The functions below make a law from a rate.
 """
 
 from __future__ import annotations
@@ -44,25 +45,19 @@ class TwoPoint:
         In [0, 65536]; the realised rate is threshold / 65536.
     dropped, kept : (gain, shift)
         Numbers, or arrays of the threshold's shape.
+    mean : (gain, shift)
+        The expected (gain, shift).
     """
 
     threshold: Any
     dropped: Pair
     kept: Pair
+    mean: Pair
 
     @property
     def rate(self) -> Any:
         """The realised rate: the exact chance that an entry is dropped."""
         return self.threshold / LANES
-
-    @property
-    def mean(self) -> Pair:
-        """The expected (gain, shift)."""
-        gain, shift = (
-            self.rate * dropped + (1 - self.rate) * kept
-            for dropped, kept in zip(self.dropped, self.kept, strict=True)
-        )
-        return gain, shift
 
     @property
     def variance(self) -> Any:
@@ -78,14 +73,12 @@ class Table:
     ----------
     gains : ndarray of float32, shape (65536,)
         The gain of each lane value.
+    mean : (gain, shift)
+        The expected (gain, shift).
     """
 
     gains: NDArray[np.float32]
-
-    @property
-    def mean(self) -> Pair:
-        """The expected (gain, shift)."""
-        return float(self.gains.mean(dtype=np.float64)), 0.0
+    mean: Pair
 
     @property
     def variance(self) -> float:
@@ -117,9 +110,11 @@ def inverted(rate: Any) -> TwoPoint:
     threshold = _threshold(rate)
     keep = 1 - threshold / LANES
     if isinstance(keep, float):
-        return TwoPoint(threshold, (0.0, 0.0), (1 / keep if keep else 0.0, 0.0))
-    gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
-    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0))
+        gain, mean = (1 / keep, 1.0) if keep else (0.0, 0.0)
+    else:
+        gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
+        mean = np.where(keep > 0, 1.0, 0.0)
+    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0))
 
 
 def unscaled(rate: Any) -> TwoPoint:
@@ -130,9 +125,11 @@ def unscaled(rate: Any) -> TwoPoint:
     >>> unscaled(0.25).mean
     (0.75, 0.0)
     """
-    return TwoPoint(_threshold(rate), (0.0, 0.0), (1.0, 0.0))
+    threshold = _threshold(rate)
+    return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (1 - threshold / LANES, 0.0))
 
 
+@functools.lru_cache(maxsize=64)
 def gaussian(rate: float) -> Table:
     """Return a gain drawn from N(1, rate / keep), the mean and variance of inverted dropout.
 
@@ -146,8 +143,10 @@ def gaussian(rate: float) -> Table:
     (1.0, 1.0)
     """
     if rate == 1:
-        return Table(np.zeros(LANES, np.float32))
-    return Table((1 + math.sqrt(rate / (1 - rate)) * normal_table().astype(np.float64)).astype(np.float32))
+        return Table(np.zeros(LANES, np.float32), (0.0, 0.0))
+    gains = (1 + math.sqrt(rate / (1 - rate)) * normal_table().astype(np.float64)).astype(np.float32)
+    gains.flags.writeable = False
+    return Table(gains, (1.0, 0.0))
 
 
 @functools.cache

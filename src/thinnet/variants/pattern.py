@@ -36,13 +36,14 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
     (8, 3, 1, 1)
     """
     words, axes = pattern.split(), len(window.shape)
+    asked = str(len(words))
     if "..." in words:
+        asked = f"at least {len(words) - 1}"
         spot = words.index("...")
         words[spot : spot + 1] = ["_"] * (axes - len(words) + 1)
     if len(words) != axes:
         raise InputError(
-            f"{owner}: the pattern {pattern!r} asks for {len(pattern.split())} axes, "
-            f"got an array of shape {window.shape}."
+            f"{owner}: the pattern {pattern!r} asks for {asked} axes, got an array of shape {window.shape}."
         )
     shared = [word == "1" for word in words]
     return Window(

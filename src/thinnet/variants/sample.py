@@ -21,6 +21,8 @@ Array: TypeAlias = NDArray[Any]
 Mode: TypeAlias = Literal["sample", "mean"]
 
 _FLOATS = (np.float16, np.float32, np.float64)
+# Typed loosely because NumPy's annotation leaves out the numbers between its two extremes.
+_EXACT: Any = 10_000
 
 
 def dropout(
@@ -119,6 +121,7 @@ def drop(
     array = _floating(variant.name, x)
     target = _target(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
+    _check_key(variant.name, key)
     if mode not in ("sample", "mean"):
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
     if window is not None and window.size != array.shape:
@@ -144,9 +147,11 @@ def mean(variant: Variant, x: Array, rate: Any, *, out: Array | None = None) -> 
     """Apply what the mean network applies: `gain * x`; the arguments have been checked (`drop` does)."""
     out = np.empty(x.shape, x.dtype) if out is None else out
     gain, _ = variant.mean_of(rate)
-    # float16 is multiplied in float32, as in the kernels.
-    work = np.dtype(np.float32) if x.dtype == np.float16 else x.dtype
-    np.copyto(out, x.astype(work, copy=False) * np.asarray(gain, work), casting="same_kind")
+    # As in the kernels: float16 is multiplied in float32, and a gain of 0 gives +0 whatever x is.
+    work = np.dtype(np.float64 if x.dtype.type is np.float64 else np.float32)
+    gain = np.asarray(gain, work)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.copyto(out, np.where(gain == 0, 0, x.astype(work, copy=False) * gain), casting="same_kind")
     return out
 
 
@@ -155,6 +160,26 @@ def mask(
 ) -> NDArray[np.bool_]:
     """Return the mask that `dropout` draws: True = kept.
 
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of the mask.
+    rate : float or array_like
+        Chance that an entry is dropped, in [0, 1]; an array has to broadcast against the shape.
+    key : Key
+        The address of the randomness.
+    window : Window, optional
+        Which part of which global mask this is; all of it if not given.
+
+    Returns
+    -------
+    ndarray of bool, of the shape
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1], a window of another size.
+
     Examples
     --------
     >>> import thinnet as tn
@@ -162,6 +187,9 @@ def mask(
     array([[1, 0, 1, 1],
            [1, 1, 1, 1]])
     """
+    _check_key("mask", key)
+    if window is not None and window.size != shape:
+        raise InputError(f"mask: the window has size {window.size}, but the mask has shape {shape}.")
     law = find("Dropout").law_of(check_rate("mask", rate, shape))
     assert isinstance(law, TwoPoint)
     return lanes(key, window or Window.whole(shape)).astype(np.int32) >= law.threshold
@@ -201,6 +229,11 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
     return value
 
 
+def _check_key(owner: str, key: Key) -> None:
+    if not isinstance(key, Key):
+        raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
+
+
 def _floating(owner: str, x: ArrayLike) -> Array:
     if isinstance(x, np.ma.MaskedArray):
         raise InputError(f"{owner}: x is a masked array; fill it first: x.filled(0.0).")
@@ -220,6 +253,7 @@ def _target(owner: str, x: Array, out: Array | None) -> Array:
         raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")
     if not out.flags.writeable:
         raise InputError(f"{owner}: out is read-only.")
-    if out is not x and np.may_share_memory(out, x):
+    # The bounds of two arrays may cross where no entry is shared, so some work is spent on an exact answer.
+    if out is not x and np.may_share_memory(out, x, _EXACT):
         raise InputError(f"{owner}: out overlaps x without being x; pass out=x or an array of its own.")
     return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeAlias
 
 from thinnet.errors import InputError
@@ -19,7 +20,7 @@ Schedule: TypeAlias = Callable[[int], float]
 
 
 def _at_least_one(owner: str, steps: int) -> None:
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, Integral) or steps < 1:
         raise InputError(f"{owner}: steps must be a whole number of at least 1, got {steps!r}.")
 
 
@@ -109,6 +110,10 @@ class Curriculum:
 
     rate: float
     gamma: float
+
+    def __post_init__(self) -> None:
+        if not self.gamma > 0:
+            raise InputError(f"Curriculum: gamma must be greater than 0, got {self.gamma!r}.")
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
