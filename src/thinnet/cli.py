@@ -23,7 +23,10 @@ app = typer.Typer(
     help="Does dropout help on your data, how much of it, and where?",
 )
 
-_NEEDED = ("numpy", "pandas", "sklearn", "optuna", "jinja2", "matplotlib", "safetensors", "rich", "filelock")
+_NEEDED = (
+    *("pandas", "pyarrow", "sklearn", "threadpoolctl", "optuna"),
+    *("jinja2", "matplotlib", "safetensors", "rich", "filelock"),
+)
 
 Text = Annotated[list[str] | None, typer.Option()]
 
@@ -122,6 +125,7 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except typer.Abort:
+        print("Stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Generator
 from pathlib import Path
@@ -27,6 +28,8 @@ _REMEDIES = {
 
 def explain(error: OSError) -> str:
     """Say in words what the operating system refused."""
+    if error.errno is None and re.search(r"\d+ requested and \d+ written", str(error)):
+        return _REMEDIES[errno.ENOSPC]  # NumPy counts what it wrote and forgets why it was not all
     return _REMEDIES.get(error.errno or 0, error.strerror or str(error))
 
 

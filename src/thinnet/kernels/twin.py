@@ -53,12 +53,18 @@ def two_point(
     """
     key, window = lane
     dropped, kept = sides
+    work = _working(x)
     plain = all(isinstance(value, (int, float)) for value in (threshold, *dropped, *kept))
-    if plain and dropped == (0.0, 0.0) and kept[1] == 0.0 and _in_one_run(x, out, window):
+    if (
+        plain
+        and dropped == (0.0, 0.0)
+        and work.type(kept[0])
+        and kept[1] == 0.0
+        and _in_one_run(x, out, window)
+    ):
         _inverted(x, key, window, threshold, kept[0], out)
         return out
     keep = lanes(key, window).astype(np.int32) >= threshold
-    work = _working(x)
     x = x.astype(work, copy=False)
     out[...] = np.where(keep, _side(x, kept, other, work), _side(x, dropped, other, work))
     return out
@@ -70,14 +76,13 @@ def table(x: Array, lane: tuple[Key, Window], gains: NDArray[np.float32], out: A
     key, window = lane
     work = _working(x)
     if not _in_one_run(x, out, window):
-        out[...] = _term(gains[lanes(key, window)], x, work)
+        out[...] = _term(gains[lanes(key, window)].astype(work, copy=False), x, work)
         return out
     flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
     for first in range(0, flat_x.size, _CHUNK):
         piece = flat_x[first : first + _CHUNK]
-        flat_out[first : first + _CHUNK] = _term(
-            gains[flat_lanes(key, start + first, piece.size)], piece, work
-        )
+        gain = gains[flat_lanes(key, start + first, piece.size)].astype(work, copy=False)
+        flat_out[first : first + _CHUNK] = _term(gain, piece, work)
     return out
 
 
@@ -106,20 +111,20 @@ def _working(x: Array) -> np.dtype[Any]:
 
 def _side(x: Array, pair: Pair, other: Any, work: np.dtype[Any]) -> Array:
     """Return `gain * x + shift * other`, a term with factor 0 being left out."""
-    gain, shift = pair
-    if isinstance(shift, (int, float)) and shift == 0:
+    gain, shift = (np.asarray(factor, work) for factor in pair)
+    if not shift.any():
         return _term(gain, x, work)
     first, second = _term(gain, x, work), _term(shift, other, work)
-    gain, shift = np.asarray(gain, work), np.asarray(shift, work)
     return np.where(shift == 0, first, np.where(gain == 0, second, first + second))
 
 
-def _term(factor: Any, value: Any, work: np.dtype[Any]) -> Array:
+def _term(factor: Array, value: Any, work: np.dtype[Any]) -> Array:
     """Return `factor * value`, +0 where the factor is 0."""
-    if isinstance(factor, (int, float)):
-        return np.zeros((), work) if factor == 0 else np.asarray(work.type(factor) * np.asarray(value, work))
-    factor = np.asarray(factor, work)
-    return np.where(factor == 0, np.zeros((), work), factor * np.asarray(value, work))
+    zero = np.zeros((), work)
+    if not factor.any():
+        return zero
+    product = factor * np.asarray(value, work)
+    return product if factor.all() else np.where(factor == 0, zero, product)
 
 
 def _in_one_run(x: Array, out: Array, window: Window) -> bool:

@@ -65,7 +65,7 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
     try:
         text = json.dumps(description, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"Network.save: metadata must be plain JSON ({error}).") from error
+        raise InputError(f"Network.save: layers and metadata must be plain JSON ({error}).") from error
     data = safetensors.save(tensors, {"thinnet": text})
     files.write_bytes(path, data)
 

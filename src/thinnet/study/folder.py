@@ -55,7 +55,7 @@ def _refuse_foreign(folder: Path, identity: dict[str, Any]) -> None:
         return
     if not (folder / "study.json").exists():
         # A study that was stopped before its first line has made the folder, no more.
-        if {path.name for path in folder.iterdir()} <= {"work"}:
+        if all(path.name == "work" or path.name.startswith(".study-") for path in folder.iterdir()):
             return
         raise RunError(
             f"{folder}: the folder is not empty and not a run of thinnet; give --out another folder."

@@ -138,15 +138,16 @@ def _sentence(problem: Problem, found: Findings) -> str:
 
 
 def _sweep(trials: list[Trial]) -> list[dict[str, Any]]:
-    """Return the first trials, which vary the hidden rate alone, by rate."""
-    fixed = [choice["hidden_rate"] for choice in starts("dropout")]
+    """Return those of the first trials that vary the hidden rate alone, by rate."""
     rows: list[dict[str, Any]] = []
-    for rate, trial in zip(fixed, trials, strict=False):
+    for choice, trial in zip(starts("dropout"), trials, strict=False):
+        if choice["inputs"]:
+            continue
         measured = {
             name: [values[-1] for values in trial.outcome.curves[f"{name}_score"]]
             for name in ("train", "validation")
         }
-        rows.append({"rate": rate, **measured})
+        rows.append({"rate": choice["hidden_rate"], **measured})
     return sorted(rows, key=lambda row: row["rate"])
 
 

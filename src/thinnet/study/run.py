@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import thinnet
 from thinnet import net
 from thinnet.errors import InputError
 from thinnet.study import stages
@@ -157,11 +158,10 @@ def _run(
         seeds=options.seeds,
         clock=Clock(None if options.time_budget is None else options.time_budget - (time.time() - begun)),
     )
-    url = options.storage or f"sqlite:///{(work / 'trainings.sqlite').absolute()}"
-    name = "-".join(
-        str(value) for value in (identity["fingerprint"], options.seed, options.max_width, _short(identity))
-    )
-    store = Store(url, f"thinnet-{name}")
+    # Another version trains otherwise, so what it has trained is left alone.
+    digest = _short({**identity, "version": thinnet.__version__})
+    name = "-".join(map(str, (identity["fingerprint"], options.seed, options.max_width, digest)))
+    store = Store(options.storage or work / "trainings.sqlite", f"thinnet-{name}")
     marks = [time.time()]
     with contextlib.ExitStack() as stack:
         stack.callback(store.give_back)

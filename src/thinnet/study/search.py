@@ -77,7 +77,14 @@ def _frozen(side: Side, trial: Trial) -> Any:
     )
 
 
-def best_of(trials: list[Trial]) -> Trial | None:
-    """Return the trial of least validation loss that went all the way; the earliest of equals."""
-    complete = [trial for trial in trials if trial.outcome.state == "complete"]
-    return min(complete, key=lambda trial: trial.outcome.value, default=None)
+def best_of(side: Side, trials: list[Trial]) -> Trial | None:
+    """Return the trial of least validation loss that went all the way; the earliest of equals.
+
+    A dropout trial whose rates are both 0 is a point of the sweep, but no network with dropout.
+    """
+
+    def stands(trial: Trial) -> bool:
+        dropped = side == "baseline" or trial.choice["inputs"] or trial.choice["hidden_rate"] > 0
+        return trial.outcome.state == "complete" and bool(dropped)
+
+    return min(filter(stands, trials), key=lambda trial: trial.outcome.value, default=None)

@@ -15,8 +15,9 @@ __all__ = ["SIDES", "Plan", "Settings", "Side", "build", "optimizer", "settings_
 Side: TypeAlias = Literal["dropout", "baseline"]
 SIDES: tuple[Side, Side] = ("dropout", "baseline")
 
-# Hidden rates of the first trials: all else at the recipe's start, so that they make a curve.
-_SWEEP = (0.5, 0.0, 0.2, 0.35, 0.1, 0.65, 0.8, 0.275)
+# Dropout's first trials: rates of the inputs and of the hidden layers. The recipe's come first; those
+# without dropout on the inputs make a curve over the hidden rate, all else being the same.
+_RATES = ((0.2, 0.5), (0.0, 0.5), (0.0, 0.2), (0.1, 0.2), (0.0, 0.0), (0.0, 0.35), (0.2, 0.0), (0.0, 0.7))
 # The rival's first trials: weight decay, times the grown width, patience, length.
 _RIVALS = ((1e-2, 4, 0, 0.25), (1e-4, 1, 10, 1.0), (1e-1, 4, 0, 0.5), (1.0, 1, 10, 1.0))
 _FEWEST_EPOCHS = 3
@@ -136,6 +137,7 @@ def space(side: Side) -> dict[str, Any]:
         "learning_rate": rate,
         "times": times,
         "length": length,
+        "inputs": CategoricalDistribution([False, True]),
         "input_rate": FloatDistribution(0.0, 0.5),
         "hidden_rate": FloatDistribution(0.0, 0.8),
         "max_norm": FloatDistribution(1.0, 5.0),
@@ -147,8 +149,9 @@ def space(side: Side) -> dict[str, Any]:
 def starts(side: Side) -> list[dict[str, Any]]:
     """Return the trials that come before any sampling.
 
-    Dropout: the recipe's hidden 0.5 first, then other hidden rates, the rest the same. The rival:
-    weight decays over four decades, with and without early stopping.
+    Dropout: the recipe's rates, 0.2 on the inputs and 0.5 on the hidden layers (Hinton et al.,
+    arXiv:1207.0580), then others around them. The rival: weight decays over four decades, with and
+    without early stopping.
     """
     if side == "baseline":
         return [
@@ -165,12 +168,13 @@ def starts(side: Side) -> list[dict[str, Any]]:
         "learning_rate": 1e-3,
         "times": 4,
         "length": 0.5,
-        "input_rate": 0.1,
         "max_norm": 3.0,
         "constrained": False,
         "widened": False,
     }
-    return [{"hidden_rate": rate, **fixed} for rate in _SWEEP]
+    return [
+        {**fixed, "inputs": rate > 0, "input_rate": rate, "hidden_rate": hidden} for rate, hidden in _RATES
+    ]
 
 
 def settings_of(side: Side, choice: dict[str, Any], width: int, plan: Plan) -> Settings:
@@ -199,7 +203,7 @@ def settings_of(side: Side, choice: dict[str, Any], width: int, plan: Plan) -> S
         width,
         epochs,
         learning_rate=choice["learning_rate"],
-        input_rate=choice["input_rate"],
+        input_rate=choice["input_rate"] if choice["inputs"] else 0.0,
         hidden_rate=hidden,
         max_norm=choice["max_norm"] if choice["constrained"] else None,
     )

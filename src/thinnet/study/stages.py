@@ -183,7 +183,7 @@ def _reserve(base: Base, trials: dict[Side, list[Trial]], engine: Engine) -> flo
         return 0.0
     one = 0.0
     for side in SIDES:
-        best = best_of(trials[side])
+        best = best_of(side, trials[side])
         one += best.outcome.seconds / base.plan.folds * 1.25 if best else 0.0
     return _REPORT + one * -(-base.seeds // engine.workers.count) * 1.2
 
@@ -192,7 +192,7 @@ def winners(base: Base, trials: dict[Side, list[Trial]], width: int) -> dict[Sid
     """Return each side's best settings."""
     found: dict[Side, Winner] = {}
     for side in SIDES:
-        best = best_of(trials[side])
+        best = best_of(side, trials[side])
         assert best is not None, "the first trial of a side is never cut or pruned"
         found[side] = Winner(settings_of(side, best.choice, width, base.plan), best.outcome)
     return found

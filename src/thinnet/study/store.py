@@ -7,22 +7,31 @@ machines can share one storage. A finished slot is never trained again.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import socket
+import sqlite3
 import time
 import uuid
+from collections.abc import Generator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from thinnet.errors import RunError
+from thinnet.errors import FileError, RunError, ThinnetError
 from thinnet.study.training import Outcome
 
 __all__ = ["Store"]
 
+_FINISHED = ("COMPLETE", "PRUNED")
 # A claim on another machine is dead when nobody has renewed it for so many seconds.
 _STALE = 60.0
 _RENEW = 10.0
+# How long SQLite waits for another process that is writing, in seconds.
+_BUSY = 60.0
+# Processes that make the tables of a new storage at the same time trip each other up; one gets there.
+_OPENINGS = 5
 
 
 class Store:
@@ -30,34 +39,57 @@ class Store:
 
     Parameters
     ----------
-    url : str
-        Any Optuna storage URL.
+    where : str or Path
+        Any Optuna storage URL, or the path of an SQLite file.
     name : str
         The study's identity; each stage is an Optuna study `name/stage`.
 
     Raises
     ------
     RunError
-        The storage cannot be opened.
+        The storage cannot be opened or, in any method, used.
+    FileError
+        The disk is full.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, where: str | Path, name: str) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._optuna: Any = optuna
-        try:
-            self._storage: Any = optuna.storages.get_storage(url)
-        except Exception as error:  # SQLAlchemy, its drivers and Optuna each have their own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise RunError(
-                f"--storage: {url!r} cannot be opened ({reason}); give an Optuna storage URL."
-            ) from error
+        self._where = where
+        for opening in range(1, _OPENINGS + 1):
+            try:
+                self._storage: Any = optuna.storages.get_storage(_opened(where))
+                break
+            except Exception as error:  # SQLAlchemy, its drivers and Optuna each have their own
+                if opening == _OPENINGS or not _may_pass(error):
+                    raise self._explained(error, "opened") from error
+                time.sleep(0.2 * opening)
         self._name = name
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._studies: dict[str, Any] = {}
         self._mine: dict[tuple[str, str], Any] = {}
         self._renewed = time.time()
+
+    @contextlib.contextmanager
+    def _speaking(self) -> Generator[None]:
+        """Turn the errors of Optuna and SQLAlchemy into one line."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, self._optuna.exceptions.StorageInternalError) as error:
+            raise self._explained(error, "used") from error
+
+    def _explained(self, error: BaseException, verb: str) -> ThinnetError:
+        shown = str(self._where) if isinstance(self._where, Path) else f"--storage {_masked(self._where)}"
+        cause = _root(error)
+        reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+        if "disk is full" in reason:
+            return FileError(f"{shown}: the disk is full; free some space and run the same command again.")
+        remedy = "give another --out" if isinstance(self._where, Path) else "give an Optuna storage URL"
+        return RunError(f"{shown}: cannot be {verb} ({reason}); {remedy}.")
 
     def _study(self, stage: str) -> Any:
         if stage not in self._studies:
@@ -69,43 +101,56 @@ class Store:
     def finished(self, stage: str) -> dict[str, Outcome]:
         """Return the outcomes of a stage by slot."""
         found: dict[str, Outcome] = {}
-        for trial in self._study(stage).get_trials(deepcopy=False):
-            if trial.state.name in ("COMPLETE", "PRUNED") and "outcome" in trial.user_attrs:
+        with self._speaking():
+            trials = self._study(stage).get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state.name in _FINISHED and "outcome" in trial.user_attrs:
                 found.setdefault(trial.user_attrs["slot"], Outcome(**trial.user_attrs["outcome"]))
         return found
 
     def claim(self, stage: str, slot: str, choice: dict[str, Any], dimensions: dict[str, Any]) -> bool:
-        """Try to take a slot; False when a living process elsewhere has it."""
-        token, study = uuid.uuid4().hex, self._study(stage)
-        study.add_trial(
-            self._optuna.trial.FrozenTrial(
-                number=-1,
-                state=self._optuna.trial.TrialState.RUNNING,
-                value=None,
-                datetime_start=datetime.datetime.now(),
-                datetime_complete=None,
-                params=choice,
-                distributions=dimensions,
-                user_attrs={"slot": slot, "owner": self._owner, "token": token, "beat": time.time()},
-                system_attrs={},
-                intermediate_values={},
-                trial_id=-1,
+        """Try to take a slot; False when it is finished, or when a living process elsewhere has it."""
+        with self._speaking():
+            study = self._study(stage)
+            if self._taken(study, slot):
+                return False
+            token = uuid.uuid4().hex
+            study.add_trial(
+                self._optuna.trial.FrozenTrial(
+                    number=-1,
+                    state=self._optuna.trial.TrialState.RUNNING,
+                    value=None,
+                    datetime_start=datetime.datetime.now(),
+                    datetime_complete=None,
+                    params=choice,
+                    distributions=dimensions,
+                    user_attrs={"slot": slot, "owner": self._owner, "token": token, "beat": time.time()},
+                    system_attrs={},
+                    intermediate_values={},
+                    trial_id=-1,
+                )
             )
-        )
-        running = [
-            trial
-            for trial in study.get_trials(deepcopy=False)
-            if trial.state.name == "RUNNING" and trial.user_attrs.get("slot") == slot
-        ]
-        mine = next(trial for trial in running if trial.user_attrs["token"] == token)
-        for trial in running:
-            if trial.number < mine.number:
+            mine = next(trial for trial in _of_slot(study, slot) if trial.user_attrs["token"] == token)
+            # Another may have come first since.
+            if self._taken(study, slot, mine.number):
+                self._fail(study, mine.number)
+                return False
+            self._mine[stage, slot] = mine
+            return True
+
+    def _taken(self, study: Any, slot: str, before: float = float("inf")) -> bool:
+        """Tell whether a slot is finished or a living claim is older; fail the dead ones."""
+        for trial in _of_slot(study, slot):
+            if trial.state.name in _FINISHED:
+                return True
+            if trial.state.name == "RUNNING" and trial.number < before:
                 if self._alive(trial.user_attrs):
-                    study.tell(mine.number, state=self._optuna.trial.TrialState.FAIL)
-                    return False
-                study.tell(trial.number, state=self._optuna.trial.TrialState.FAIL, skip_if_finished=True)
-        self._mine[stage, slot] = mine
-        return True
+                    return True
+                self._fail(study, trial.number)
+        return False
+
+    def _fail(self, study: Any, number: int) -> None:
+        study.tell(number, state=self._optuna.trial.TrialState.FAIL, skip_if_finished=True)
 
     def _alive(self, claim: dict[str, Any]) -> bool:
         host, _, process = claim["owner"].rpartition(":")
@@ -124,26 +169,73 @@ class Store:
         """Renew the claims of this process, now and then."""
         if time.time() - self._renewed > _RENEW:
             self._renewed = time.time()
-            for trial in self._mine.values():
-                self._storage.set_trial_user_attr(trial._trial_id, "beat", self._renewed)
+            with self._speaking():
+                for trial in self._mine.values():
+                    self._note(trial, "beat", self._renewed)
 
     def tell(self, stage: str, slot: str, outcome: Outcome) -> None:
         """Keep an outcome; one that was cut short only gives the slot back."""
-        trial, study = self._mine.pop((stage, slot)), self._study(stage)
         states = self._optuna.trial.TrialState
-        if outcome.state == "cut":
-            study.tell(trial.number, state=states.FAIL)
-            return
-        self._storage.set_trial_user_attr(trial._trial_id, "outcome", asdict(outcome))
-        if outcome.state == "pruned":
-            study.tell(trial.number, state=states.PRUNED)
-        else:
-            study.tell(trial.number, outcome.value)
+        with self._speaking():
+            trial, study = self._mine.pop((stage, slot)), self._study(stage)
+            if outcome.state == "cut" or not self._note(trial, "outcome", asdict(outcome)):
+                self._fail(study, trial.number)
+            elif outcome.state == "pruned":
+                study.tell(trial.number, state=states.PRUNED, skip_if_finished=True)
+            else:
+                study.tell(trial.number, outcome.value, skip_if_finished=True)
+
+    def _note(self, trial: Any, name: str, value: Any) -> bool:
+        """Write to a claim; False when it is lost, since another took this process for dead."""
+        try:
+            self._storage.set_trial_user_attr(trial._trial_id, name, value)
+        except RuntimeError:  # the trial is finished
+            return False
+        return True
 
     def give_back(self) -> None:
-        """Give up every claim of this process."""
-        while self._mine:
-            (stage, _), trial = self._mine.popitem()
-            self._study(stage).tell(
-                trial.number, state=self._optuna.trial.TrialState.FAIL, skip_if_finished=True
-            )
+        """Give up every claim of this process, if the storage can still be used."""
+        with contextlib.suppress(ThinnetError), self._speaking():
+            while self._mine:
+                (stage, _), trial = self._mine.popitem()
+                self._fail(self._study(stage), trial.number)
+
+
+def _of_slot(study: Any, slot: str) -> list[Any]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.user_attrs.get("slot") == slot]
+
+
+def _opened(where: str | Path) -> Any:
+    from optuna.storages import RDBStorage
+
+    if isinstance(where, Path):
+        # Not in the URL: Optuna and SQLAlchemy take braces, % and ? in a path for their own.
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(where, timeout=_BUSY, check_same_thread=False)
+
+        return RDBStorage(f"sqlite:///{where.name}", engine_kwargs={"creator": connect})
+    kwargs: dict[str, Any] = {"connect_args": {"timeout": _BUSY}} if where.startswith("sqlite") else {}
+    return RDBStorage(where, engine_kwargs=kwargs)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the error that a driver raised first, under all wrappings."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _may_pass(error: BaseException) -> bool:
+    reason = str(_root(error)).lower()
+    return any(word in reason for word in ("exists", "unique", "locked"))
+
+
+def _masked(url: str) -> str:
+    """Return a URL without its password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url

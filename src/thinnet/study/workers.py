@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -41,7 +42,8 @@ class Workers:
         try:
             while True:
                 while len(running) < self.count and (following := next(jobs, None)) is not None:
-                    running[self._pool.submit(run_job, following[1])] = following[0]
+                    with _without_ctrl_c():
+                        running[self._pool.submit(run_job, following[1])] = following[0]
                 if not running:
                     return
                 ended, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -64,6 +66,19 @@ class Workers:
             for process in multiprocessing.active_children():
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Generator[None]:
+    """Hold Ctrl-C back: a process that is made here never sees it, not even while it starts."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker() -> None:

@@ -19,9 +19,10 @@ __all__ = ["Constant", "Cosine", "Curriculum", "Early", "Late", "Linear", "Sched
 Schedule: TypeAlias = Callable[[int], float]
 
 
-def _at_least_one(owner: str, steps: int) -> None:
+def _at_least_one(owner: str, steps: int) -> int:
     if not isinstance(steps, Integral) or steps < 1:
         raise InputError(f"{owner}: steps must be a whole number of at least 1, got {steps!r}.")
+    return int(steps)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Linear:
     steps: int
 
     def __post_init__(self) -> None:
-        _at_least_one("Linear", self.steps)
+        object.__setattr__(self, "steps", _at_least_one("Linear", self.steps))
 
     def __call__(self, step: int) -> float:
         """Return the value at a step."""
@@ -84,7 +85,7 @@ class Cosine:
     steps: int
 
     def __post_init__(self) -> None:
-        _at_least_one("Cosine", self.steps)
+        object.__setattr__(self, "steps", _at_least_one("Cosine", self.steps))
 
     def __call__(self, step: int) -> float:
         """Return the value at a step."""
@@ -138,7 +139,7 @@ class Early:
     steps: int
 
     def __post_init__(self) -> None:
-        _at_least_one("Early", self.steps)
+        object.__setattr__(self, "steps", _at_least_one("Early", self.steps))
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
@@ -163,7 +164,7 @@ class Late:
     steps: int
 
     def __post_init__(self) -> None:
-        _at_least_one("Late", self.steps)
+        object.__setattr__(self, "steps", _at_least_one("Late", self.steps))
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""

@@ -1,0 +1,255 @@
+"""Networks: forward and redraw, thinned networks, answers, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinnet import net
+from thinnet.errors import InputError
+from thinnet.random import Key
+from thinnet.variants import CATALOGUE, mask
+from thinnet.variants.schedule import Late, Linear
+
+VARIANTS = pytest.mark.parametrize("variant", CATALOGUE)
+KEY = Key(77)
+
+
+def build(variant: str = "Dropout", rate: Any = 0.5, width: int = 12, **options: Any) -> net.Network:
+    layers = [
+        net.Dropout(0.2, variant),
+        net.Dense(4, width),
+        net.ReLU(),
+        net.Dropout(rate, variant),
+        net.Dense(width, 3),
+    ]
+    options = {"key": Key(1), "loss": net.SoftmaxCrossEntropy(), "dtype": "float64", **options}
+    return net.Network(layers, **options)
+
+
+def rows(count: int, dtype: str = "float64") -> Any:
+    return np.random.default_rng(0).standard_normal((count, 4)).astype(dtype)
+
+
+@VARIANTS
+def test_a_key_is_a_sample_and_the_same_key_the_same_sample(variant: str) -> None:
+    network, x = build(variant), rows(20)
+    one = network.forward(x, key=KEY)
+    assert np.array_equal(network.forward(x, key=KEY), one)
+    for other in (KEY.at(1), KEY.fold(0), network.key):
+        assert not np.array_equal(network.forward(x, key=other), one)
+    assert np.array_equal(network.forward(x), network.forward(x))
+
+
+def test_two_dropout_layers_draw_different_masks() -> None:
+    network = net.Network([net.Dropout(0.5), net.Dense(60, 60), net.Dropout(0.5)], dtype="float64")
+    network.weights[1]["weight"][:] = np.eye(60)
+    both = network.forward(np.ones((50, 60)), key=KEY) != 0
+    # Independent masks keep a quarter, one mask twice would keep half; 0.04 is five standard deviations.
+    assert both.mean() == pytest.approx(0.25, abs=0.04)
+
+
+def test_backward_draws_the_mask_of_forward_again() -> None:
+    network, x = build(), rows(200)
+    network.forward(x, key=KEY)
+    dx = network.backward(np.ones((200, 3)), inputs=True)
+    kept = mask(x.shape, 0.2, key=KEY.fold("dropout").fold(0))
+    assert not dx[~kept].any()
+    assert (dx[kept] != 0).mean() > 0.5
+
+
+def test_the_masks_depend_on_the_key_that_is_given_and_nothing_else() -> None:
+    x = rows(20)
+    networks = [build(key=key) for key in (KEY, KEY.at(9), Key(1))]
+    for network in networks:
+        network.flat[:] = networks[0].flat
+    one, other, third = (network.forward(x, key=KEY.at(3)) for network in networks)
+    assert np.array_equal(one, other)
+    assert np.array_equal(one, third)
+
+
+@VARIANTS
+def test_logits_of_many_rows_are_those_of_one_forward(variant: str) -> None:
+    network, x = build(variant), rows(9000)
+    # With a key the answer must not depend on how the rows are cut into pieces.
+    assert np.array_equal(network.logits(x, key=KEY), network.forward(x, key=KEY))
+    assert np.allclose(network.logits(x), network.forward(x), rtol=1e-12)
+
+
+def test_backward_wants_a_forward_pass(refusal: Callable[..., str]) -> None:
+    network = build()
+    said = "Network.backward: there is no forward pass to go back over; call forward first."
+    assert refusal(InputError, network.backward, np.ones((2, 3))) == said
+    network.forward(rows(2), key=KEY)
+    network.logits(rows(2))
+    assert refusal(InputError, network.backward, np.ones((2, 3))) == said
+
+
+@VARIANTS
+def test_a_thinned_network_is_one_sample_for_all_rows(variant: str) -> None:
+    network, x = build(variant), rows(15)
+    thin = network.thinned(KEY)
+    assert not any(isinstance(layer, net.Dropout) for layer in thin.layers)
+    assert [type(layer) for layer in thin.layers if isinstance(layer, net.Gate)] == [net.Gate, net.Gate]
+    y = thin.forward(x)
+    # Nothing random is left: no key changes it, and no row has a mask of its own.
+    assert np.array_equal(thin.forward(x, key=Key(5)), y)
+    assert np.allclose(thin.forward(x[::-1])[::-1], y, rtol=1e-12)
+    # By hand: the gates are the gains of one row, multiplied in.
+    (w1, b1), (w2, b2) = ((network.weights[i]["weight"], network.weights[i]["bias"]) for i in (1, 4))
+    first, second = (thin.weights[i]["gain"] for i in (0, 3))
+    assert np.allclose(np.maximum((x * first) @ w1 + b1, 0) * second @ w2 + b2, y, rtol=1e-12)
+    # And they are those that a forward pass with this key gives its first row.
+    for key in (KEY, KEY.at(4)):
+        assert np.allclose(network.thinned(key).forward(x[:1]), network.forward(x[:1], key=key), rtol=1e-12)
+
+
+def test_thinned_networks_differ_and_have_the_mask_of_their_key() -> None:
+    network = build(width=400)
+    gains = [network.thinned(KEY.fold(i)).weights[3]["gain"] for i in range(3)]
+    assert all(set(gain.tolist()) == {0.0, 2.0} for gain in gains)
+    assert not np.array_equal(gains[0], gains[1])
+    kept = mask((1, 400), 0.5, key=KEY.fold(0).fold("dropout").fold(3))[0]
+    assert np.array_equal(gains[0] != 0, kept)
+
+
+@VARIANTS
+def test_the_mean_of_thinned_networks_is_the_mean_network(variant: str) -> None:
+    # Up to the first nonlinearity that is exact; here with a bound of five standard deviations.
+    network = net.Network([net.Dropout(0.3, variant), net.Dense(4, 5)], key=Key(1), dtype="float64")
+    x, count = rows(3), 2000
+    thinned = np.stack([network.thinned(KEY.fold(i)).forward(x) for i in range(count)])
+    expected = network.forward(x)
+    if CATALOGUE[variant].inference == "identity":
+        expected *= 1 - round(0.3 * 65536) / 65536  # its mean network is not the mean: that is its point
+    error = np.abs(thinned.mean(axis=0) - expected) / (thinned.std(axis=0) / math.sqrt(count))
+    assert error.max() < 5
+
+
+def test_thinning_twice_changes_nothing_more() -> None:
+    thin = build().thinned(KEY)
+    again = thin.thinned(Key(5))
+    assert np.array_equal(again.forward(rows(4)), thin.forward(rows(4)))
+    again.weights[0]["gain"][:] = 0
+    assert thin.weights[0]["gain"].any()
+
+
+def test_thinning_takes_the_rate_of_the_present_step() -> None:
+    network = build(rate=Linear(0.0, 1.0, 10))
+    assert (network.thinned(KEY).weights[3]["gain"] == 1).all()
+    network.step = 10
+    assert not network.thinned(KEY).weights[3]["gain"].any()
+
+
+def test_a_thinned_network_is_its_own() -> None:
+    network = build()
+    thin = network.thinned(KEY)
+    before = network.forward(rows(3))
+    thin.fit(rows(30), np.arange(30) % 3, epochs=2)
+    assert np.array_equal(network.forward(rows(3)), before)
+    assert not np.array_equal(thin.flat, network.flat)
+
+
+def test_answers_of_each_loss() -> None:
+    x = rows(6)
+    many = build()
+    assert np.array_equal(many.predict(x), many.forward(x).argmax(axis=1))
+    assert np.allclose(many.predict_proba(x).sum(axis=1), 1)
+    one = net.Network([net.Dense(4, 1)], loss=net.BinaryCrossEntropy(), dtype="float64")
+    p = 1 / (1 + np.exp(-one.forward(x)[:, 0]))
+    assert np.allclose(one.predict_proba(x), np.stack([1 - p, p], axis=1))
+    assert np.array_equal(one.predict(x), (p > 0.5).astype(int))
+    labels = net.Network([net.Dense(4, 2)], loss=net.BinaryCrossEntropy(), dtype="float64")
+    assert labels.predict(x).shape == labels.predict_proba(x).shape == (6, 2)
+    value = net.Network([net.Dense(4, 1)], loss=net.SquaredError(), dtype="float64")
+    assert np.array_equal(value.predict(x), value.forward(x)[:, 0])
+    values = net.Network([net.Dense(4, 2)], loss=net.Huber(), dtype="float64")
+    assert np.array_equal(values.predict(x), values.forward(x))
+    assert many.predict(x[:0]).shape == (0,)
+
+
+def test_the_loss_is_taken_from_the_targets() -> None:
+    cases: list[tuple[int, Any, type]] = [
+        (3, [0, 1, 2, 1], net.SoftmaxCrossEntropy),
+        (2, [True, False, True, True], net.SoftmaxCrossEntropy),
+        (1, [0, 1, 1, 0], net.BinaryCrossEntropy),
+        (1, [False, True, True, False], net.BinaryCrossEntropy),
+        (2, [[0, 1], [1, 1], [0, 0], [1, 0]], net.BinaryCrossEntropy),
+        (1, [0.0, 1.0, 1.0, 0.0], net.SquaredError),
+        (2, np.zeros((4, 2)), net.SquaredError),
+    ]
+    for outputs, y, expected in cases:
+        network = net.Network([net.Dense(4, outputs)])
+        network.fit(rows(4), y, epochs=1)
+        assert type(network.loss) is expected
+
+
+def test_nothing_is_learned_about_the_loss_from_a_call_that_failed(refusal: Callable[..., str]) -> None:
+    network = net.Network([net.Dense(4, 3)])
+    refusal(InputError, network.fit, rows(4), np.zeros(4))
+    network.fit(rows(4), [0, 1, 2, 0], epochs=1)
+    assert network.loss == net.SoftmaxCrossEntropy()
+
+
+WRONG: list[tuple[Callable[[], Any], str]] = [
+    (lambda: net.Network([net.ReLU()]), "Network: there is no Dense layer; a network needs at least one."),
+    (lambda: net.Network([]), "Network: there is no Dense layer; a network needs at least one."),
+    (
+        lambda: net.Network([net.Dense(4, 8), net.ReLU(), net.Dense(9, 2)]),
+        "Network: layer 2, Dense(9, 2), takes 9 inputs, but gets 8.",
+    ),
+    (
+        lambda: net.Network([net.Dense(4, 8), net.Gate(7)]),
+        "Network: layer 1, Gate(units=7), takes 7 inputs, but gets 8.",
+    ),
+    (lambda: net.Network([net.Dense(4, 8), "relu"]), "Network: layer 1 must be a Layer, got str."),
+    (lambda: net.Network([net.Dense(4, 8), net.ReLU]), "Network: layer 1 must be a Layer, got type."),
+    (
+        lambda: net.Network([net.Dense(4, 8)], dtype="float16"),
+        "Network: dtype must be float32 or float64, got float16.",
+    ),
+    (
+        lambda: net.Network([net.Dense(4, 8)], key=3),
+        "Network: key must be a thinnet.Key, got 3; use thinnet.Key(0).",
+    ),
+    (
+        lambda: net.Network([net.Dense(4, 8)]).predict(rows(2)),
+        "Network: no loss is known yet; pass loss= or call fit first.",
+    ),
+    (
+        lambda: net.Network([net.Dense(4, 1)], loss=net.SquaredError()).predict_proba(rows(2)),
+        "predict_proba: a network with SquaredError predicts values, not classes.",
+    ),
+    (lambda: build().predict(rows(2)[0]), "predict: X must have shape (n, 4), got (4,)."),
+    (lambda: build().predict(np.ones((2, 5))), "predict: X must have shape (n, 4), got (2, 5)."),
+    (lambda: build().predict(np.full((2, 4), np.nan)), "predict: X holds NaN or infinity."),
+    (lambda: build().predict([["a"] * 4]), "predict: X must be an array of numbers, got list."),
+    (lambda: build().predict([[1.0], [1.0, 2.0]]), "predict: X must be an array of numbers, got list."),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_what_networks_refuse(call: Callable[[], Any], said: str, refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, call) == said
+
+
+def test_a_network_prints_itself() -> None:
+    layers = [
+        net.Dropout(0.2),
+        net.Dense(784, 1024, max_norm=2.0),
+        net.LeakyReLU(0.1),
+        net.Dropout(Late(0.5, 9), "VanillaDropout"),
+        net.Dense(1024, 10),
+    ]
+    assert repr(net.Network(layers)) == (
+        "Network 784 -> 10, 814,090 weights, float32\n"
+        "  0  Dropout(0.2)                              (n, 784)\n"
+        "  1  Dense(784, 1024, max_norm=2)              (n, 784) -> (n, 1024)   803,840\n"
+        "  2  LeakyReLU(slope=0.1)                      (n, 1024)\n"
+        "  3  VanillaDropout(Late(rate=0.5, steps=9))   (n, 1024)\n"
+        "  4  Dense(1024, 10)                           (n, 1024) -> (n, 10)    10,250"
+    )

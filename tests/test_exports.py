@@ -1,0 +1,107 @@
+"""The public names, one by one; and what importing them costs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+EXPORTS = {
+    "thinnet": [
+        "CATALOGUE",
+        "DataError",
+        "FileError",
+        "InputError",
+        "Key",
+        "MissingPackage",
+        "RunError",
+        "Stream",
+        "ThinnetError",
+        "Window",
+        "drop",
+        "dropout",
+        "lanes",
+        "mask",
+        "net",
+        "variants",
+    ],
+    "thinnet.errors": [
+        "DataError",
+        "FileError",
+        "InputError",
+        "MissingPackage",
+        "RunError",
+        "ThinnetError",
+        "need",
+    ],
+    "thinnet.random": ["Key", "Stream", "Window", "lanes", "permutation", "philox4x32", "uniform", "words"],
+    "thinnet.kernels": ["Pair", "table", "two_point"],
+    "thinnet.variants": [
+        "CATALOGUE",
+        "Law",
+        "Table",
+        "TwoPoint",
+        "Variant",
+        "drop",
+        "dropout",
+        "find",
+        "mask",
+        "mean",
+        "sample",
+    ],
+    "thinnet.net": [
+        "GELU",
+        "SELU",
+        "SGD",
+        "AbsoluteError",
+        "Adam",
+        "AdamW",
+        "BinaryCrossEntropy",
+        "Dense",
+        "Dropout",
+        "Epoch",
+        "Gate",
+        "History",
+        "Huber",
+        "Layer",
+        "LeakyReLU",
+        "Loss",
+        "Network",
+        "Optimizer",
+        "ReLU",
+        "Sigmoid",
+        "SoftmaxCrossEntropy",
+        "SquaredError",
+        "Tanh",
+    ],
+}
+VARIANTS = ["Dropout", "VanillaDropout", "UnscaledDropout", "GaussianDropout"]
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_public_names_are_these(name: str) -> None:
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == sorted(EXPORTS[name])
+    assert len(set(module.__all__)) == len(module.__all__)
+    for exported in module.__all__:
+        assert getattr(module, exported) is not None
+
+
+def test_no_variant_is_lost() -> None:
+    from thinnet import CATALOGUE
+
+    assert list(CATALOGUE)[: len(VARIANTS)] == VARIANTS
+
+
+def test_importing_thinnet_imports_numpy_and_nothing_else() -> None:
+    code = (
+        "import json, sys, numpy; before = set(sys.modules); import thinnet;"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    new = set(json.loads(done.stdout)) - set(sys.stdlib_module_names) - {"numpy"}
+    assert new == {"thinnet"}
+    assert done.stderr == ""
