@@ -10,7 +10,7 @@ import pytest
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.random import Key
+from thinnet.random import Key, uniform
 from thinnet.variants.schedule import Constant, Late, Linear
 
 ACTIVATIONS = [net.ReLU(), net.LeakyReLU(0.2), net.Sigmoid(), net.Tanh(), net.SELU(), net.GELU()]
@@ -63,6 +63,12 @@ def test_initial_weights_suit_the_activation_behind_them(behind: list[net.Layer]
     assert weight.var() == pytest.approx(variance, rel=5 * (0.8 / weight.size) ** 0.5)
     assert abs(weight).max() <= (3 * variance) ** 0.5
     assert not network.weights[0]["bias"].any()
+
+
+def test_initial_weights_are_those_of_their_key() -> None:
+    network = net.Network([net.Dense(3, 2), net.Tanh(), net.Dense(2, 4)], key=Key(3), dtype="float64")
+    drawn = uniform(Key(3).fold("weights").fold(2), (2, 4))
+    assert np.allclose(network.weights[2]["weight"], (2 * drawn - 1) * 1.0, rtol=1e-15)  # sqrt(6 / (2 + 4))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -10,7 +10,7 @@ import pytest
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.random import Key
+from thinnet.random import Key, permutation
 from thinnet.variants import CATALOGUE
 from thinnet.variants.schedule import Constant, Linear
 
@@ -88,6 +88,9 @@ def test_every_row_is_seen_once_an_epoch_in_a_new_order() -> None:
     epochs = [[*seen[i], *seen[i + 1], *seen[i + 2]] for i in (0, 3, 6)]
     assert all(sorted(epoch) == y.tolist() for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    # Which order it is belongs to the promise that a key always gives the same network.
+    shuffle = Key(0).fold("shuffle")
+    assert epochs == [permutation(shuffle.at(step), 10).tolist() for step in (0, 3, 6)]
 
 
 def test_the_history_holds_the_losses() -> None:

@@ -17,6 +17,15 @@ def test_a_permutation_holds_every_number_once(value: int, count: int) -> None:
     assert np.sort(permutation(Key(value), count)).tolist() == list(range(count))
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+def test_a_permutation_sorts_64_bit_words(count: int) -> None:
+    key = Key(6, 2)
+    halves = words(key, 0, count).ravel().tolist()
+    assert permutation(key, count).tolist() == sorted(
+        range(count), key=lambda i: halves[2 * i] | halves[2 * i + 1] << 32
+    )
+
+
 def test_permutations_depend_on_key_and_step() -> None:
     one = permutation(Key(0), 50).tolist()
     assert permutation(Key(0), 50).tolist() == one
