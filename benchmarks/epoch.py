@@ -35,7 +35,9 @@ def torch_epoch(x: NDArray[np.float32], y: NDArray[np.int64]) -> Callable[[], ob
     a, b, c, d = WIDTHS
     nn = torch.nn
     model = nn.Sequential(
-        nn.Linear(a, b), nn.ReLU(), nn.Dropout(RATE), nn.Linear(b, c), nn.ReLU(), nn.Dropout(RATE), nn.Linear(c, d)
+        *(nn.Linear(a, b), nn.ReLU(), nn.Dropout(RATE)),
+        *(nn.Linear(b, c), nn.ReLU(), nn.Dropout(RATE)),
+        nn.Linear(c, d),
     )
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loss = nn.CrossEntropyLoss()

@@ -17,7 +17,6 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="thinnet",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Does dropout help on your data, how much of it, and where?",
@@ -27,8 +26,6 @@ _NEEDED = (
     *("pandas", "pyarrow", "sklearn", "threadpoolctl", "optuna"),
     *("jinja2", "matplotlib", "safetensors", "rich", "filelock"),
 )
-
-Text = Annotated[list[str] | None, typer.Option()]
 
 
 @app.callback(invoke_without_command=True)
@@ -118,7 +115,7 @@ def predict(
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments or ["--help"], standalone_mode=False)
         return code if isinstance(code, int) else 0
     except ThinnetError as error:
         return _fail(str(error))
@@ -134,7 +131,17 @@ def run(arguments: list[str]) -> int:
         say = getattr(error, "format_message", None)
         if say is None:
             raise
-        return _fail(f"thinnet: {say()} See thinnet --help.")
+        return _fail(f"thinnet: {say().rstrip('.')}{_got(say(), arguments)}; see thinnet --help.")
+
+
+def _got(message: str, arguments: list[str]) -> str:
+    """Return the value of the option that a message names, which Typer leaves out."""
+    option = re.search(r"Invalid value for '(--[\w-]+)'", message)
+    for i, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if option is not None and name == option[1]:
+            return f", got {value if equals else ' '.join(arguments[i + 1 : i + 2])!r}"
+    return ""
 
 
 def _fail(line: str) -> int:

@@ -146,3 +146,9 @@ def test_a_schedule_that_leaves_the_unit_interval_is_named(refusal: Callable[...
 def test_sizes_may_be_numpys() -> None:
     assert net.Dense(np.int64(3), np.uint8(2)) == net.Dense(3, 2)
     assert type(net.Dense(np.int64(3), 2).inputs) is int
+
+
+def test_the_mean_of_inverted_dropout_does_not_ask_the_schedule() -> None:
+    x = np.ones((2, 3))
+    layer = net.Dropout(lambda step: step / 100)
+    assert layer.forward({}, x, None)[0] is x

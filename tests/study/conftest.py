@@ -1,47 +1,63 @@
-"""A small table and one finished study of it, shared by the tests that only look."""
+"""One finished run of each task, shared by all tests of the study."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from thinnet.study.problem import Columns
+from thinnet.study.problem import Columns, Problem, pose
 from thinnet.study.run import Options, study
+from thinnet.study.table import load_table
 
-
-def mixed_table(rows: int = 150) -> pd.DataFrame:
-    """Return numbers with gaps, a category, a date, a constant and a counter, with a target in them."""
-    rng = np.random.default_rng(7)
-    x = rng.normal(size=(rows, 3))
-    kind = rng.choice(["red", "green", "blue"], rows)
-    price = 3 * x[:, 0] - x[:, 1] * (kind == "red") + rng.normal(size=rows) / 4 + 100
-    frame = pd.DataFrame(x.round(4), columns=["a", "b", "c"])
-    frame.loc[::17, "b"] = np.nan
-    frame["kind"] = kind
-    frame["when"] = pd.date_range("2024-01-01", periods=rows).strftime("%Y-%m-%d")
-    frame["same"] = 1
-    frame["id"] = np.arange(rows)
-    frame["price"] = price.round(3)
-    return frame
+from .helpers import SMALL, finish, flowers_csv, numbers_csv, start
 
 
 @pytest.fixture(scope="session")
-def regression_run(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    folder: Path = tmp_path_factory.mktemp("houses")
-    data = folder / "houses.csv"
-    mixed_table().to_csv(data, index=False)
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of numbers."""
+    return numbers_csv(tmp_path_factory.mktemp("tables") / "houses.csv")
+
+
+@pytest.fixture(scope="session")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of classes."""
+    return flowers_csv(tmp_path_factory.mktemp("tables") / "flowers.csv")
+
+
+@pytest.fixture(scope="session")
+def finished(houses: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run's folder that one process finished without a break, and what it said."""
+    folder = tmp_path_factory.mktemp("runs") / "houses"
+    code, out, err = finish(start("study", houses, *SMALL, "--jobs", "1", "--out", folder))
+    assert (code, err) == (0, "")
+    return folder, out
+
+
+@pytest.fixture(scope="session")
+def classified(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run over classes, with groups."""
     options = Options(
-        str(data), folder / "run", Columns("price"), trials=4, seeds=2, max_width=64, jobs=2, quiet=True
+        source=str(flowers),
+        out=tmp_path_factory.mktemp("runs") / "flowers",
+        columns=Columns("kind", group="field"),
+        trials=2,
+        seeds=2,
+        max_width=4,
+        jobs=2,
+        quiet=True,
     )
-    results = study(options)
-    return SimpleNamespace(folder=folder / "run", data=data, options=options, results=results)
+    study(options)
+    return options.folder
 
 
 @pytest.fixture(scope="session")
-def written(regression_run: SimpleNamespace) -> dict[str, object]:
-    return json.loads((regression_run.folder / "results.json").read_text())
+def priced(houses: Path) -> Problem:
+    """The problem of the finished run."""
+    return pose(load_table(str(houses)), Columns("price"), 0)
+
+
+@pytest.fixture(scope="session")
+def kinds(flowers: Path) -> Problem:
+    """The problem of the classified run."""
+    return pose(load_table(str(flowers)), Columns("kind", group="field"), 0)
