@@ -1,75 +1,101 @@
-"""Proposals are a pure function of the seed and the finished generations."""
-
 from __future__ import annotations
 
-import math
+import time
+from typing import Any
 
-import numpy as np
 import pytest
 
-from thinnet.study.search import Trial, best_of, propose
-from thinnet.study.settings import SIDES, Plan, Side, settings_of, space, starts
-from thinnet.study.training import Outcome
+from thinnet.study.search import GENERATION, Trial, best_of, propose
+from thinnet.study.settings import SIDES, Side, space, starts
 
-PLAN = Plan.for_rows(1000, max_width=512)
-
-
-def finished(choice: dict[str, object], value: float, state: str = "complete") -> Trial:
-    return Trial(choice, Outcome(state, value, 5, value, {}, [value] * 10, 1.0))
+from .helpers import outcome
 
 
-def history(side: Side, generations: int) -> list[Trial]:
+def generations(
+    side: Side, count: int, seed: int = 0, seconds: float = 0.25, tilt: float = 1.0
+) -> list[Trial]:
+    """Search a bowl whose bottom is at a learning rate of 0.003."""
     trials: list[Trial] = []
-    for _ in range(generations):
-        for choice in propose(side, 0, trials, 4):
-            value = 1 + (math.log10(choice["learning_rate"]) + 2.5) ** 2
-            trials.append(finished(choice, value, "pruned" if len(trials) % 5 == 4 else "complete"))
+    while len(trials) < count:
+        for choice in propose(side, seed, trials, GENERATION):
+            value = tilt * (1e3 * choice["learning_rate"] - 3) ** 2 + 0.1
+            state = "pruned" if len(trials) % 5 == 4 else "complete"
+            trials.append(Trial(choice, outcome(value, state, seconds=seconds)))
+            seconds *= 1.5
     return trials
 
 
-@pytest.mark.parametrize("side", SIDES)
-def test_same_past_same_proposals(side: Side) -> None:
-    assert [trial.choice for trial in history(side, 5)] == [trial.choice for trial in history(side, 5)]
+def choices(trials: list[Trial]) -> list[dict[str, Any]]:
+    return [trial.choice for trial in trials]
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_proposals_lie_in_the_space_and_begin_with_the_starts(side: Side) -> None:
-    trials, dimensions = history(side, 5), space(side)
-    assert len(trials) == 20
-    assert [trial.choice for trial in trials[: len(starts(side))]] == starts(side)
-    for trial in trials:
-        assert set(trial.choice) == set(dimensions)
-        for name, value in trial.choice.items():
-            assert dimensions[name]._contains(dimensions[name].to_internal_repr(value))
+def test_the_starts_come_first(side: Side) -> None:
+    first = starts(side)
+    for done in range(len(first)):
+        trials = [Trial(choice, outcome()) for choice in first[:done]]
+        proposed = propose(side, 0, trials, 2)
+        assert len(proposed) == 2
+        assert proposed[: len(first) - done] == first[done : done + 2]
 
 
-def test_another_seed_asks_otherwise() -> None:
-    trials = history("baseline", 2)
-    assert propose("baseline", 0, trials, 4) != propose("baseline", 1, trials, 4)
+@pytest.mark.parametrize("count", [1, 3, GENERATION])
+def test_as_many_as_asked_for_are_proposed(count: int) -> None:
+    assert len(propose("baseline", 0, generations("baseline", 4), count)) == count
 
 
-def test_the_best_went_all_the_way_and_drops_something() -> None:
-    on, off = starts("dropout")[0], {**starts("dropout")[0], "inputs": False, "hidden_rate": 0.0}
-    trials = [finished(on, 3.0), finished(off, 1.0), finished(on, 2.0), finished(on, 0.5, "pruned")]
-    assert best_of("dropout", trials) is trials[2]
+@pytest.mark.parametrize("side", SIDES)
+def test_everything_proposed_lies_in_the_space_and_differs(side: Side) -> None:
+    dimensions = space(side)
+    proposed = choices(generations(side, 20))
+    for choice in proposed:
+        assert choice.keys() == dimensions.keys()
+        for name, value in choice.items():
+            assert dimensions[name]._contains(dimensions[name].to_internal_repr(value)), (name, value)
+    assert len({str(sorted(choice.items())) for choice in proposed}) == len(proposed)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_same_past_is_continued_alike_at_any_time(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = choices(generations(side, 16))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_400)
+    assert choices(generations(side, 16, seconds=7.0)) == once
+
+
+def test_seed_side_and_past_matter() -> None:
+    once = choices(generations("baseline", 16))
+    assert choices(generations("baseline", 16, seed=1)) != once
+    assert choices(generations("baseline", 16, tilt=-1.0)) != once
+    rates = [choice["learning_rate"] for choice in choices(generations("dropout", 16))[-4:]]
+    assert rates != [choice["learning_rate"] for choice in once[-4:]]
+
+
+def test_proposing_leaves_the_past_alone() -> None:
+    trials = generations("baseline", 8)
+    before = repr(trials)
+    assert propose("baseline", 0, trials, 4) == propose("baseline", 0, trials, 4)
+    assert repr(trials) == before
+
+
+def test_the_best_is_complete_and_the_earliest_of_equals() -> None:
+    choice = starts("baseline")
+    trials = [
+        Trial(choice[0], outcome(0.5)),
+        Trial(choice[1], outcome(0.3)),
+        Trial(choice[2], outcome(0.3)),
+        Trial(choice[3], outcome(0.1, "pruned")),
+    ]
     assert best_of("baseline", trials) is trials[1]
-    assert best_of("dropout", [trials[1]]) is None
+    assert best_of("baseline", trials[3:]) is None
+    assert best_of("baseline", []) is None
 
 
-def test_widths_follow_the_rule() -> None:
-    choice = {**starts("dropout")[0], "times": 2, "hidden_rate": 0.75, "widened": True}
-    assert settings_of("dropout", choice, 32, PLAN).width == 256  # 32 * 2 / 0.25
-    assert settings_of("dropout", {**choice, "times": 4}, 64, PLAN).width == 512  # not above the most
-    assert settings_of("dropout", {**choice, "widened": False}, 32, PLAN).width == 64
-    assert settings_of("dropout", choice, 1024, PLAN).width == 1024  # never below the grown width
-    assert settings_of("dropout", {**choice, "inputs": False}, 32, PLAN).input_rate == 0
-    assert settings_of("baseline", starts("baseline")[0], 32, PLAN).patience is None
-
-
-@pytest.mark.parametrize("rows", [16, 150, 400, 1437, 4_999, 5_000, 40_000, 10**6])
-def test_the_plan_fits_the_table(rows: int) -> None:
-    plan = Plan.for_rows(rows, 512)
-    assert 1 <= plan.folds <= 5
-    assert plan.folds == 5 or plan.folds * rows / 5 >= 500 - 1e-9
-    assert 30 <= plan.epochs <= 300
-    assert np.log2(plan.batch) % 1 == 0
+def test_a_dropout_trial_without_dropout_is_never_the_best() -> None:
+    recipe = starts("dropout")[0]
+    none = Trial({**recipe, "inputs": False, "hidden_rate": 0.0}, outcome(0.1))
+    some = Trial({**recipe, "inputs": False, "hidden_rate": 0.1}, outcome(0.4))
+    inputs = Trial({**recipe, "inputs": True, "hidden_rate": 0.0}, outcome(0.3))
+    assert best_of("dropout", [none, some, inputs]) is inputs
+    assert best_of("dropout", [none, some]) is some
+    assert best_of("dropout", [none]) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 
 from thinnet.errors import InputError
@@ -69,6 +68,8 @@ def find(name: str) -> Variant:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
+    import difflib
+
     near = difflib.get_close_matches(str(name), CATALOGUE, n=1, cutoff=0.4)
     remedy = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(CATALOGUE)}."
     raise InputError(f"variant: there is no {name!r} in the catalogue; {remedy}")

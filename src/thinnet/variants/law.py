@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -156,6 +155,8 @@ def normal_table() -> NDArray[np.float32]:
     Entry i is the quantile at (i + ½) / 65536, divided by the standard deviation of them all, so that
     the table's mean is 0 and its variance 1.
     """
+    import statistics  # not at the top: it brings fractions and decimal along
+
     quantile = statistics.NormalDist().inv_cdf
     upper = np.array([quantile((i + 0.5) / LANES) for i in range(LANES // 2, LANES)])
     upper = (upper / math.sqrt(math.fsum((upper * upper).tolist()) / upper.size)).astype(np.float32)
