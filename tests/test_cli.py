@@ -1,266 +1,273 @@
-"""The command line: one line and exit code 2 for whatever is wrong; killed at any moment, it goes on."""
-
 from __future__ import annotations
 
-import json
+import errno
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import optuna
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from thinnet.study.table import load_table
+import thinnet
+from thinnet import __main__, cli
 
-STUDY = ["wine", "--trials", "8", "--seeds", "3", "--max-width", "64"]
-
-
-def command(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "thinnet", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+from .study.helpers import flowers_csv, numbers_csv, snapshot
 
 
-def run(*arguments: str, **options: Any) -> tuple[int, str, str]:
-    process = command(*arguments, **options)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder: without --out a run goes to runs/ there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
 
 
-def comparable(folder: Path) -> dict[str, Any]:
-    results = json.loads((folder / "results.json").read_text())
-    for name in ("seconds", "created"):
-        results.pop(name)
-    return results
+def refused(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command, expect one line of refusal and nothing written, and return the line."""
+    before = snapshot(Path.cwd())
+    assert cli.run(list(arguments)) == 2
+    assert snapshot(Path.cwd()) == before
+    assert not Path("runs").exists()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    return err.rstrip("\n")
 
 
-def workers() -> set[int]:
-    """Return the processes that were spawned to train, by a look at /proc."""
-    found: set[int] = set()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"multiprocessing.spawn" in entry.read_bytes():
-                found.add(int(entry.parent.name))
-        except OSError:
-            continue
-    return found
+def table(*lines: str, name: str = "houses.csv") -> str:
+    Path(name).write_text("\n".join(lines) + "\n", "utf-8")
+    return name
 
 
-def children(process: int) -> set[int]:
-    try:
-        listed = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except OSError:
-        return set()
-    return {int(child) for child in listed.split()}
+def prices(*, change: dict[int, str] | None = None, rows: int = 30) -> str:
+    """Write a table of houses; `change` puts other lines in the place of some rows, counted from 1."""
+    path = numbers_csv(Path("houses.csv"), rows)
+    lines = path.read_text("utf-8").splitlines()
+    for row, line in (change or {}).items():
+        lines[row - 1] = line
+    return table(*lines)
 
 
-def finished(folder: Path) -> int:
-    path = folder / "work" / "trainings.sqlite"
-    if not path.exists():
-        return 0
-    url = f"sqlite:///{path}"
-    studies = [optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)]
-    return sum(
-        trial.state.is_finished() and trial.state.name != "FAIL"
-        for study in studies
-        for trial in study.trials
-    )
+# Tables that cannot be used
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for orphans in /proc")
-def test_killed_at_any_moment_it_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    code, _, err = run("study", *STUDY, "--out", str(whole), "--jobs", "1", "--quiet")
-    assert (code, err) == (0, "")
-    dice = random.Random(0)
-    for _ in range(3):
-        before = finished(killed)
-        process = command("study", *STUDY, "--out", str(killed), "--jobs", "2")
-        # Some time after the first training of this life has been kept.
-        deadline = time.time() + 60
-        while finished(killed) <= before and process.poll() is None and time.time() < deadline:
-            time.sleep(0.05)
-        time.sleep(dice.uniform(0, 1.5))
-        orphans = children(process.pid) & workers()
-        process.kill()
-        process.communicate()
-        kept = finished(killed)
-        assert kept > before
-        deadline = time.time() + 15
-        while orphans & workers() and time.time() < deadline:
-            time.sleep(0.1)
-        assert not orphans & workers()
-    code, _, err = run("study", *STUDY, "--out", str(killed), "--quiet")
-    assert (code, err) == (0, "")
-    assert comparable(killed) == comparable(whole)
-    # Nothing that was finished has been trained again.
-    assert finished(killed) == finished(whole)
-    ours, theirs = load_file(killed / "model.safetensors"), load_file(whole / "model.safetensors")
-    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused("study", "houses.csv", "--target", "price", capsys=capsys)
+    assert said == "houses.csv: no such file."
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
-def test_ctrl_c_ends_in_a_line_that_says_how_to_go_on(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    process = command("study", *STUDY, "--out", str(folder))
-    deadline = time.time() + 60
-    while not finished(folder) and time.time() < deadline:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.strip() == "Stopped. What was trained is kept; the same command goes on from there."
-
-
-def test_two_processes_share_a_storage(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/shared.sqlite"
-    folders = [tmp_path / "one", tmp_path / "two"]
-    both = [
-        command("study", *STUDY, "--out", str(folder), "--storage", url, "--jobs", "1") for folder in folders
-    ]
-    for process in both:
-        _, err = process.communicate(timeout=300)
-        assert (process.returncode, err) == (0, "")
-    assert comparable(folders[0]) == comparable(folders[1])
-    studies = [optuna.load_study(study_name=name, storage=url) for name in optuna.get_all_study_names(url)]
-    slots = [
-        (study.study_name, trial.user_attrs["slot"])
-        for study in studies
-        for trial in study.trials
-        if trial.state.name in ("COMPLETE", "PRUNED")
-    ]
-    assert len(slots) == len(set(slots))
-
-
-def test_the_output_of_a_study_and_a_prediction(tmp_path: Path) -> None:
-    folder, new = tmp_path / "run", tmp_path / "new.csv"
-    code, out, err = run(
-        "study", "wine", "--trials", "1", "--seeds", "2", "--max-width", "32", "--out", str(folder)
-    )
-    assert (code, err) == (0, "")
-    assert "wine: 178 rows, 13 columns, target target" in out
-    assert "task: classification" in out
-    assert "\x1b" not in out
-    frame = load_table("wine").frame
-    frame.drop(columns="target").to_csv(new, index=False)
-    code, out, err = run("predict", str(folder), str(new))
-    assert (code, err) == (0, "")
-    rows = [line.split(",") for line in out.splitlines()]
-    assert len(rows) == 179
-    right = np.mean([row[0] == truth for row, truth in zip(rows[1:], frame["target"], strict=True)])
-    assert right > 0.9
-    assert all(abs(sum(map(float, row[1:])) - 1) < 1e-5 for row in rows[1:])
-    code, again, _ = run(
-        "study", "wine", "--trials", "1", "--seeds", "2", "--max-width", "32", "--out", str(folder)
-    )
-    assert code == 0
-    assert "thin:" not in again
-
-
-GOOD = "a,b,y\n" + "".join(f"{i * 7 % 13}.5,{i * 5 % 11}.25,{i % 4}.5\n" for i in range(60))
-BAD_TABLES: dict[str, tuple[str | bytes, list[str], str]] = {
-    "picture": (
-        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
-        ["--target", "y"],
-        "bad.csv, line 1: byte 0x89 is not UTF-8",
-    ),
-    "no target": (GOOD, [], "--target"),
-    "wrong target": (GOOD, ["--target", "yy"], '"y"'),
-    "one value": (GOOD.replace("\n", ",same\n").replace("same", "k", 1), ["--target", "k"], "k"),
-    "nan": (GOOD + "1.5,1.5,\n", ["--target", "y"], "row 62"),
-    "infinity": (GOOD + "1.5,1.5,inf\n", ["--target", "y"], "row 62"),
-    "lonely class": ("a,b,y\n" + "1.5,2.5,x\n2.5,1.5,z\n" * 20 + "1.0,1.0,w\n", ["--target", "y"], '"w"'),
-    "text cell": (GOOD.replace("7.5,", "n/a,", 1), ["--target", "y"], '--missing "n/a"'),
-    "empty": ("a,b,y\n", ["--target", "y"], "empty"),
-    "three rows": ("a,b,y\n1,2,3.5\n2,3,4.5\n3,4,5.5\n", ["--target", "y"], "it has 3"),
-    "no group": (GOOD, ["--target", "y", "--group", "c"], "--group"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_TABLES)
-def test_bad_tables(case: str, tmp_path: Path) -> None:
-    content, options, words = BAD_TABLES[case]
-    data = tmp_path / "bad.csv"
-    data.write_bytes(content if isinstance(content, bytes) else content.encode())
-    check(words, "study", str(data), *options, "--out", str(tmp_path / "run"))
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+def test_a_folder_or_another_kind_of_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("table.csv").mkdir()
+    assert refused("study", "table.csv", "--target", "a", capsys=capsys).startswith("table.csv: ")
+    said = refused("study", "houses.xlsx", "--target", "price", capsys=capsys)
+    assert said.startswith("houses.xlsx: not a table that thinnet reads; name a .csv")
+    assert "wine" in said
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "data", [b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0" * 9, b"PK\3\4" + bytes(range(256)), b"\xff\xfea\0,\0"]
+)
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet", "npz"])
+def test_a_file_that_is_no_table(data: bytes, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(f"picture.{suffix}").write_bytes(data)
+    said = refused("study", f"picture.{suffix}", "--target", "price", capsys=capsys)
+    assert said.startswith(f"picture.{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
     [
-        (["study", "absent.csv", "--target", "y"], "absent.csv: no such file"),
-        (["study", "--trials", "0"], "--trials must be at least 1, got 0"),
-        (["study", "--trials", "x"], "got 'x'"),
-        (["study", "--time-budget", "5x"], "--time-budget"),
-        (["study", "--storage", "nonsense"], "--storage"),
-        (["study", "--wide"], "--wide"),
-        (["studdy"], "studdy"),
-        (["predict", "absent", "absent.csv"], "absent"),
-        (["predict"], "Missing argument"),
+        (["--target", "Prize"], 'houses.csv: there is no column "Prize"; did you mean "price"?'),
+        ([], "houses.csv: name the target with --target; the columns are "),
+        (
+            ["--target", ""],
+            'houses.csv: there is no column ""; the columns are "area", "age", "noise", "price".',
+        ),
     ],
 )
-def test_bad_words(arguments: list[str], words: str, tmp_path: Path) -> None:
-    check(words, *arguments, cwd=tmp_path)
-    left = [path for path in tmp_path.rglob("*") if path.name in ("results.json", "report.html")]
-    assert not left
+def test_a_target_that_is_not_there(target: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused("study", prices(), *target, capsys=capsys).startswith(said)
 
 
-def check(words: str, *arguments: str, **options: Any) -> None:
-    code, out, err = run(*arguments, **options)
-    assert code == 2, (out, err)
-    assert words in err
-    assert len(err.splitlines()) == 1
-    assert "Traceback" not in err
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({17: "0.1,0.2,0.3,"}, 'houses.csv, row 17, column "price": the target is missing'),
+        ({17: "0.1,0.2,0.3,NaN"}, 'houses.csv, row 17, column "price": the target is missing'),
+        ({17: "0.1,0.2,0.3,inf"}, 'houses.csv, row 17, column "price": '),
+        ({17: "0.1,0.2,0.3,1e999"}, 'houses.csv, row 17, column "price": '),
+        ({17: "0.1,0.2,0.3,1e200"}, 'houses.csv, row 17, column "price": 1e+200 is too large'),
+        ({17: "n/a,0.2,0.3,1.5"}, 'houses.csv, row 17, column "area": "n/a" is not a number; '),
+        ({17: "0.1,0.2,0.3"}, "houses.csv, row 17: 4 cells are needed"),
+        ({1: "area,age,age,price"}, 'houses.csv: two columns are called "age"'),
+    ],
+)
+def test_cells_that_cannot_be_used(
+    change: dict[int, str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused("study", prices(change=change), "--target", "price", capsys=capsys)
+    assert line.startswith(said)
 
 
-def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
-    save_file({"0.weight": np.zeros((2, 2), np.float32)}, tmp_path / "model.safetensors")
-    (tmp_path / "new.csv").write_text(GOOD)
-    check("not a network of thinnet", "predict", str(tmp_path), str(tmp_path / "new.csv"))
+def test_the_remedy_for_a_text_among_numbers_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(
+        "study", prices(change={9: "n/a,0.2,0.3,1.5"}), "--target", "price", "--trials", "1", capsys=capsys
+    )
+    assert '--missing "n/a"' in said
 
 
-@pytest.mark.parametrize("package", ["typer", "optuna", "pandas", "matplotlib"])
-def test_a_missing_package_is_said_with_its_extra(package: str, tmp_path: Path) -> None:
-    shim = f"import sys; sys.modules[{package!r}] = None"
-    (tmp_path / "sitecustomize.py").write_text(shim)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    check(
-        f'{package} is not installed; run: pip install "thinnet[study]"',
-        "study",
-        "wine",
-        env=environment,
-        cwd=tmp_path,
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["area,price"], "houses.csv: empty table"),
+        ([], "houses.csv: empty table"),
+        (["area,price", "1,2", "2,3", "3,5"], "houses.csv: at least 20 rows are needed, and it has 3."),
+        (["price", *"0123456789" * 3], 'houses.csv: "price" is the only column'),
+        (
+            ["area,price", *[f"{i},same" for i in range(30)]],
+            'houses.csv: the target "price" is "same" in every row',
+        ),
+        (
+            ["area,price", *[f"{i},7" for i in range(30)]],
+            'houses.csv: the target "price" is "7" in every row',
+        ),
+        (
+            ["area,price", *[f"{i},{'no' if i % 2 else 'yes'}" for i in range(30)], "31,maybe"],
+            'houses.csv: the target "price": class "maybe" has 1 row; ',
+        ),
+        (["id,price", *[f"{i},{i * i}.5" for i in range(30)]], "houses.csv: no column is left to learn from"),
+    ],
+)
+def test_tables_that_cannot_be_learned_from(
+    lines: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused("study", table(*lines), "--target", "price", capsys=capsys).startswith(said)
+
+
+def test_groups_and_columns_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    flowers = str(flowers_csv(Path("flowers.csv")))
+    for option in ("--group", "--category", "--drop"):
+        said = refused("study", flowers, "--target", "kind", option, "feild", capsys=capsys)
+        assert said.startswith("flowers.csv: ")
+        assert option in said
+        assert said.endswith('did you mean "field"?')
+    said = refused("study", flowers, "--target", "kind", "--group", "colour", capsys=capsys)
+    assert said.startswith('flowers.csv: column "colour" holds 3 groups; --group needs at least 10')
+
+
+def test_an_archive_without_y(capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("digits.npz", X=np.zeros((30, 4)))
+    said = refused("study", "digits.npz", capsys=capsys)
+    assert said == 'digits.npz: holds no array "y"; training needs one value in it a row of X.'
+
+
+# Words of the command
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trials", "0"], "study: --trials must be at least 1, got 0."),
+        (["--seeds", "1"], "study: --seeds must be at least 2, got 1."),
+        (["--jobs", "0"], "study: --jobs must be at least 1, got 0."),
+        (["--max-width", "0"], "study: --max-width must be at least 1, got 0."),
+        (["--seed", "-1"], "study: --seed must be in [0, 2**32), got -1."),
+        (["--seed", "4294967296"], "study: --seed must be in [0, 2**32), got 4294967296."),
+        (["--time-budget", "5x"], "study: --time-budget must be a time like 90s, 5m or 1h, got '5x'."),
+        (["--time-budget", "-5m"], "study: --time-budget must be a time like 90s, 5m or 1h, got '-5m'."),
+        (["--time-budget", "5s"], "study: --time-budget must be at least 10, got 5.0."),
+        (["--task", "guess"], 'task must be classification or regression, got "guess".'),
+        (["--trials", "x"], "thinnet: Invalid value for '--trials': "),
+        (["--trails", "5"], "thinnet: No such option: --trails"),
+        (["more", "words"], "thinnet: Got unexpected extra argument"),
+        (["--target"], "thinnet: Option '--target' requires an argument"),
+    ],
+)
+def test_options_that_cannot_be_used(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused("study", "wine", *words, capsys=capsys).startswith(said)
+
+
+@pytest.mark.parametrize("words", [["studdy"], ["--no-such-option"], ["predict"], ["predict", "run"]])
+def test_commands_that_do_not_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(*words, capsys=capsys).endswith("; see thinnet --help.")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("9", 9), ("9s", 9), ("0.15m", 9), ("0.0025 h", 9)])
+def test_a_time_has_a_unit(text: str, seconds: float, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused("study", "wine", "--time-budget", text, capsys=capsys)
+    assert said == f"study: --time-budget must be at least 10, got {seconds:.1f}."
+
+
+def test_the_value_that_is_refused_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--trials", "many"], ["--trials=many"]):
+        assert "'many'" in refused("study", "wine", *words, capsys=capsys)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["study", "--help"], ["predict", "--help"]])
+def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Usage: ")
+    assert err == ""
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr() == (f"thinnet {thinnet.__version__}\n", "")
+
+
+# Folders, packages
+
+
+def test_a_folder_that_may_not_be_written_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    said = refused("study", prices(), "--target", "price", "--out", "run", capsys=capsys)
+    assert (
+        said == "run: cannot be made or written to: permission denied; choose a folder that you may write to."
     )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
-@pytest.mark.parametrize("most", [2_000, 60_000, 190_000])
-def test_a_full_disk_is_said_in_a_line_and_nothing_is_lost(most: int, tmp_path: Path) -> None:
-    """No file may grow beyond `most` bytes: the storage, the rows or the report cannot be written."""
-    shim = (
-        "import resource, signal\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, resource.RLIM_INFINITY))\n"
-    )
-    (tmp_path / "sitecustomize.py").write_text(shim)
-    folder = tmp_path / "run"
-    arguments = ["study", "wine", "--trials", "1", "--seeds", "2", "--max-width", "32", "--out", str(folder)]
-    code, _, err = run(*arguments, env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path)
-    assert code == 2, err
-    assert len(err.splitlines()) == 1, err
-    assert "Traceback" not in err
-    assert not (folder / "results.json").exists()
-    code, _, err = run(*arguments)
-    assert (code, err) == (0, "")
+def test_a_file_in_the_place_of_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("run").write_text("mine")
+    for out in ("run", "run/deeper"):
+        said = refused("study", prices(), "--target", "price", "--out", out, capsys=capsys)
+        assert said.startswith(f"{out}: cannot be made or written to: a part of the path is a file")
+
+
+@pytest.mark.parametrize("package", ["optuna", "pandas", "pyarrow", "sklearn", "jinja2", "filelock"])
+@pytest.mark.parametrize("command", [["study", "wine"], ["predict", "run", "new.csv"]])
+def test_a_package_that_is_not_installed(
+    package: str,
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    said = refused(*command, capsys=capsys)
+    assert f"the package {package} is not installed" in said
+    assert said.endswith('run: pip install "thinnet[study]"')
+
+
+def test_without_the_command_lines_own_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == 'thinnet: the package typer is not installed; run: pip install "thinnet[study]"\n'
+
+
+def test_a_process_refuses_as_the_function_does() -> None:
+    command = [sys.executable, "-m", "thinnet", "study", prices(), "--target", "Prize"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'houses.csv: there is no column "Prize"; did you mean "price"?\n'

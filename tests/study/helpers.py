@@ -49,15 +49,21 @@ def outcome(value: float = 0.5, state: str = "complete", **other: Any) -> Outcom
         name: [[2 * value, value]]
         for name in ("train_loss", "validation_loss", "train_score", "validation_score")
     }
-    known = {"epochs": 2, "score": value, "curves": curves, "steps": [value] * 10, "seconds": 0.25}
+    known: dict[str, Any] = {
+        "epochs": 2,
+        "score": value,
+        "curves": curves,
+        "steps": [value] * 10,
+        "seconds": 0.25,
+    }
     return Outcome(state, value, **(known | other))
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Start the command line in a session of its own, as a terminal does."""
+def start(*arguments: str | Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    """Start the command line in a session of its own, as a terminal does; `before` runs in it first."""
     command = [sys.executable, "-m", "thinnet", *map(str, arguments)]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": before}
+    return subprocess.Popen(command, text=True, start_new_session=True, **options)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:

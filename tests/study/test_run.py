@@ -1,158 +1,295 @@
-"""A whole study: what it writes, and that its numbers depend on nothing but data, options and seed."""
-
 from __future__ import annotations
 
-import json
+import errno
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import time
+from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from filelock import FileLock
 
-import thinnet as tn
-from thinnet.errors import InputError, RunError
-from thinnet.net import Network
-from thinnet.study import run as run_module
-from thinnet.study.problem import Columns, pose
-from thinnet.study.run import Options, study
-from thinnet.study.table import load_table
+from thinnet import cli
+from thinnet.study import run as module
 
-pytestmark = pytest.mark.xdist_group("study")
+from .helpers import (
+    SLOTS,
+    SMALL,
+    copy,
+    finish,
+    living,
+    numbers_csv,
+    numbers_of,
+    snapshot,
+    start,
+    trained,
+    trials,
+    wait_for,
+)
 
-
-def test_what_is_written_is_complete(regression_run: SimpleNamespace, written: dict[str, Any]) -> None:
-    for name in ("report.html", "results.json", "model.safetensors", "study.json", "work/trainings.sqlite"):
-        assert (regression_run.folder / name).stat().st_size > 0
-    figures = {path.name for path in (regression_run.folder / "figures").iterdir()}
-    assert {
-        f"{name}.{kind}" for name in ("curves", "rates", "widths", "scores") for kind in ("svg", "png")
-    } == figures
-    assert written == json.loads(json.dumps(regression_run.results))
-    for side in ("dropout", "baseline"):
-        assert len(written[side]["scores"]) == 2
-        assert written[side]["mean"] == pytest.approx(np.mean(written[side]["scores"]))
-        assert len(written["trials"][side]) == 4
-    gap = written["difference"]
-    assert gap["mean"] == pytest.approx(written["dropout"]["mean"] - written["baseline"]["mean"])
-    assert gap["low"] <= gap["mean"] <= gap["high"]
-    assert written["task"] == "regression"
-    assert written["metric"] == "rmse"
-    assert written["verdict"] in ("dropout helps", "dropout hurts", "no evidence either way")
-    assert not list((regression_run.folder / "work").glob("*.npy"))
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 
 
-def test_it_learns_what_is_there_to_learn(written: dict[str, Any]) -> None:
-    assert written["baseline"]["mean"] < 0.5 * written["chance"]
+def database(folder: Path) -> Path:
+    return folder / "work" / "trainings.sqlite"
 
 
-def test_the_search_is_fair_and_drops(written: dict[str, Any]) -> None:
-    rates = written["dropout"]["settings"]
-    assert rates["input_rate"] or rates["hidden_rate"]
-    assert rates["weight_decay"] == 0
-    assert (
-        written["baseline"]["settings"]["hidden_rate"] == written["baseline"]["settings"]["input_rate"] == 0
-    )
+def refused(arguments: tuple[str | Path, ...], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run the command line in this process, expect one line of refusal, and return it."""
+    assert cli.run(list(map(str, arguments))) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
 
 
-def test_a_finished_study_is_not_trained_again(regression_run: SimpleNamespace, monkeypatch: Any) -> None:
-    monkeypatch.setattr(run_module, "Workers", None)
-    assert study(regression_run.options) == regression_run.results
+# A run from beginning to end
 
 
-def test_the_code_to_paste_trains_the_recommended_network(
-    regression_run: SimpleNamespace, written: Any
+def test_a_run_leaves_its_files(finished: tuple[Path, str]) -> None:
+    files = set(snapshot(finished[0]))
+    assert {"results.json", "report.html", "model.safetensors", "study.json"} <= files
+    figures = {Path(name) for name in files if name.startswith("figures")}
+    assert {path.suffix for path in figures} == {".svg", ".png"}
+    # Rows and weights have done their work; no file is left half-written.
+    assert not any(name.endswith(".npy") or Path(name).name.startswith(".") for name in files)
+    assert [name for name in files if name.endswith(".safetensors")] == ["model.safetensors"]
+
+
+def test_every_training_is_kept_once(finished: tuple[Path, str]) -> None:
+    kept = Counter(trained(database(finished[0])))
+    assert set(kept.values()) == {1}
+    assert SLOTS <= len(kept) <= SLOTS + 3
+    assert len(trials(database(finished[0]))) == len(kept)
+
+
+def test_what_a_run_says_where_there_is_no_terminal(finished: tuple[Path, str]) -> None:
+    folder, said = finished
+    assert re.search(r"^houses\.csv: 30 rows, 3 columns, target price$", said, re.M)
+    assert re.search(r"^task: regression \(.+\)$", said, re.M)
+    for stage, count in (("grow", 1), ("thin", 12), ("confirm", 6)):
+        assert f"\n{stage}: {count}/{count}" in said
+    assert not set(said) & {"\r", "\x1b"}
+    assert said.endswith(f"report: {folder / 'report.html'}\n")
+    assert numbers_of(folder)["sentence"] in said.splitlines()
+
+
+def test_a_finished_study_is_told_again_and_trains_nothing(
+    finished: tuple[Path, str],
+    houses: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    problem = pose(load_table(str(regression_run.data)), Columns("price"), 0)
-    space: dict[str, Any] = {"X": problem.x, "Y": problem.y()}
-    exec(written["code"], space)
-    assert isinstance(space["net"], Network)
-    model = Network.load(regression_run.folder / "model.safetensors")
-    assert [w.shape for g in space["net"].weights for w in g.values()] == [
-        w.shape for g in model.weights for w in g.values()
+    def train(*_: Any) -> None:
+        raise AssertionError("it trains")
+
+    monkeypatch.setattr(module, "Workers", train)
+    folder, said = finished
+    before = snapshot(folder)
+    assert cli.run(["study", str(houses), *SMALL, "--out", str(folder), "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert (out.strip(), err) == (said[said.index("\n\n") :].strip(), "")
+    assert snapshot(folder) == before
+
+
+def test_a_lost_report_is_written_again(
+    finished: tuple[Path, str], houses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "Workers", None)
+    run = copy(finished[0], tmp_path / "run")
+    page = (run / "report.html").read_text("utf-8")
+    (run / "report.html").unlink()
+    assert cli.run(["study", str(houses), *SMALL, "--out", str(run), "--quiet"]) == 0
+    assert (run / "report.html").read_text("utf-8") == page
+
+
+# Interruptions
+
+
+def kill(process: subprocess.Popen[str], kept: Path, enough: int, after: float) -> None:
+    """Kill a study a while after it has trained enough; its workers have to end by themselves."""
+    assert wait_for(lambda: len(trained(kept)) >= enough or process.poll() is not None)
+    time.sleep(after)
+    assert process.poll() is None, "it ended before it was killed"
+    process.kill()
+    assert wait_for(lambda: not living(process.pid), 20), living(process.pid)
+    process.communicate()
+
+
+@linux
+def test_a_study_that_is_killed_goes_on_where_it_was(
+    finished: tuple[Path, str], houses: Path, tmp_path: Path
+) -> None:
+    rng, run, before = random.Random(3), tmp_path / "run", Counter[tuple[str, str]]()
+    command = ("study", houses, *SMALL, "--jobs", "2", "--out", run)
+    for enough in (1, 7, 14):
+        kill(start(*command), database(run), enough, rng.uniform(0, 0.3))
+        now = Counter(trained(database(run)))
+        assert now >= before
+        before = now
+    code, _, err = finish(start(*command))
+    assert (code, err) == (0, "")
+    assert numbers_of(run) == numbers_of(finished[0])
+    assert (run / "model.safetensors").read_bytes() == (finished[0] / "model.safetensors").read_bytes()
+    counts = Counter(trained(database(run)))
+    assert counts == Counter(trained(database(finished[0])))
+    # What was running is all that was lost.
+    states = Counter(state for _, _, state in trials(database(run)))
+    assert states["RUNNING"] == 0
+    assert states["FAIL"] <= 3 * 2
+
+
+@linux
+def test_ctrl_c_ends_a_study_in_one_line(houses: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start("study", houses, *SMALL, "--jobs", "2", "--out", run)
+    assert wait_for(lambda: len(trained(database(run))) >= 2)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal tells workers too
+    code, _, err = finish(process)
+    assert code == 130
+    assert [line for line in err.splitlines() if line] == [
+        "Stopped. What was trained is kept; the same command goes on from there."
     ]
-    error = (
-        space["net"].predict(problem.x_test) * problem.scale + problem.center - problem.target.y[problem.test]
-    )
-    rmse = float(np.sqrt(np.mean(error**2)))
-    side = written["recommended"]["side"]
-    assert rmse == pytest.approx(written[side]["mean"], rel=0.5)
+    assert wait_for(lambda: not living(process.pid), 20), living(process.pid)
+    states = Counter(state for _, _, state in trials(database(run)))
+    assert states["RUNNING"] == 0
+    assert not (run / "results.json").exists()
+    with FileLock(run / "work" / "lock", timeout=0):
+        pass
 
 
-def test_another_study_is_refused_and_nothing_changes(regression_run: SimpleNamespace) -> None:
-    before = {path: path.stat().st_mtime_ns for path in regression_run.folder.rglob("*") if path.is_file()}
-    options = regression_run.options
-    for changed in ({"seed": 1}, {"trials": 5}, {"columns": Columns("a")}):
-        other = Options(**{**vars(options), **changed})
-        with pytest.raises(RunError, match=r"another (seed|trials|target).*--out"):
-            study(other)
-    with pytest.raises(RunError, match="another data set"):
-        study(Options(**{**vars(options), "source": "diabetes", "columns": Columns("target")}))
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+@linux
+@pytest.mark.parametrize("after", [0.0, 0.4, 0.8])
+def test_ctrl_c_while_a_study_starts_is_no_traceback(after: float, houses: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start("study", houses, *SMALL, "--jobs", "2", "--out", run)
+    assert wait_for((run / "work").exists)
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130
+    assert len([line for line in err.splitlines() if line]) == 1
+    assert wait_for(lambda: not living(process.pid), 20), living(process.pid)
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("dear")
-    with pytest.raises(RunError, match="not a run of thinnet"):
-        study(Options("wine", tmp_path, quiet=True))
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+# Shared storage, limited time
+
+
+def test_two_machines_share_one_storage(finished: tuple[Path, str], houses: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "shared.sqlite"
+    shared = ("study", houses, *SMALL, "--jobs", "1", "--storage", f"sqlite:///{storage}")
+    processes = [start(*shared, "--out", tmp_path / name) for name in "ab"]
+    for process in processes:
+        code, _, err = finish(process)
+        assert (code, err) == (0, "")
+    for name in "ab":
+        assert numbers_of(tmp_path / name) == numbers_of(finished[0])
+        assert not database(tmp_path / name).exists()
+    kept = Counter(trained(storage))
+    assert kept == Counter(trained(database(finished[0])))
+
+
+def test_a_study_ends_in_its_time(houses: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    limited = ("--target", "price", "--trials", "400", "--seeds", "2", "--max-width", "64")
+    code, out, err = finish(start("study", houses, *limited, "--time-budget", "10s", "--out", run))
+    assert (code, err) == (0, "")
+    results = numbers_of(run)
+    assert results["verdict"] in ("dropout helps", "dropout hurts", "no evidence either way")
+    assert 1 <= len(results["trials"]["dropout"]) < 400
+    assert results["options"]["time_budget"] == 10
+    assert results["sentence"] in out
+
+
+# A folder that does not fit
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("trials", 0), ("seeds", 1), ("jobs", 0), ("seed", -1), ("time_budget", 1.0), ("max_width", 0)],
+    "more", [("--seed", "1"), ("--trials", "7"), ("--drop", "noise"), ("--max-width", "8")]
 )
-def test_options_out_of_range(name: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} must be .* got {value}"):
-        Options(**{name: value})
+def test_a_run_of_another_study_is_left_alone(
+    more: tuple[str, str], finished: tuple[Path, str], houses: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(finished[0])
+    said = refused(("study", houses, *SMALL, *more, "--out", finished[0]), capsys)
+    assert said.startswith(f"{finished[0]}: this run has another {more[0].strip('-').replace('-', ' ')} (")
+    assert snapshot(finished[0]) == before
 
 
-def test_same_numbers_on_one_process(regression_run: SimpleNamespace, written: Any, tmp_path: Path) -> None:
-    options = Options(**{**vars(regression_run.options), "out": tmp_path / "one", "jobs": 1})
-    assert comparable(study(options)) == comparable(written)
-    ours, theirs = (
-        load_file(folder / "model.safetensors") for folder in (options.folder, regression_run.folder)
-    )
-    assert set(ours) == set(theirs)
-    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+def test_a_run_of_other_data_is_left_alone(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(finished[0])
+    other = numbers_csv(tmp_path / "houses.csv", seed=1)
+    said = refused(("study", other, *SMALL, "--out", finished[0]), capsys)
+    assert said == f"{finished[0]}: this run has another data set; give --out another folder.\n"
+    assert snapshot(finished[0]) == before
 
 
-def test_a_time_budget_ends_in_time_with_a_verdict(tmp_path: Path) -> None:
-    results = study(Options("digits", tmp_path / "run", trials=500, seeds=2, time_budget=20, quiet=True))
-    assert results["seconds"]["total"] < 60
-    assert results["verdict"]
-    assert 1 <= len(results["trials"]["dropout"]) < 500
+def test_a_run_in_use_is_left_alone(
+    finished: tuple[Path, str], houses: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(finished[0])
+    with FileLock(finished[0] / "work" / "lock"):
+        said = refused(("study", houses, *SMALL, "--out", finished[0]), capsys)
+    assert "another thinnet works in this folder" in said
+    assert snapshot(finished[0]) == before
 
 
-def test_groups_stay_together(tmp_path: Path) -> None:
-    frame = load_table("wine").frame.assign(person=np.arange(178) // 4)
-    frame.to_csv(tmp_path / "people.csv", index=False)
-    problem = pose(load_table(str(tmp_path / "people.csv")), Columns("target", group="person"), 0)
-    person = frame["person"].to_numpy()
-    assert not set(person[problem.test]) & set(person[problem.rows])
-    folds = [set(person[problem.rows[problem.fold == number]]) for number in range(5)]
-    assert sum(map(len, folds)) == len(set().union(*folds))
-    assert not any("person" in name for name in problem.preparation.features)
+def test_a_folder_that_is_no_run_is_left_alone(
+    houses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert "not a run of thinnet" in refused(("study", houses, *SMALL, "--out", tmp_path), capsys)
+    assert snapshot(tmp_path) == {"thesis.tex": b"years of work"}
 
 
-def test_workers_read_no_test_row(tmp_path: Path) -> None:
-    problem = pose(load_table("wine"), Columns("target"), 0)
-    problem.write(tmp_path)
-    x, fold = np.load(tmp_path / "x.npy"), np.load(tmp_path / "fold.npy")
-    assert len(x) == len(fold) == 178 - len(problem.test)
-    assert not set(problem.test) & set(problem.rows)
-    assert sorted({*problem.test, *problem.rows}) == list(range(178))
-    assert set(fold) == set(range(5))
+# A full disk
 
 
-def comparable(results: dict[str, Any]) -> dict[str, Any]:
-    """Return what has to be the same from run to run."""
-    kept = json.loads(json.dumps(results))
-    for name in ("seconds", "created"):
-        kept.pop(name)
-    return kept
+def full_for(name: str) -> Any:
+    """Return a `Path.replace` for a disk that is full when a file of this name is to be written."""
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if Path(target).stem == name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(path, target)
+
+    return refuse
 
 
-def test_version_is_the_package_s(written: dict[str, Any]) -> None:
-    assert written["versions"]["thinnet"] == tn.__version__
+def test_a_full_disk_stops_a_study_in_one_line_and_it_goes_on_later(
+    houses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    few = ("--target", "price", "--trials", "1", "--seeds", "2", "--max-width", "4", "--quiet")
+    command = ("study", houses, *few, "--out", run)
+    for name in ("x.npy", "results.json"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full_for(Path(name).stem))
+            said = refused(command, capsys)
+        assert re.search(rf"/{re.escape(name)}: cannot be written: the disk is full", said)
+        assert not any(Path(left).name == name or Path(left).name.startswith(".") for left in snapshot(run))
+    kept = trained(database(run))
+    assert cli.run(list(map(str, command))) == 0
+    assert trained(database(run)) == kept
+    assert numbers_of(run)["verdict"]
+
+
+@linux
+def test_a_storage_that_cannot_grow_stops_a_study_in_one_line(houses: Path, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (140_000, 140_000))
+
+    run = tmp_path / "run"
+    code, out, err = finish(start("study", houses, *SMALL, "--quiet", "--out", run, before=limit))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith(f"{database(run)}: cannot be used")

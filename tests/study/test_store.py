@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sqlite3
@@ -177,8 +178,12 @@ def test_of_many_claims_at_once_one_wins(path: Path, monkeypatch: pytest.MonkeyP
     # All of these lives are this process's parent: alive, and another.
     stores = [store_of(os.getppid(), path, monkeypatch) for _ in range(4)]
     slots = [f"slot {number}" for number in range(5)]
+
+    def win(store: Store) -> list[str]:
+        return [slot for slot in slots if claim(store, slot)]
+
     with ThreadPoolExecutor(4) as pool:
-        won = list(pool.map(lambda store: [slot for slot in slots if claim(store, slot)], stores))
+        won = list(pool.map(win, stores))
     assert sorted(itertools.chain(*won)) == slots
 
 
@@ -221,14 +226,13 @@ def test_a_file_that_is_no_database_is_one_line(path: Path, refusal: Any) -> Non
 # A full disk
 
 
-def fill(path: Path) -> None:
-    """Let no connection to the storage add a page, as on a full disk."""
-
-
 @pytest.mark.parametrize("act", ["claim", "tell", "finished"])
 def test_a_full_disk_is_one_line_and_passes(
     act: str, path: Path, refusal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)  # Optuna tries a few times
+    # SQLite says "database or disk is full" of a database that may not have another page too.
     connect, limits = sqlite3.connect, ["pragma max_page_count = 1073741823"]
 
     class Small(sqlite3.Connection):
@@ -240,7 +244,7 @@ def test_a_full_disk_is_one_line_and_passes(
             super().execute(limits[-1])
             return super().cursor(*arguments, **options)
 
-    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **options, factory=Small))
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(connect, factory=Small))
     store = Store(path, "s")
     assert claim(store)
     large = outcome(curves={"train_loss": [[0.5] * 100_000]})

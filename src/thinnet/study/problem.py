@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thinnet import files
 from thinnet.errors import DataError
-from thinnet.study.cells import nearest
+from thinnet.study.cells import nearest, quoted
 from thinnet.study.preparation import Overrides, Preparation, prepare
 from thinnet.study.table import Table, Target, read_target
 from thinnet.study.training import Rows
@@ -110,6 +110,7 @@ def pose(table: Table, columns: Columns, seed: int) -> Problem:
     groups = _groups(table, columns.group, target.name)
     features = table.frame.drop(columns=[target.name, *([columns.group] if columns.group else [])])
     inside, test = _hold_out(target, groups, seed)
+    _check_inside(table.name, target, inside)
     train = features.iloc[inside]
     preparation = prepare(train, table.name, overrides=Overrides(columns.categories, columns.drop))
     return Problem(
@@ -159,12 +160,22 @@ def _hold_out(target: Target, groups: Array | None, seed: int) -> tuple[Array, A
         inside, test = next(
             sklearn.GroupShuffleSplit(1, test_size=_TEST, random_state=seed).split(everything, groups=groups)
         )
-    if target.task == "classification" and len(np.unique(target.y[inside])) < len(target.classes):
-        raise DataError(
-            f'target "{target.name}": some classes are in held-out groups alone; '
-            "merge rare classes or leave out --group."
-        )
     return np.sort(inside), np.sort(test)
+
+
+def _check_inside(name: str, target: Target, inside: Array) -> None:
+    """Refuse a target that cannot be learned from the rows outside the test set."""
+    owner = f"{name}: the target {quoted(target.name)}"
+    y: Array = target.y[inside]
+    if target.task == "classification":
+        absent = sorted(set(range(len(target.classes))) - set(y.tolist()))
+        if absent:
+            raise DataError(
+                f"{owner}: class {quoted(target.classes[absent[0]])} is in held-out groups alone; "
+                "merge it with another or leave out --group."
+            )
+    elif float(y.std()) == 0:
+        raise DataError(f"{owner} is {y[0]:g} in every row but held-out ones; there is nothing to learn.")
 
 
 def _folds(target: Target, groups: Array | None, inside: Array, seed: int) -> Array:

@@ -75,40 +75,38 @@ class Winner:
 
 def grow(engine: Engine, base: Base) -> Grown:
     """Widen the hidden layers, two widths at a time, until the training rows are fitted."""
-    widths = [_FIRST_WIDTH * 2**i for i in range(20) if _FIRST_WIDTH * 2**i <= base.plan.max_width] or [
-        base.plan.max_width
-    ]
+    most = base.plan.max_width
+    widths = [_FIRST_WIDTH * 2**i for i in range(20) if _FIRST_WIDTH * 2**i <= most] or [most]
     engine.progress.stage("grow", len(widths))
     outcomes: dict[int, Outcome] = {}
-    most = float("inf") if base.clock.budget is None else base.clock.budget * _SLICE
     for first in range(0, len(widths), 2):
         pair = widths[first : first + 2]
-        # The narrowest is never cut: there has to be one.
-        deadlines = [
-            None if width == widths[0] else base.clock.deadline(0.8 * (base.clock.budget or 0))
-            for width in pair
-        ]
-        tasks = [
-            Task("grow", str(width), base.job(Settings(width, base.plan.epochs), deadline=deadline))
-            for width, deadline in zip(pair, deadlines, strict=True)
-        ]
-        done = engine.run(tasks, lambda task, outcome: f"width {task.slot}: {outcome.score:.4g}")
-        outcomes |= {int(slot): done[slot] for slot in (str(width) for width in pair) if slot in done}
-        grown = _fitted(base, outcomes)
+        done = engine.run(
+            [_widened(base, width, narrowest=width == widths[0]) for width in pair],
+            lambda task, outcome: f"width {task.slot}: {outcome.score:.4g}",
+        )
+        outcomes |= {int(slot): outcome for slot, outcome in done.items()}
+        grown = _fitted(base, outcomes) or _out_of_time(base, outcomes, everything=len(done) == len(pair))
         if grown is not None:
             return grown
-        slowest = max(outcome.seconds for outcome in outcomes.values()) / base.plan.folds
-        if len(done) < len(pair) or slowest * _LIKELY_GROWTH > most:
-            width = max(
-                w for w, o in outcomes.items() if o.seconds / base.plan.folds <= most or w == widths[0]
-            )
-            return Grown(width, False, "a wider one would not fit the time budget", outcomes)
-    return Grown(
-        max(outcomes),
-        False,
-        f"--max-width {base.plan.max_width} came before the training rows were fitted",
-        outcomes,
-    )
+    reason = f"--max-width {most} came before the training rows were fitted"
+    return Grown(max(outcomes), False, reason, outcomes)
+
+
+def _widened(base: Base, width: int, *, narrowest: bool) -> Task:
+    # The narrowest is never cut: there has to be one.
+    deadline = None if narrowest else base.clock.deadline(0.8 * (base.clock.budget or 0))
+    return Task("grow", str(width), base.job(Settings(width, base.plan.epochs), deadline=deadline))
+
+
+def _out_of_time(base: Base, outcomes: dict[int, Outcome], *, everything: bool) -> Grown | None:
+    """Return the widest that leaves time for a search, when the next one would not."""
+    most = float("inf") if base.clock.budget is None else base.clock.budget * _SLICE
+    each = {width: outcome.seconds / base.plan.folds for width, outcome in outcomes.items()}
+    if everything and max(each.values()) * _LIKELY_GROWTH <= most:
+        return None
+    width = max((width for width in each if each[width] <= most), default=min(each))
+    return Grown(width, False, "a wider one would not fit the time budget", outcomes)
 
 
 def _fitted(base: Base, outcomes: dict[int, Outcome]) -> Grown | None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from thinnet.errors import DataError, FileError, InputError
 from thinnet.files import explain
 from thinnet.study import cells
+from thinnet.study.columns import HUGE
 from thinnet.study.reading import READERS
 
 __all__ = ["BUILTIN", "Table", "Target", "load_table", "read_target"]
@@ -199,6 +200,11 @@ def _from_numbers(table: Table, column: pd.Series[Any], task: str | None) -> Tar
     if distinct == 1:
         value = cells.quoted(cells.labels(column)[0])
         raise DataError(f"{table.name}: the target {cells.quoted(column.name)} is {value} in every row.")
+    huge = np.abs(values) > HUGE
+    if huge.any():
+        where = cells.place(column, cells.first(huge), table.name)
+        value = f"{values[huge][0]:g}"
+        raise DataError(f"{where}: {value} is too large for a target; correct it or change the unit.")
     return Target(str(column.name), "regression", (), values, why)
 
 
