@@ -188,7 +188,7 @@ def _compared(results: dict[str, Any]) -> list[tuple[str, list[str]]]:
     names = list(dict.fromkeys(name for side in sides for name in side["settings"]))
     rows = [("network", [str(side["network"]) for side in sides])]
     rows += [(_label(name), [_setting(side["settings"].get(name, "–")) for side in sides]) for name in names]
-    rows += [("epochs", [f"{side['epochs']:,}" for side in sides])]
+    rows += [("epochs trained", [f"{side['epochs']:,}" for side in sides])]
     return [*rows, ("validation loss", [_plain(number(side["validation_loss"])) for side in sides])]
 
 

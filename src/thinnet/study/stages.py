@@ -196,22 +196,24 @@ def winners(base: Base, trials: dict[Side, list[Trial]], width: int) -> dict[Sid
     return found
 
 
+_SITES = {(True, True): "input and hidden", (False, True): "hidden only", (True, False): "input only"}
+
+
 def where(engine: Engine, base: Base, winner: Winner) -> list[tuple[str, Outcome]]:
-    """Take the winner's dropout off the inputs, off the hidden layers and off both, one at a time."""
+    """Take the winner's dropout off the inputs, off the hidden layers and off both, whatever it has."""
     best = winner.settings
-    if base.clock.left() < 4 * winner.outcome.seconds + _REPORT or not (best.input_rate and best.hidden_rate):
-        return [("input and hidden", winner.outcome)]
-    without = {
-        "hidden only": replace(best, input_rate=0.0),
-        "input only": replace(best, hidden_rate=0.0),
-        "neither": replace(best, input_rate=0.0, hidden_rate=0.0),
-    }
+    used = bool(best.input_rate), bool(best.hidden_rate)
+    compared = [(_SITES[used], winner.outcome)]
+    if base.clock.left() < 4 * winner.outcome.seconds + _REPORT:
+        return compared
+    without = {"neither": replace(best, input_rate=0.0, hidden_rate=0.0)}
+    if all(used):
+        without["hidden only"] = replace(best, input_rate=0.0)
+        without["input only"] = replace(best, hidden_rate=0.0)
     engine.progress.stage("where", len(without))
-    tasks = {
-        site: Task("where", f"{_digest(settings)}", base.job(settings)) for site, settings in without.items()
-    }
+    tasks = {site: Task("where", _digest(settings), base.job(settings)) for site, settings in without.items()}
     done = engine.run(list(tasks.values()))
-    return [("input and hidden", winner.outcome), *((site, done[task.slot]) for site, task in tasks.items())]
+    return compared + [(site, done[task.slot]) for site, task in tasks.items()]
 
 
 def confirm(engine: Engine, base: Base, found: dict[Side, Winner]) -> dict[Side, list[Path]]:

@@ -157,12 +157,13 @@ class Store:
         if host == socket.gethostname():
             if int(process) == os.getpid():
                 return False  # of an earlier life under the same number: this process holds each slot once
-            try:
-                os.kill(int(process), 0)
-            except ProcessLookupError:
-                return False
-            except OSError:
-                pass
+            if os.name == "posix":  # elsewhere signal 0 would end it
+                try:
+                    os.kill(int(process), 0)
+                except ProcessLookupError:
+                    return False
+                except OSError:
+                    pass
         return time.time() - claim["beat"] < _STALE
 
     def beat(self) -> None:
