@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from thinnet.errors import MissingPackage, need
 
 
 def main() -> None:
     """Run the command line."""
+    out: Any = sys.stdout
+    if hasattr(out, "reconfigure"):
+        out.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
     try:
         need("typer", extra="study", owner="thinnet")
     except MissingPackage as error:

@@ -37,6 +37,10 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
+        (
+            {"format": "thinnet.run/0"},
+            "another format (thinnet.run/1, not thinnet.run/0); give --out another folder.",
+        ),
         ({"fingerprint": "def"}, "another data set; give --out another folder."),
         ({"seed": 1}, "another seed (0, not 1); give --out another folder."),
         ({"max_width": 32}, "another max width (64, not 32); give --out another folder."),

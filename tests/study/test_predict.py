@@ -17,7 +17,7 @@ from thinnet.study.predict import Model, load_model, predict, to_csv
 from thinnet.study.problem import Problem
 from thinnet.study.scoring import answers
 
-from .helpers import copy
+from .helpers import copy, finish, start
 
 tensors: Any = safetensors_numpy  # partly untyped
 
@@ -43,7 +43,9 @@ def test_predictions_of_the_test_rows_are_those_the_study_scored(
     known = answers(priced, net.Network.load(finished[0] / "model.safetensors"))
     np.testing.assert_allclose(said["price"], known, rtol=1e-6)
     results = json.loads((finished[0] / "results.json").read_text("utf-8"))
-    rmse = float(np.sqrt(np.mean((said["price"].to_numpy(np.float64) - priced.target.y[priced.test]) ** 2)))
+    rmse = float(
+        np.sqrt(np.mean((np.asarray(said["price"], np.float64) - priced.target.y[priced.test]) ** 2))
+    )
     assert rmse == pytest.approx(results[results["recommended"]["side"]]["scores"][0], rel=1e-5)
 
 
@@ -103,6 +105,17 @@ def test_the_model_may_be_named_itself_and_moved(
     pd.testing.assert_frame_equal(
         predict(moved, str(houses), None), predict(finished[0], str(houses), tmp_path / "out.csv")
     )
+
+
+def test_names_that_the_terminal_has_no_letters_for(
+    finished: tuple[Path, str], houses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, extra = saving.load(finished[0] / "model.safetensors")
+    network.save(tmp_path / "model.safetensors", {**extra, "target": "größe"})
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    code, out, err = finish(start("predict", tmp_path, houses))
+    assert (code, err) == (0, "")
+    assert out.startswith("gr\\xf6\\xdfe\n")
 
 
 # What cannot be predicted

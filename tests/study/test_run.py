@@ -109,6 +109,16 @@ def test_a_lost_report_is_written_again(
     assert (run / "report.html").read_text("utf-8") == page
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": "thin', ""])
+def test_results_that_are_damaged_are_one_line(
+    text: str, finished: tuple[Path, str], houses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copy(finished[0], tmp_path / "run")
+    (run / "results.json").write_text(text)
+    said = refused(("study", houses, *SMALL, "--out", run), capsys)
+    assert said.startswith(f"{run / 'results.json'}: not ")
+
+
 # Interruptions
 
 

@@ -61,7 +61,7 @@ def _refuse_foreign(folder: Path, identity: dict[str, Any]) -> None:
             f"{folder}: the folder is not empty and not a run of thinnet; give --out another folder."
         )
     known = read_json(folder / "study.json")
-    for name, value in identity.items():
+    for name, value in {"format": _FORMAT, **identity}.items():
         if known.get(name) != value:
             what = "data set" if name == "fingerprint" else name.replace("_", " ")
             detail = "" if name == "fingerprint" else f" ({known.get(name)}, not {value})"

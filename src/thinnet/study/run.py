@@ -14,14 +14,14 @@ from typing import Any
 
 import thinnet
 from thinnet import net
-from thinnet.errors import InputError
+from thinnet.errors import FileError, InputError
 from thinnet.study import stages
 from thinnet.study.engine import Clock, Engine
 from thinnet.study.folder import opened, read_json, write_json
 from thinnet.study.problem import Columns, Problem, pose
 from thinnet.study.progress import Progress, choose
 from thinnet.study.report import write_report
-from thinnet.study.results import Findings, assemble
+from thinnet.study.results import FORMAT, Findings, assemble
 from thinnet.study.scoring import score
 from thinnet.study.settings import Plan
 from thinnet.study.store import Store
@@ -140,6 +140,8 @@ def study(options: Options) -> dict[str, Any]:
 
 def _again(options: Options, finished: Path) -> dict[str, Any]:
     results = read_json(finished)
+    if results.get("format") != FORMAT:
+        raise FileError(f"{finished}: not the results of a study; remove the file and run the study again.")
     if not (options.folder / "report.html").exists():
         write_report(results, options.folder)
     return results
