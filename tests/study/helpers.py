@@ -101,14 +101,16 @@ def trials(database: Path) -> list[tuple[str, str, str]]:
         select study_name, value_json, state from trials join studies using (study_id)
         join trial_user_attributes a on a.trial_id = trials.trial_id and a.key = 'slot'
     """
-    try:
-        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
-    except sqlite3.OperationalError:
+    if not database.exists():
         return []
+    # To be written to as well: what a killed process left half-done is rolled back by the next reader.
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=30)
     try:
         rows = connection.execute(query).fetchall()
-    except sqlite3.OperationalError:  # its tables are being made
-        return []
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return []  # its tables are being made
     finally:
         connection.close()
     return [(name.rpartition("/")[2], json.loads(slot), state) for name, slot, state in rows]

@@ -159,7 +159,8 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
 def test_ctrl_c_ends_a_study_in_one_line(houses: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start("study", houses, *SMALL, "--jobs", "2", "--out", run)
-    assert wait_for(lambda: len(trained(database(run))) >= 2)
+    assert wait_for(lambda: len(trained(database(run))) >= 2 or process.poll() is not None)
+    assert process.poll() is None, "it ended before it was interrupted"
     os.killpg(process.pid, signal.SIGINT)  # a terminal tells workers too
     code, _, err = finish(process)
     assert code == 130

@@ -163,11 +163,12 @@ def _run(
     # Another version trains otherwise, so what it has trained is left alone.
     digest = _short({**identity, "version": thinnet.__version__})
     name = "-".join(map(str, (identity["fingerprint"], options.seed, options.max_width, digest)))
-    store = Store(options.storage or work / "trainings.sqlite", f"thinnet-{name}")
     marks = [time.time()]
     with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(Workers(options.workers))
+        store = Store(options.storage or work / "trainings.sqlite", f"thinnet-{name}")
         stack.callback(store.give_back)
-        engine = Engine(store, stack.enter_context(Workers(options.workers)), progress)
+        engine = Engine(store, workers, progress)
         grown = stages.grow(engine, base)
         progress.say(f"grow: width {grown.width}: {grown.reason}")
         marks.append(time.time())

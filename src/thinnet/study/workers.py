@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from thinnet.errors import RunError
 from thinnet.study.training import Job, Outcome, run_job
@@ -21,15 +21,23 @@ __all__ = ["Workers"]
 
 T = TypeVar("T")
 
+# How long Ctrl-C may have to wait, in seconds.
+_LISTEN = 0.5
+
 
 class Workers:
     """Run jobs in `count` processes.
 
     One BLAS thread each: sums then have one order, so the numbers do not depend on `count`.
+
+    Inside its `with`, Ctrl-C waits for `run`: raised anywhere, KeyboardInterrupt would get lost in a
+    callback of the storage's, or leave a claim that nobody knows of. A second Ctrl-C does not wait.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self._interrupted = False
+        self._before: Any = None
         self._pool = ProcessPoolExecutor(
             count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
         )
@@ -37,16 +45,17 @@ class Workers:
     def run(
         self, jobs: Iterator[tuple[T, Job]], done: Callable[[T, Outcome], None], beat: Callable[[], None]
     ) -> None:
-        """Run jobs, each taken when a process is free; call `done` as each ends and `beat` every second."""
+        """Run jobs, each taken when a process is free; call `done` as each ends and `beat` all the while."""
         running: dict[Future[Outcome], T] = {}
         try:
             while True:
+                self._check()
                 while len(running) < self.count and (following := next(jobs, None)) is not None:
                     with _without_ctrl_c():
                         running[self._pool.submit(run_job, following[1])] = following[0]
                 if not running:
                     return
-                ended, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                ended, _ = wait(running, timeout=_LISTEN, return_when=FIRST_COMPLETED)
                 for future in ended:
                     done(running.pop(future), future.result())
                 beat()
@@ -55,7 +64,20 @@ class Workers:
                 "study: a worker process died, perhaps for want of memory; run it again with fewer --jobs."
             ) from error
 
+    def _check(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, *_: object) -> None:
+        self._check()
+        self._interrupted = True
+
     def __enter__(self) -> Workers:
+        # Who ignores Ctrl-C, as a process in the background does, goes on ignoring it.
+        if threading.current_thread() is threading.main_thread() and callable(
+            signal.getsignal(signal.SIGINT)
+        ):
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(
@@ -66,19 +88,32 @@ class Workers:
             for process in multiprocessing.active_children():
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if kind is None:
+            self._check()
 
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Generator[None]:
-    """Hold Ctrl-C back: a process that is made here never sees it, not even while it starts."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Hold Ctrl-C back: a process that is made here is made whole, and never sees it while it starts.
+
+    The block is inherited by the process. The kernel may still hand the signal to another thread of
+    this one, so what Python does about it waits as well.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    seen: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+    if seen:
+        raise KeyboardInterrupt
 
 
 def _begin_worker() -> None:
