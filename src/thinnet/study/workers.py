@@ -96,24 +96,18 @@ class Workers:
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Generator[None]:
-    """Hold Ctrl-C back: a process that is made here is made whole, and never sees it while it starts.
+    """Block Ctrl-C for a process that is made here: it inherits that, and never sees it while it starts.
 
-    The block is inherited by the process. The kernel may still hand the signal to another thread of
-    this one, so what Python does about it waits as well.
+    The kernel may hand the signal to another thread of this process all the same; `_interrupt` takes it.
     """
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    seen: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _frame: seen.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        signal.signal(signal.SIGINT, handler)
-    if seen:
-        raise KeyboardInterrupt
 
 
 def _begin_worker() -> None:
