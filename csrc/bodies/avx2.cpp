@@ -1,0 +1,10 @@
+#if defined(__x86_64__) || defined(_M_X64)
+#include "../plan.hpp"
+
+#include <immintrin.h>
+
+#define THINNET_BODY avx2
+#define THINNET_NAME "avx2"
+#define THINNET_SIMD "../bodies/avx2.hpp"
+#include "../kernels/body.hpp"
+#endif

@@ -1,0 +1,38 @@
+// AVX2 with F16C.
+
+static constexpr int WIDTH = 4;
+
+struct Wide {
+    __m256i v;
+};
+
+// Blocks in the order that lets the two unpack instructions of `store` bring them into sequence.
+static inline Wide counters(std::uint64_t first) {
+    return {_mm256_add_epi64(_mm256_set1_epi64x(static_cast<long long>(first)), _mm256_set_epi64x(3, 1, 2, 0))};
+}
+static inline Wide spread(std::uint64_t value) {
+    return {_mm256_set1_epi64x(static_cast<long long>(value))};
+}
+static inline Wide multiply(Wide a, Wide b) { return {_mm256_mul_epu32(a.v, b.v)}; }
+static inline Wide high(Wide a) { return {_mm256_srli_epi64(a.v, 32)}; }
+static inline Wide mix(Wide a, Wide b, Wide c) {
+    return {_mm256_xor_si256(_mm256_xor_si256(a.v, b.v), c.v)};
+}
+
+static inline __m256i join(Wide low, Wide above) {
+    return _mm256_blend_epi32(low.v, _mm256_slli_epi64(above.v, 32), 0xAA);
+}
+static inline void store(Wide c0, Wide c1, Wide c2, Wide c3, std::uint16_t* out) {
+    const __m256i a = join(c0, c1), b = join(c2, c3);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_unpacklo_epi64(a, b));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), _mm256_unpackhi_epi64(a, b));
+}
+
+static inline void widen16(const std::uint16_t* in, float* out) {
+    _mm256_storeu_ps(out, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in))));
+}
+static inline void narrow16(const float* in, std::uint16_t* out) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(in), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static constexpr int HALVES = 8;

@@ -1,0 +1,30 @@
+// NEON of AArch64.
+
+static constexpr int WIDTH = 2;
+
+struct Wide {
+    uint64x2_t v;
+};
+
+static inline Wide counters(std::uint64_t first) {
+    return {vaddq_u64(vdupq_n_u64(first), vcombine_u64(vcreate_u64(0), vcreate_u64(1)))};
+}
+static inline Wide spread(std::uint64_t value) { return {vdupq_n_u64(value)}; }
+static inline Wide multiply(Wide a, Wide b) { return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))}; }
+static inline Wide high(Wide a) { return {vshrq_n_u64(a.v, 32)}; }
+static inline Wide mix(Wide a, Wide b, Wide c) { return {veorq_u64(veorq_u64(a.v, b.v), c.v)}; }
+
+static inline uint64x2_t join(Wide low, Wide above) { return vsliq_n_u64(low.v, above.v, 32); }
+static inline void store(Wide c0, Wide c1, Wide c2, Wide c3, std::uint16_t* out) {
+    const uint64x2_t a = join(c0, c1), b = join(c2, c3);
+    vst1q_u16(out, vreinterpretq_u16_u64(vzip1q_u64(a, b)));
+    vst1q_u16(out + 8, vreinterpretq_u16_u64(vzip2q_u64(a, b)));
+}
+
+static inline void widen16(const std::uint16_t* in, float* out) {
+    vst1q_f32(out, vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(in))));
+}
+static inline void narrow16(const float* in, std::uint16_t* out) {
+    vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(in))));
+}
+static constexpr int HALVES = 4;

@@ -1,0 +1,76 @@
+// Any processor: four blocks at a time in plain C++.
+static constexpr int WIDTH = 4;
+
+struct Wide {
+    std::uint64_t v[WIDTH];
+};
+
+template <class F>
+static inline Wide each(F f) {
+    Wide r;
+    for (int i = 0; i < WIDTH; ++i) r.v[i] = f(i);
+    return r;
+}
+static inline Wide counters(std::uint64_t first) {
+    return each([=](int i) { return first + static_cast<std::uint64_t>(i); });
+}
+static inline Wide spread(std::uint64_t value) {
+    return each([=](int) { return value; });
+}
+static inline Wide multiply(const Wide& a, const Wide& b) {
+    return each([&](int i) { return (a.v[i] & 0xFFFFFFFFu) * (b.v[i] & 0xFFFFFFFFu); });
+}
+static inline Wide high(const Wide& a) {
+    return each([&](int i) { return a.v[i] >> 32; });
+}
+static inline Wide mix(const Wide& a, const Wide& b, const Wide& c) {
+    return each([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; });
+}
+static inline void store(const Wide& c0, const Wide& c1, const Wide& c2, const Wide& c3, std::uint16_t* out) {
+    for (int i = 0; i < WIDTH; ++i) {
+        const std::uint64_t words[] = {c0.v[i], c1.v[i], c2.v[i], c3.v[i]};
+        for (const std::uint64_t word : words) {
+            *out++ = static_cast<std::uint16_t>(word);
+            *out++ = static_cast<std::uint16_t>(word >> 16);
+        }
+    }
+}
+
+// IEEE half precision by integers: subnormals are rescaled by a multiplication, specials keep their exponent.
+static inline void widen16(const std::uint16_t* in, float* out) {
+    const std::uint32_t body = static_cast<std::uint32_t>(*in & 0x7FFFu) << 13;
+    const std::uint32_t sign = static_cast<std::uint32_t>(*in & 0x8000u) << 16;
+    std::uint32_t bits;
+    if (body >= 0x0F800000u) {
+        bits = body | 0x7F800000u;
+        if (body & 0x007FFFFFu) bits |= 0x00400000u;
+    } else {
+        float value;
+        std::memcpy(&value, &body, 4);
+        value *= 5.192296858534828e33f;  // 2**112, the difference of the two biases
+        std::memcpy(&bits, &value, 4);
+    }
+    bits |= sign;
+    std::memcpy(out, &bits, 4);
+}
+static inline void narrow16(const float* in, std::uint16_t* out) {
+    std::uint32_t bits;
+    std::memcpy(&bits, in, 4);
+    const std::uint32_t sign = bits >> 16 & 0x8000u;
+    std::uint32_t body = bits & 0x7FFFFFFFu, half;
+    if (body > 0x7F800000u) {
+        half = 0x7E00u | (body >> 13 & 0x03FFu);
+    } else if (body >= 0x477FF000u) {
+        half = 0x7C00u;  // rounds to infinity
+    } else if (body < 0x38800000u) {
+        float value;
+        std::memcpy(&value, &body, 4);
+        value += 0.5f;  // the sum's last place is the least subnormal half, so the adder rounds to even
+        std::memcpy(&half, &value, 4);
+        half -= 0x3F000000u;
+    } else {
+        half = (body + 0xC8000FFFu + (body >> 13 & 1u)) >> 13;
+    }
+    *out = static_cast<std::uint16_t>(half | sign);
+}
+static constexpr int HALVES = 1;

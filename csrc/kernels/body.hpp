@@ -1,0 +1,42 @@
+// All kernels over one instruction set. The file that includes this has included plan.hpp, and says
+// THINNET_BODY (a namespace) and THINNET_SIMD (the header of its vectors).
+//
+// Each body is compiled with flags of its own. Whatever they share by name the linker would merge into one
+// copy, which might hold instructions that another processor lacks: so everything is static, in a
+// namespace of its own, and no inline function of the standard library is called.
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#if defined(__clang__)
+#define THINNET_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define THINNET_LOOP _Pragma("GCC ivdep")
+#elif defined(_MSC_VER)
+#define THINNET_LOOP __pragma(loop(ivdep))
+#else
+#define THINNET_LOOP
+#endif
+
+namespace thinnet {
+namespace THINNET_BODY {
+
+#include THINNET_SIMD
+
+#include "philox.hpp"
+
+#include "lanes.hpp"
+
+#include "laws.hpp"
+
+#include "dense.hpp"
+
+#include "update.hpp"
+
+extern const Body BODY;
+const Body BODY = {THINNET_NAME, philox, lanes, mask, two_point, table, dense_forward, dense_backward, update};
+
+}  // namespace THINNET_BODY
+}  // namespace thinnet

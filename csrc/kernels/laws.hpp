@@ -1,0 +1,303 @@
+// Laws: what a lane does to an entry. Every law is a loop over one chunk; `walk` cuts an array into chunks.
+
+// Convert between 16-bit storage and float, a chunk at a time.
+static void widen(Type type, const void* in, float* out, std::int64_t count) {
+    const auto* bits = static_cast<const std::uint16_t*>(in);
+    if (type == Type::bf16) {
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::uint32_t wide = static_cast<std::uint32_t>(bits[i]) << 16;
+            std::memcpy(out + i, &wide, 4);
+        }
+        return;
+    }
+    std::int64_t i = 0;
+    for (; i + HALVES <= count; i += HALVES) widen16(bits + i, out + i);
+    if (i < count) {
+        std::uint16_t rest[HALVES] = {};
+        float wide[HALVES];
+        std::memcpy(rest, bits + i, static_cast<std::size_t>(count - i) * 2);
+        widen16(rest, wide);
+        std::memcpy(out + i, wide, static_cast<std::size_t>(count - i) * 4);
+    }
+}
+
+// Round to nearest even; NaN stays NaN.
+static inline std::uint16_t to_bf16(float value) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
+    const std::uint32_t quiet = bits >> 16 | 0x40u;
+    return static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+}
+
+static void narrow(Type type, const float* in, void* out, std::int64_t count) {
+    auto* bits = static_cast<std::uint16_t*>(out);
+    if (type == Type::bf16) {
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) bits[i] = to_bf16(in[i]);
+        return;
+    }
+    std::int64_t i = 0;
+    for (; i + HALVES <= count; i += HALVES) narrow16(in + i, bits + i);
+    if (i < count) {
+        float rest[HALVES] = {};
+        std::uint16_t half[HALVES];
+        std::memcpy(rest, in + i, static_cast<std::size_t>(count - i) * 4);
+        narrow16(rest, half);
+        std::memcpy(bits + i, half, static_cast<std::size_t>(count - i) * 2);
+    }
+}
+
+// The factors of a two-point law in the type that is computed in.
+template <class T>
+struct Factors {
+    T dropped_gain, dropped_shift, kept_gain, kept_shift;
+};
+
+// Which terms of gain * x + shift * other there are.
+enum Terms : int { NONE, GAIN, SHIFT, BOTH };
+
+static int terms(const Side& side, Type type) {
+    // a factor that is 0 in the type computed in is 0
+    const bool wide = type == Type::f64;
+    const bool gain = wide ? side.gain != 0 : static_cast<float>(side.gain) != 0;
+    const bool shift = wide ? side.shift != 0 : static_cast<float>(side.shift) != 0;
+    return (gain ? GAIN : NONE) | (shift ? SHIFT : NONE);
+}
+
+template <int TERMS, class T>
+static inline T side(T gain, T shift, T x, T other) {
+    if constexpr (TERMS == GAIN) return gain * x;
+    if constexpr (TERMS == SHIFT) return shift * other;
+    if constexpr (TERMS == BOTH) {
+        const T first = gain * x, second = shift * other;
+        return first + second;
+    }
+    return T(0);
+}
+
+template <class T>
+using Chunk = void (*)(const Factors<T>&, std::int32_t threshold, const std::uint16_t* lanes, const T* x,
+                       const T* other, T* out, std::int64_t count);
+
+template <class T, int DROPPED, int KEPT>
+static void chunk(const Factors<T>& f, std::int32_t threshold, const std::uint16_t* lanes, const T* x,
+                  const T* other, T* out, std::int64_t count) {
+    const Factors<T> c = f;
+    constexpr bool shifts = DROPPED >= SHIFT || KEPT >= SHIFT;
+    THINNET_LOOP
+    for (std::int64_t i = 0; i < count; ++i) {
+        const T o = shifts ? other[i] : T(0);
+        const T dropped = side<DROPPED>(c.dropped_gain, c.dropped_shift, x[i], o);
+        const T kept = side<KEPT>(c.kept_gain, c.kept_shift, x[i], o);
+        out[i] = lanes[i] >= threshold ? kept : dropped;
+    }
+}
+
+// The same where all lanes are one: a shared axis.
+template <class T, int TERMS>
+static void run(T gain, T shift, const T* x, const T* other, T* out, std::int64_t count) {
+    if constexpr (TERMS == NONE) {
+        std::memset(out, 0, static_cast<std::size_t>(count) * sizeof(T));
+    } else {
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            out[i] = side<TERMS>(gain, shift, x[i], TERMS >= SHIFT ? other[i] : T(0));
+        }
+    }
+}
+
+template <class T>
+static Chunk<T> chunk_of(int dropped, int kept) {
+#define THINNET_ROW(D) {chunk<T, D, NONE>, chunk<T, D, GAIN>, chunk<T, D, SHIFT>, chunk<T, D, BOTH>}
+    static constexpr Chunk<T> CHUNKS[4][4] = {THINNET_ROW(NONE), THINNET_ROW(GAIN), THINNET_ROW(SHIFT),
+                                              THINNET_ROW(BOTH)};
+#undef THINNET_ROW
+    return CHUNKS[dropped][kept];
+}
+
+// bfloat16 under the law of most calls, without a detour over float arrays.
+static void zero_or_scale(float gain, std::int32_t threshold, const std::uint16_t* lanes,
+                          const std::uint16_t* x, std::uint16_t* out, std::int64_t count) {
+    THINNET_LOOP
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::uint32_t wide = static_cast<std::uint32_t>(x[i]) << 16;
+        float value;
+        std::memcpy(&value, &wide, 4);
+        const std::uint16_t product = to_bf16(value * gain);
+        out[i] = lanes[i] >= threshold ? product : std::uint16_t(0);
+    }
+}
+
+// Cut a range into pieces that are runs of memory in every array, at most `most` entries each.
+// `step` gets the place of a piece and its length, and moves the place on behind it.
+template <class F>
+static inline void walk(const Plan& plan, Range range, std::int64_t start, std::int64_t most, F step) {
+    Place place(plan, range.begin, start);
+    for (std::int64_t at = range.begin; at < range.end;) {
+        const std::int64_t in_run = plan.flat - at % plan.flat;
+        const std::int64_t count = least(least(in_run, range.end - at), most);
+        step(place, count);
+        at += count;
+    }
+}
+
+// Apply a law to entries whose lanes differ, chunk by chunk, in the type T that is computed in.
+// `law(x, other, out, lanes, count)` may be given the same array for x and out.
+template <class T, class F>
+static void apply(const Source& source, const Plan& plan, Range range, const Arrays& arrays, T scalar, F law) {
+    Lanes lanes(source, plan);
+    alignas(64) T others[CHUNK];
+    alignas(64) T xs[CHUNK];
+    const bool halves = arrays.type == Type::f16 || arrays.type == Type::bf16;
+    if (!arrays.other) {
+        for (std::int64_t i = 0; i < CHUNK; ++i) others[i] = scalar;
+    }
+    walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        const char* x = arrays.x + place.x;
+        const char* other = arrays.other ? arrays.other + place.other : nullptr;
+        char* out = arrays.out + place.out;
+        const std::uint16_t* drawn = lanes.next(place, count);
+        if constexpr (sizeof(T) == 4) {
+            if (halves) {
+                widen(arrays.type, x, xs, count);
+                if (other) widen(arrays.type, other, others, count);
+                law(xs, others, xs, drawn, count);
+                narrow(arrays.type, xs, out, count);
+                return;
+            }
+        }
+        law(reinterpret_cast<const T*>(x), other ? reinterpret_cast<const T*>(other) : others,
+            reinterpret_cast<T*>(out), drawn, count);
+    });
+}
+
+// Long runs under one lane need no lanes of their own, and no comparison for each entry.
+static constexpr std::int64_t LONG = 64;
+
+static inline bool long_runs(const Plan& plan) {
+    const int last = plan.axes - 1;
+    return plan.axes && plan.lane[last] == 0 && plan.size[last] >= LONG && plan.flat >= plan.size[last];
+}
+
+template <class T>
+static void run_of(int terms, T gain, T shift, const T* x, const T* other, T* out, std::int64_t count) {
+    switch (terms) {
+        case NONE: return run<T, NONE>(gain, shift, x, other, out, count);
+        case GAIN: return run<T, GAIN>(gain, shift, x, other, out, count);
+        case SHIFT: return run<T, SHIFT>(gain, shift, x, other, out, count);
+        default: return run<T, BOTH>(gain, shift, x, other, out, count);
+    }
+}
+
+// Apply a two-point law run by run, one lane a run.
+template <class T>
+static void apply_runs(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                       const Factors<T>& f, const Arrays& arrays) {
+    Plan inner = plan;
+    inner.flat = plan.size[plan.axes - 1];
+    Lanes lanes(source, inner);
+    alignas(64) T others[CHUNK];
+    alignas(64) T xs[CHUNK];
+    for (std::int64_t i = 0; i < CHUNK; ++i) others[i] = static_cast<T>(law.other);
+    const bool halves = arrays.type == Type::f16 || arrays.type == Type::bf16;
+    const int dropped = terms(law.dropped, arrays.type), kept = terms(law.kept, arrays.type);
+    walk(inner, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        const char* x = arrays.x + place.x;
+        const char* other = arrays.other ? arrays.other + place.other : nullptr;
+        char* out = arrays.out + place.out;
+        const bool keep = lanes.one(place.lane) >= law.threshold;
+        const int some = keep ? kept : dropped;
+        const T gain = keep ? f.kept_gain : f.dropped_gain, shift = keep ? f.kept_shift : f.dropped_shift;
+        place.advance(inner, count);
+        if constexpr (sizeof(T) == 4) {
+            if (halves) {
+                if (some == NONE) {
+                    std::memset(out, 0, static_cast<std::size_t>(count) * 2);
+                    return;
+                }
+                widen(arrays.type, x, xs, count);
+                if (other) widen(arrays.type, other, others, count);
+                run_of<T>(some, gain, shift, xs, others, xs, count);
+                narrow(arrays.type, xs, out, count);
+                return;
+            }
+        }
+        run_of<T>(some, gain, shift, reinterpret_cast<const T*>(x),
+                  other ? reinterpret_cast<const T*>(other) : others, reinterpret_cast<T*>(out), count);
+    });
+}
+
+template <class T>
+static void two_point_in(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                         const Arrays& arrays) {
+    const Factors<T> f{static_cast<T>(law.dropped.gain), static_cast<T>(law.dropped.shift),
+                       static_cast<T>(law.kept.gain), static_cast<T>(law.kept.shift)};
+    if (long_runs(plan)) return apply_runs<T>(source, plan, range, law, f, arrays);
+    const auto threshold = static_cast<std::int32_t>(law.threshold);
+    const int dropped = terms(law.dropped, arrays.type), kept = terms(law.kept, arrays.type);
+    const Chunk<T> loop = chunk_of<T>(dropped, kept);
+    apply<T>(source, plan, range, arrays, static_cast<T>(law.other),
+             [&](const T* x, const T* other, T* out, const std::uint16_t* lanes, std::int64_t count) {
+                 loop(f, threshold, lanes, x, other, out, count);
+             });
+}
+
+static void two_point(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                      const Arrays& arrays) {
+    if (arrays.type == Type::f64) return two_point_in<double>(source, plan, range, law, arrays);
+    const bool plain = terms(law.dropped, arrays.type) == NONE && terms(law.kept, arrays.type) == GAIN;
+    if (arrays.type != Type::bf16 || !plain || long_runs(plan)) {
+        return two_point_in<float>(source, plan, range, law, arrays);
+    }
+    Lanes lanes(source, plan);
+    const auto gain = static_cast<float>(law.kept.gain);
+    walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        const auto* x = reinterpret_cast<const std::uint16_t*>(arrays.x + place.x);
+        auto* out = reinterpret_cast<std::uint16_t*>(arrays.out + place.out);
+        const std::uint16_t* drawn = lanes.next(place, count);
+        zero_or_scale(gain, static_cast<std::int32_t>(law.threshold), drawn, x, out, count);
+    });
+}
+
+template <class T>
+static void table_in(const Source& source, const Plan& plan, Range range, const float* gains,
+                     const Arrays& arrays) {
+    apply<T>(source, plan, range, arrays, T(0),
+             [&](const T* x, const T*, T* out, const std::uint16_t* lanes, std::int64_t count) {
+                 THINNET_LOOP
+                 for (std::int64_t i = 0; i < count; ++i) {
+                     const T gain = static_cast<T>(gains[lanes[i]]);
+                     const T product = gain * x[i];
+                     out[i] = gain == T(0) ? T(0) : product;
+                 }
+             });
+}
+
+static void table(const Source& source, const Plan& plan, Range range, const float* gains,
+                  const Arrays& arrays) {
+    if (arrays.type == Type::f64) return table_in<double>(source, plan, range, gains, arrays);
+    table_in<float>(source, plan, range, gains, arrays);
+}
+
+// What decides, without an array that it is done to: the outputs are contiguous.
+static void lanes(const Source& source, const Plan& plan, Range range, std::uint16_t* out) {
+    Lanes drawn(source, plan);
+    walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        char* to = reinterpret_cast<char*>(out) + place.out;
+        std::memcpy(to, drawn.next(place, count), static_cast<std::size_t>(count) * sizeof *out);
+    });
+}
+
+static void mask(const Source& source, const Plan& plan, Range range, std::uint32_t threshold,
+                 std::uint8_t* out) {
+    Lanes drawn(source, plan);
+    const auto least_kept = static_cast<std::int32_t>(threshold);
+    walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        std::uint8_t* kept = out + place.out;
+        const std::uint16_t* lane = drawn.next(place, count);
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) kept[i] = lane[i] >= least_kept;
+    });
+}

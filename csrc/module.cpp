@@ -1,0 +1,288 @@
+// The door from Python: buffers become pointers, what does not fit is refused, and the GIL is let go.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "buffers.hpp"
+#include "plan.hpp"
+#include "planning.hpp"
+
+namespace thinnet {
+namespace {
+
+std::atomic<const Body*> chosen{bodies()[0]};
+
+const Body& body() { return *chosen.load(std::memory_order_relaxed); }
+
+std::vector<std::string> names() {
+    std::vector<std::string> found;
+    for (const Body* const* b = bodies(); *b; ++b) found.emplace_back((*b)->name);
+    return found;
+}
+
+void use(const std::string& name) {
+    for (const Body* const* b = bodies(); *b; ++b) {
+        if (name == (*b)->name) return chosen.store(*b);
+    }
+    refuse("this processor has no " + name);
+}
+
+// Work on fewer entries than this is over before another thread has taken the GIL.
+constexpr std::int64_t WORTH_LETTING_GO = 1 << 13;
+
+template <class F>
+void without_gil(Range range, F work) {
+    if (range.end - range.begin < WORTH_LETTING_GO) return work();
+    nb::gil_scoped_release release;
+    work();
+}
+
+Range range_of(std::int64_t begin, std::int64_t end, std::int64_t total) {
+    if (end < 0) end = total;
+    if (begin < 0 || begin > end || end > total) refuse("the range does not lie inside the array");
+    return {begin, end};
+}
+
+Key key_of(std::uint64_t value, std::uint32_t step) {
+    return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32), step};
+}
+
+std::int64_t whole(nb::handle number) { return nb::cast<std::int64_t>(number); }
+
+// Where lanes lie: None (in the order of the entries), or (start, lane strides[, blocks]) with
+// blocks = (shape, start, size, block, over, threshold).
+struct Where {
+    Source source;
+    Blocks blocks;
+    nb::tuple strides;
+    bool given = false;
+
+    Where(std::uint64_t value, std::uint32_t step, nb::handle where, int axes) {
+        source.key = key_of(value, step);
+        if (where.is_none()) return;
+        const auto parts = nb::cast<nb::tuple>(where);
+        given = true;
+        source.start = whole(parts[0]);
+        strides = nb::cast<nb::tuple>(parts[1]);
+        if (source.start < 0) refuse("lanes: negative start");
+        if (static_cast<int>(strides.size()) != axes) refuse("lanes: one stride an axis");
+        if (parts.size() > 2) read(nb::cast<nb::tuple>(parts[2]));
+    }
+
+    std::int64_t stride(int axis) const { return whole(strides[static_cast<std::size_t>(axis)]); }
+
+private:
+    void read(const nb::tuple& parts) {
+        const auto shape = nb::cast<nb::tuple>(parts[0]), start = nb::cast<nb::tuple>(parts[1]);
+        const auto size = nb::cast<nb::tuple>(parts[2]), block = nb::cast<nb::tuple>(parts[3]);
+        blocks.axes = static_cast<int>(shape.size());
+        blocks.over = static_cast<int>(whole(parts[4]));
+        blocks.threshold = nb::cast<std::uint32_t>(parts[5]);
+        if (blocks.axes > MAX_AXES || blocks.over < 1 || blocks.over > blocks.axes ||
+            start.size() != shape.size() || size.size() != shape.size() || block.size() != shape.size()) {
+            refuse("blocks: one number an axis");
+        }
+        for (int a = 0; a < blocks.axes; ++a) {
+            const auto at = static_cast<std::size_t>(a);
+            blocks.shape[a] = whole(shape[at]);
+            blocks.start[a] = whole(start[at]);
+            blocks.size[a] = whole(size[at]);
+            blocks.block[a] = whole(block[at]);
+            if (blocks.size[a] < 1 || blocks.block[a] < 1) refuse("blocks: sizes must be at least 1");
+            if (a >= blocks.axes - blocks.over) blocks.plane *= blocks.size[a];
+        }
+        source.blocks = &blocks;
+    }
+};
+
+// The plan of one array, or of three that have one shape.
+bool plan_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
+    const std::int64_t item = x.itemsize();
+    std::int64_t own[MAX_AXES];
+    std::int64_t count = 1;
+    for (int a = x.axes() - 1; a >= 0; --a) {
+        own[a] = where.given ? where.stride(a) : count;
+        if (own[a] < 0) refuse("lanes: negative stride");
+        count *= x.size(a);
+    }
+    for (int a = 0; a < x.axes(); ++a) {
+        append(plan, x.size(a), x.stride(a), out.stride(a), other ? other->stride(a) : 0, own[a]);
+    }
+    return finish(plan, item, other != nullptr);
+}
+
+void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, nb::handle out) {
+    const Buffer to(out, true);
+    expect(to, "I", "out");
+    const std::int64_t blocks = to.total() / 4;
+    if (blocks * 4 != to.total()) refuse("out: four words a block");
+    // kernels write whole groups of blocks: the last ones go through a buffer
+    constexpr std::int64_t GROUP = 16;
+    const std::int64_t inside = blocks / GROUP * GROUP;
+    auto* lanes = reinterpret_cast<std::uint16_t*>(to.data());
+    without_gil({0, to.total()}, [&] {
+        body().words(key_of(value, step), block, inside, lanes);
+        if (inside < blocks) {
+            std::uint16_t rest[GROUP * 8];
+            body().words(key_of(value, step), block + static_cast<std::uint64_t>(inside), blocks - inside, rest);
+            std::memcpy(lanes + inside * 8, rest, static_cast<std::size_t>(blocks - inside) * 16);
+        }
+    });
+}
+
+void lanes(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::int64_t begin,
+           std::int64_t end) {
+    const Buffer to(out, true);
+    expect(to, "H", "out");
+    const Where from(value, step, where, to.axes());
+    Plan plan;
+    if (!plan_of(plan, from, to, to, nullptr)) refuse("out: not contiguous");
+    const Range range = range_of(begin, end, plan.total);
+    without_gil(range, [&] {
+        body().lanes(from.source, plan, range, reinterpret_cast<std::uint16_t*>(to.data()));
+    });
+}
+
+void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::uint32_t threshold,
+          std::int64_t begin, std::int64_t end) {
+    const Buffer to(out, true);
+    expect(to, "?", "out");
+    const Where from(value, step, where, to.axes());
+    Plan plan;
+    if (!plan_of(plan, from, to, to, nullptr)) refuse("out: not contiguous");
+    const Range range = range_of(begin, end, plan.total);
+    without_gil(range, [&] {
+        body().mask(from.source, plan, range, threshold, reinterpret_cast<std::uint8_t*>(to.data()));
+    });
+}
+
+// Two arrays of one shape and dtype, laid out so that a kernel can walk over them; false: they are not.
+bool pair_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
+    if (!x.same_shape(out) || (other && !x.same_shape(*other))) refuse("out: the shape of x is needed");
+    if (type_of(x) != type_of(out) || (other && type_of(x) != type_of(*other))) {
+        refuse("out: the dtype of x is needed");
+    }
+    if (x.axes() > MAX_AXES - 2) refuse("x: too many axes");
+    if (!x.aligned() || !out.aligned() || (other && !other->aligned())) return false;
+    return plan_of(plan, where, x, out, other);
+}
+
+bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t value, std::uint32_t step,
+               nb::handle where, std::uint32_t threshold, double dropped_gain, double dropped_shift,
+               double kept_gain, double kept_shift, std::int64_t begin, std::int64_t end) {
+    const Buffer from(x, false), to(out, true);
+    std::optional<Buffer> third;
+    double scalar = 0;
+    if (PyFloat_CheckExact(other.ptr())) {
+        scalar = PyFloat_AS_DOUBLE(other.ptr());
+    } else {
+        third.emplace(other, false);
+    }
+    const Buffer* with = third ? &*third : nullptr;
+    const Where at(value, step, where, from.axes());
+    Plan plan;
+    if (!pair_of(plan, at, from, to, with)) return false;
+    const Range range = range_of(begin, end, plan.total);
+    const TwoPoint law{threshold, {dropped_gain, dropped_shift}, {kept_gain, kept_shift}, scalar};
+    const Arrays arrays{type_of(from), from.data(), with ? with->data() : nullptr, to.data()};
+    without_gil(range, [&] { body().two_point(at.source, plan, range, law, arrays); });
+    return true;
+}
+
+bool table(nb::handle x, nb::handle out, nb::handle gains, std::uint64_t value, std::uint32_t step,
+           nb::handle where, std::int64_t begin, std::int64_t end) {
+    const Buffer from(x, false), to(out, true), factors(gains, false);
+    expect(factors, "f", "gains");
+    if (factors.total() != 65536) refuse("gains: 65,536 entries are needed");
+    const Where at(value, step, where, from.axes());
+    Plan plan;
+    if (!pair_of(plan, at, from, to, nullptr)) return false;
+    const Range range = range_of(begin, end, plan.total);
+    const Arrays arrays{type_of(from), from.data(), nullptr, to.data()};
+    const auto* values = reinterpret_cast<const float*>(factors.data());
+    without_gil(range, [&] { body().table(at.source, plan, range, values, arrays); });
+    return true;
+}
+
+Type real(const Buffer& buffer, const char* name) {
+    expect(buffer, "fd", name);
+    return type_of(buffer);
+}
+
+Dense dense_of(const Buffer& rows, int activation, double slope, std::uint32_t threshold, double gain) {
+    if (rows.axes() != 2) refuse("rows: two axes are needed");
+    if (activation < 0 || activation > static_cast<int>(Activation::gelu)) refuse("no such activation");
+    return {real(rows, "rows"), static_cast<Activation>(activation), slope, threshold, gain, rows.size(1)};
+}
+
+void dense_forward(nb::handle z, nb::handle y, nb::handle bias, std::uint64_t value, std::uint32_t step,
+                   int activation, double slope, std::uint32_t threshold, double gain, std::int64_t begin,
+                   std::int64_t end) {
+    const Buffer from(z, true), to(y, true), added(bias, false);
+    const Dense dense = dense_of(from, activation, slope, threshold, gain);
+    if (real(to, "y") != dense.type || real(added, "bias") != dense.type) refuse("y, bias: the dtype of z is needed");
+    if (!from.same_shape(to) || added.total() != dense.columns) refuse("y, bias: the shape of z is needed");
+    const Range rows = range_of(begin, end, from.size(0));
+    const Source source{key_of(value, step), 0, nullptr};
+    without_gil({0, (rows.end - rows.begin) * dense.columns}, [&] {
+        body().dense_forward(source, dense, rows, added.data(), from.data(), to.data());
+    });
+}
+
+void dense_backward(nb::handle saved, nb::handle dy, std::uint64_t value, std::uint32_t step, int activation,
+                    double slope, std::uint32_t threshold, double gain, std::int64_t begin, std::int64_t end) {
+    const Buffer from(saved, false), to(dy, true);
+    const Dense dense = dense_of(from, activation, slope, threshold, gain);
+    if (real(to, "dy") != dense.type || !from.same_shape(to)) refuse("dy: the shape and dtype of y are needed");
+    const Range rows = range_of(begin, end, from.size(0));
+    const Source source{key_of(value, step), 0, nullptr};
+    without_gil({0, (rows.end - rows.begin) * dense.columns}, [&] {
+        body().dense_backward(source, dense, rows, from.data(), to.data());
+    });
+}
+
+void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int rule, double rate, double l2,
+            double shrink, double beta1, double beta2, double epsilon, double correction, std::int64_t columns,
+            double max_norm, std::int64_t begin, std::int64_t end) {
+    const Buffer weights(w, true), slopes(g, false), one(first, true), two(second, true);
+    const Type type = real(weights, "w");
+    for (const Buffer* buffer : {&slopes, &one, &two}) {
+        if (real(*buffer, "g, moments") != type || buffer->total() != weights.total()) {
+            refuse("g, moments: the size and dtype of w are needed");
+        }
+    }
+    if (rule < 0 || rule > static_cast<int>(Rule::adam)) refuse("no such rule");
+    const std::int64_t total = weights.total();
+    if (columns < 0 || (columns > 0 && total % columns)) refuse("columns: they do not divide w");
+    const Update u{type,    static_cast<Rule>(rule), rate,       l2,
+                   shrink,  beta1,                   beta2,      epsilon,
+                   correction, columns ? total / columns : 1, columns, max_norm};
+    const Range range = range_of(begin, end, columns ? columns : total);
+    without_gil({0, (range.end - range.begin) * u.rows}, [&] {
+        body().update(u, range, weights.data(), slopes.data(), one.data(), two.data());
+    });
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "Compiled kernels; thinnet.kernels is their door.";
+    m.def("bodies", &names, "Names of the instruction sets that this processor has a body for, best first.");
+    m.def("body", [] { return std::string(body().name); }, "Name of the one in use.");
+    m.def("use", &use, "Use another.");
+    m.def("words", &words);
+    m.def("lanes", &lanes);
+    m.def("mask", &mask);
+    m.def("two_point", &two_point);
+    m.def("table", &table);
+    m.def("dense_forward", &dense_forward);
+    m.def("dense_backward", &dense_backward);
+    m.def("update", &update);
+}
+
+}  // namespace thinnet
