@@ -54,7 +54,7 @@ Key key_of(std::uint64_t value, std::uint32_t step) {
 
 std::int64_t whole(nb::handle number) { return nb::cast<std::int64_t>(number); }
 
-// Where lanes lie: None (in the order of the entries), or (start, lane strides[, blocks]) with
+// Where lanes lie: () (in the order of the entries), or (start, lane strides[, blocks]) with
 // blocks = (shape, start, size, block, over, threshold).
 struct Where {
     Source source;
@@ -64,8 +64,8 @@ struct Where {
 
     Where(std::uint64_t value, std::uint32_t step, nb::handle where, int axes) {
         source.key = key_of(value, step);
-        if (where.is_none()) return;
         const auto parts = nb::cast<nb::tuple>(where);
+        if (parts.size() == 0) return;
         given = true;
         source.start = whole(parts[0]);
         strides = nb::cast<nb::tuple>(parts[1]);
@@ -163,6 +163,8 @@ void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle wh
 
 // Two arrays of one shape and dtype, laid out so that a kernel can walk over them; false: they are not.
 bool pair_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
+    // an array in another byte order is copied by the caller
+    if (!x.letter() || !out.letter() || (other && !other->letter())) return false;
     if (!x.same_shape(out) || (other && !x.same_shape(*other))) refuse("out: the shape of x is needed");
     if (type_of(x) != type_of(out) || (other && type_of(x) != type_of(*other))) {
         refuse("out: the dtype of x is needed");

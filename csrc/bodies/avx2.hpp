@@ -1,12 +1,12 @@
 // AVX2 with F16C.
 
-static constexpr int WIDTH = 4;
+static constexpr int WIDTH = 4, SIDE_BY_SIDE = 4;
 
 struct Wide {
     __m256i v;
 };
 
-// Blocks in the order that lets the two unpack instructions of `store` bring them into sequence.
+// Numbers of blocks, in the order that lets the unpack instructions of `store` bring them into sequence.
 static inline Wide counters(std::uint64_t first) {
     return {_mm256_add_epi64(_mm256_set1_epi64x(static_cast<long long>(first)), _mm256_set_epi64x(3, 1, 2, 0))};
 }
@@ -14,18 +14,19 @@ static inline Wide spread(std::uint64_t value) {
     return {_mm256_set1_epi64x(static_cast<long long>(value))};
 }
 static inline Wide multiply(Wide a, Wide b) { return {_mm256_mul_epu32(a.v, b.v)}; }
-static inline Wide high(Wide a) { return {_mm256_srli_epi64(a.v, 32)}; }
+static inline Wide swap(Wide a) { return {_mm256_shuffle_epi32(a.v, 0xB1)}; }
 static inline Wide mix(Wide a, Wide b, Wide c) {
     return {_mm256_xor_si256(_mm256_xor_si256(a.v, b.v), c.v)};
 }
 
-static inline __m256i join(Wide low, Wide above) {
-    return _mm256_blend_epi32(low.v, _mm256_slli_epi64(above.v, 32), 0xAA);
+// a ^ b ^ c in the low halves, a alone in the high ones.
+static inline Wide mix_low(Wide a, Wide b, Wide c) {
+    return {_mm256_blend_epi32(mix(a, b, c).v, a.v, 0xAA)};
 }
-static inline void store(Wide c0, Wide c1, Wide c2, Wide c3, std::uint16_t* out) {
-    const __m256i a = join(c0, c1), b = join(c2, c3);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_unpacklo_epi64(a, b));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), _mm256_unpackhi_epi64(a, b));
+// a: the first two words of each block; b: the other two.
+static inline void store(Wide a, Wide b, std::uint16_t* out) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_unpacklo_epi64(a.v, b.v));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), _mm256_unpackhi_epi64(a.v, b.v));
 }
 
 static inline void widen16(const std::uint16_t* in, float* out) {

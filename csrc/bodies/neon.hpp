@@ -1,6 +1,6 @@
 // NEON of AArch64.
 
-static constexpr int WIDTH = 2;
+static constexpr int WIDTH = 2, SIDE_BY_SIDE = 4;
 
 struct Wide {
     uint64x2_t v;
@@ -11,14 +11,17 @@ static inline Wide counters(std::uint64_t first) {
 }
 static inline Wide spread(std::uint64_t value) { return {vdupq_n_u64(value)}; }
 static inline Wide multiply(Wide a, Wide b) { return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))}; }
-static inline Wide high(Wide a) { return {vshrq_n_u64(a.v, 32)}; }
+static inline Wide swap(Wide a) { return {vreinterpretq_u64_u32(vrev64q_u32(vreinterpretq_u32_u64(a.v)))}; }
 static inline Wide mix(Wide a, Wide b, Wide c) { return {veorq_u64(veorq_u64(a.v, b.v), c.v)}; }
 
-static inline uint64x2_t join(Wide low, Wide above) { return vsliq_n_u64(low.v, above.v, 32); }
-static inline void store(Wide c0, Wide c1, Wide c2, Wide c3, std::uint16_t* out) {
-    const uint64x2_t a = join(c0, c1), b = join(c2, c3);
-    vst1q_u16(out, vreinterpretq_u16_u64(vzip1q_u64(a, b)));
-    vst1q_u16(out + 8, vreinterpretq_u16_u64(vzip2q_u64(a, b)));
+// a ^ b ^ c in the low halves, a alone in the high ones.
+static inline Wide mix_low(Wide a, Wide b, Wide c) {
+    return {vbslq_u64(vdupq_n_u64(0xFFFFFFFFu), mix(a, b, c).v, a.v)};
+}
+// a: the first two words of each block; b: the other two.
+static inline void store(Wide a, Wide b, std::uint16_t* out) {
+    vst1q_u16(out, vreinterpretq_u16_u64(vzip1q_u64(a.v, b.v)));
+    vst1q_u16(out + 8, vreinterpretq_u16_u64(vzip2q_u64(a.v, b.v)));
 }
 
 static inline void widen16(const std::uint16_t* in, float* out) {

@@ -1,5 +1,5 @@
 // Any processor: four blocks at a time in plain C++.
-static constexpr int WIDTH = 4;
+static constexpr int WIDTH = 4, SIDE_BY_SIDE = 1;
 
 struct Wide {
     std::uint64_t v[WIDTH];
@@ -20,19 +20,21 @@ static inline Wide spread(std::uint64_t value) {
 static inline Wide multiply(const Wide& a, const Wide& b) {
     return each([&](int i) { return (a.v[i] & 0xFFFFFFFFu) * (b.v[i] & 0xFFFFFFFFu); });
 }
-static inline Wide high(const Wide& a) {
-    return each([&](int i) { return a.v[i] >> 32; });
+static inline Wide swap(const Wide& a) {
+    return each([&](int i) { return a.v[i] >> 32 | a.v[i] << 32; });
 }
 static inline Wide mix(const Wide& a, const Wide& b, const Wide& c) {
     return each([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; });
 }
-static inline void store(const Wide& c0, const Wide& c1, const Wide& c2, const Wide& c3, std::uint16_t* out) {
+// a ^ b ^ c in the low halves, a alone in the high ones.
+static inline Wide mix_low(const Wide& a, const Wide& b, const Wide& c) {
+    return each([&](int i) { return a.v[i] ^ ((b.v[i] ^ c.v[i]) & 0xFFFFFFFFu); });
+}
+// a: the first two words of each block; b: the other two.
+static inline void store(const Wide& a, const Wide& b, std::uint16_t* out) {
     for (int i = 0; i < WIDTH; ++i) {
-        const std::uint64_t words[] = {c0.v[i], c1.v[i], c2.v[i], c3.v[i]};
-        for (const std::uint64_t word : words) {
-            *out++ = static_cast<std::uint16_t>(word);
-            *out++ = static_cast<std::uint16_t>(word >> 16);
-        }
+        for (int j = 0; j < 4; ++j) *out++ = static_cast<std::uint16_t>(a.v[i] >> (16 * j));
+        for (int j = 0; j < 4; ++j) *out++ = static_cast<std::uint16_t>(b.v[i] >> (16 * j));
     }
 }
 

@@ -36,7 +36,7 @@ namespace THINNET_BODY {
 #include "update.hpp"
 
 extern const Body BODY;
-const Body BODY = {THINNET_NAME, philox, lanes, mask, two_point, table, dense_forward, dense_backward, update};
+const Body BODY = {THINNET_NAME, words, lanes, mask, two_point, table, dense_forward, dense_backward, update};
 
 }  // namespace THINNET_BODY
 }  // namespace thinnet

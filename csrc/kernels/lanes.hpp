@@ -23,7 +23,7 @@ struct Memory {
 // The lanes of one interval, drawn when first asked for and kept for the next question.
 class Drawn {
 public:
-    explicit Drawn(const Source& source) : key_(source.key) {}
+    explicit Drawn(const Source& source) : schedule_(source.key) {}
 
     // Lanes from `lane` on, at least `count` of them; `ahead` lanes are drawn if that is more.
     const std::uint16_t* at(std::int64_t lane, std::int64_t count, std::int64_t ahead) {
@@ -32,14 +32,14 @@ public:
             first_ = static_cast<std::int64_t>(block * BLOCK);
             const std::int64_t wanted = lane - first_ + (count > ahead ? count : ahead);
             const std::int64_t blocks = (wanted + BLOCK - 1) / BLOCK;
-            philox(key_, block, blocks, buffer_);
+            philox(schedule_, block, blocks, buffer_);
             last_ = first_ + blocks * BLOCK;
         }
         return buffer_ + (lane - first_);
     }
 
 private:
-    Key key_;
+    Schedule schedule_;
     std::int64_t first_ = 0, last_ = 0;
     alignas(64) std::uint16_t buffer_[CHUNK + BLOCK + GROUP];
 };

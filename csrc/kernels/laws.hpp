@@ -117,23 +117,11 @@ static Chunk<T> chunk_of(int dropped, int kept) {
     return CHUNKS[dropped][kept];
 }
 
-// bfloat16 under the law of most calls, without a detour over float arrays.
-static void zero_or_scale(float gain, std::int32_t threshold, const std::uint16_t* lanes,
-                          const std::uint16_t* x, std::uint16_t* out, std::int64_t count) {
-    THINNET_LOOP
-    for (std::int64_t i = 0; i < count; ++i) {
-        const std::uint32_t wide = static_cast<std::uint32_t>(x[i]) << 16;
-        float value;
-        std::memcpy(&value, &wide, 4);
-        const std::uint16_t product = to_bf16(value * gain);
-        out[i] = lanes[i] >= threshold ? product : std::uint16_t(0);
-    }
-}
-
 // Cut a range into pieces that are runs of memory in every array, at most `most` entries each.
 // `step` gets the place of a piece and its length, and moves the place on behind it.
 template <class F>
 static inline void walk(const Plan& plan, Range range, std::int64_t start, std::int64_t most, F step) {
+    if (range.begin >= range.end) return;  // and some axis may be empty
     Place place(plan, range.begin, start);
     for (std::int64_t at = range.begin; at < range.end;) {
         const std::int64_t in_run = plan.flat - at % plan.flat;
@@ -244,21 +232,109 @@ static void two_point_in(const Source& source, const Plan& plan, Range range, co
              });
 }
 
-static void two_point(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
-                      const Arrays& arrays) {
-    if (arrays.type == Type::f64) return two_point_in<double>(source, plan, range, law, arrays);
-    const bool plain = terms(law.dropped, arrays.type) == NONE && terms(law.kept, arrays.type) == GAIN;
-    if (arrays.type != Type::bf16 || !plain || long_runs(plan)) {
-        return two_point_in<float>(source, plan, range, law, arrays);
+// How entries lie in memory, and the type that they are computed in.
+template <Type TYPE, class ITEM, class REAL>
+struct Stored {
+    static constexpr Type type = TYPE;
+    using Item = ITEM;
+    using Real = REAL;
+};
+using F16 = Stored<Type::f16, std::uint16_t, float>;
+using BF16 = Stored<Type::bf16, std::uint16_t, float>;
+using F32 = Stored<Type::f32, float, float>;
+using F64 = Stored<Type::f64, double, double>;
+
+// Zero or multiply, the law of most calls: 0 where lane < threshold, else gain * x.
+template <class S>
+static inline void zero_or_scale(typename S::Real gain, std::int32_t threshold, const std::uint16_t* lanes,
+                                 const typename S::Item* x, typename S::Item* out, std::int64_t count) {
+    if constexpr (sizeof(typename S::Item) == 2) {
+        alignas(64) float xs[CHUNK];
+        widen(S::type, x, xs, count);
+        zero_or_scale<F32>(gain, threshold, lanes, xs, xs, count);
+        narrow(S::type, xs, out, count);
+    } else {
+        using T = typename S::Real;
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const T product = gain * x[i];
+            out[i] = lanes[i] >= threshold ? product : T(0);
+        }
+    }
+}
+
+// The same over a run whose lanes follow one another, drawn right where they are used: while the loads and
+// stores of one group wait for memory, the next group's blocks are computed.
+template <class S>
+static void stream(const Schedule& given, typename S::Real gain, std::int32_t threshold, std::int64_t lane,
+                   const typename S::Item* x, typename S::Item* out, std::int64_t count) {
+    const Schedule key = given;  // a copy that `out` cannot alias stays in registers
+    constexpr std::int64_t DRAWN = SIDE_BY_SIDE * GROUP;
+    alignas(64) std::uint16_t lanes[DRAWN];
+    std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
+    std::int64_t skipped = lane % BLOCK;
+    for (; count >= DRAWN && skipped == 0; count -= DRAWN, x += DRAWN, out += DRAWN) {
+        some_blocks<SIDE_BY_SIDE>(key, block, lanes);
+        block += DRAWN / BLOCK;
+        zero_or_scale<S>(gain, threshold, lanes, x, out, DRAWN);
+    }
+    for (; count > 0; skipped = 0) {
+        const bool many = count > GROUP - skipped;
+        if (many) some_blocks<SIDE_BY_SIDE>(key, block, lanes);
+        if (!many) some_blocks<1>(key, block, lanes);
+        const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, count);
+        zero_or_scale<S>(gain, threshold, lanes + skipped, x, out, some);
+        block += static_cast<std::uint64_t>((some + skipped) / BLOCK);
+        count -= some;
+        x += some;
+        out += some;
+    }
+}
+
+// Runs at least as long as this are streamed; shorter ones share what is drawn.
+static constexpr std::int64_t STREAMED = 256;
+
+template <class S>
+static void zero_or_scale_all(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                              const Arrays& arrays) {
+    using Item = typename S::Item;
+    const auto gain = static_cast<typename S::Real>(law.kept.gain);
+    const auto threshold = static_cast<std::int32_t>(law.threshold);
+    const int last = plan.axes - 1;
+    const bool streaming = !source.blocks && plan.lane[last] == 1 && plan.flat >= plan.size[last] &&
+                           (plan.size[last] >= STREAMED || plan.axes == 1);
+    if (streaming) {
+        Plan rows = plan;
+        rows.flat = plan.size[last];
+        const Schedule key(source.key);
+        walk(rows, range, source.start, plan.size[last], [&](Place& place, std::int64_t count) {
+            stream<S>(key, gain, threshold, place.lane, reinterpret_cast<const Item*>(arrays.x + place.x),
+                      reinterpret_cast<Item*>(arrays.out + place.out), count);
+            place.advance(rows, count);
+        });
+        return;
     }
     Lanes lanes(source, plan);
-    const auto gain = static_cast<float>(law.kept.gain);
     walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
-        const auto* x = reinterpret_cast<const std::uint16_t*>(arrays.x + place.x);
-        auto* out = reinterpret_cast<std::uint16_t*>(arrays.out + place.out);
-        const std::uint16_t* drawn = lanes.next(place, count);
-        zero_or_scale(gain, static_cast<std::int32_t>(law.threshold), drawn, x, out, count);
+        const auto* x = reinterpret_cast<const Item*>(arrays.x + place.x);
+        auto* out = reinterpret_cast<Item*>(arrays.out + place.out);
+        zero_or_scale<S>(gain, threshold, lanes.next(place, count), x, out, count);
     });
+}
+
+static void two_point(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                      const Arrays& arrays) {
+    const bool plain = terms(law.dropped, arrays.type) == NONE && terms(law.kept, arrays.type) == GAIN;
+    if (!plain || long_runs(plan)) {
+        if (arrays.type == Type::f64) return two_point_in<double>(source, plan, range, law, arrays);
+        return two_point_in<float>(source, plan, range, law, arrays);
+    }
+    switch (arrays.type) {
+        case Type::f16: return zero_or_scale_all<F16>(source, plan, range, law, arrays);
+        case Type::bf16: return zero_or_scale_all<BF16>(source, plan, range, law, arrays);
+        case Type::f32: return zero_or_scale_all<F32>(source, plan, range, law, arrays);
+        default: return zero_or_scale_all<F64>(source, plan, range, law, arrays);
+    }
 }
 
 template <class T>

@@ -1,30 +1,66 @@
-// Philox4x32-10, WIDTH blocks at a time. Each 64-bit element carries one 32-bit word: the multiplication
-// looks at its low half alone, so what the rounds leave above never has to be cleared.
+// Philox4x32-10, WIDTH blocks to a vector and SIDE_BY_SIDE vectors at a time, which hides the latency of the
+// multiplication. Each 64-bit element carries one 32-bit word: the multiplication looks at its low half
+// alone, so what the rounds leave above never has to be cleared.
 
 static constexpr std::uint64_t M0 = 0xD2511F53u, M1 = 0xCD9E8D57u;
 static constexpr std::uint32_t W0 = 0x9E3779B9u, W1 = 0xBB67AE85u;
 static constexpr int ROUNDS = 10;
 static constexpr int BLOCK = 8;  // lanes of a block
+
+// The words of a key in every round.
+struct Schedule {
+    Wide k0[ROUNDS], k1[ROUNDS], step;
+
+    explicit Schedule(const Key& key) : step(spread(key.step)) {
+        for (int r = 0; r < ROUNDS; ++r) {
+            k0[r] = spread(key.low + static_cast<std::uint32_t>(r) * W0);
+            k1[r] = spread(key.high + static_cast<std::uint32_t>(r) * W1);
+        }
+    }
+};
+
+// Write the lanes of N * WIDTH blocks.
+template <int N>
+static inline void some_blocks(const Schedule& key, std::uint64_t block, std::uint16_t* out) {
+    const Wide m0 = spread(M0), m1 = spread(M1);
+    Wide c0[N], c1[N], c2[N], c3[N];
+    for (int n = 0; n < N; ++n) {
+        c0[n] = counters(block + static_cast<std::uint64_t>(n * WIDTH));
+        c1[n] = swap(c0[n]);
+        c2[n] = key.step;
+        c3[n] = spread(0);
+    }
+    for (int r = 0; r < ROUNDS - 1; ++r) {
+        for (int n = 0; n < N; ++n) {
+            const Wide p0 = multiply(c0[n], m0), p1 = multiply(c2[n], m1);
+            c0[n] = mix(swap(p1), c1[n], key.k0[r]);
+            c2[n] = mix(swap(p0), c3[n], key.k1[r]);
+            c1[n] = p1;
+            c3[n] = p0;
+        }
+    }
+    for (int n = 0; n < N; ++n) {
+        const Wide p0 = multiply(c0[n], m0), p1 = multiply(c2[n], m1);
+        store(mix_low(swap(p1), c1[n], key.k0[ROUNDS - 1]), mix_low(swap(p0), c3[n], key.k1[ROUNDS - 1]),
+              out + n * WIDTH * BLOCK);
+    }
+}
+
+// Blocks are written in groups of this many lanes.
 static constexpr int GROUP = WIDTH * BLOCK;
 
-// Write the lanes of `blocks` blocks, rounded up to a multiple of WIDTH blocks.
-static void philox(const Key& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
-    std::uint32_t k0[ROUNDS], k1[ROUNDS];
-    for (int r = 0; r < ROUNDS; ++r) {
-        k0[r] = key.low + static_cast<std::uint32_t>(r) * W0;
-        k1[r] = key.high + static_cast<std::uint32_t>(r) * W1;
+// Write the lanes of `blocks` blocks, rounded up to whole groups.
+static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
+    const Schedule schedule = key;  // a copy that `out` cannot alias stays in registers
+    std::int64_t done = 0;
+    for (; blocks - done >= SIDE_BY_SIDE * WIDTH; done += SIDE_BY_SIDE * WIDTH) {
+        some_blocks<SIDE_BY_SIDE>(schedule, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
     }
-    const Wide m0 = spread(M0), m1 = spread(M1), step = spread(key.step), zero = spread(0);
-    for (std::int64_t done = 0; done < blocks; done += WIDTH, out += GROUP) {
-        const Wide number = counters(block + static_cast<std::uint64_t>(done));
-        Wide c0 = number, c1 = high(number), c2 = step, c3 = zero;
-        for (int r = 0; r < ROUNDS; ++r) {
-            const Wide p0 = multiply(c0, m0), p1 = multiply(c2, m1);
-            c0 = mix(high(p1), c1, spread(k0[r]));
-            c2 = mix(high(p0), c3, spread(k1[r]));
-            c1 = p1;
-            c3 = p0;
-        }
-        store(c0, c1, c2, c3, out);
+    for (; done < blocks; done += WIDTH) {
+        some_blocks<1>(schedule, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
     }
+}
+
+static void words(const Key& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
+    philox(Schedule(key), block, blocks, out);
 }

@@ -6,6 +6,7 @@ are numbered in C order of its whole ("global") shape; a shard names its window 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet import native
 from thinnet.errors import InputError
 from thinnet.random.key import Key
 from thinnet.random.philox import BLOCK, words, words_at
@@ -21,11 +23,14 @@ __all__ = ["Window", "flat_lanes", "lanes"]
 
 Lanes = NDArray[np.uint16]
 
+# A window's lanes are numbered by signed 64-bit integers.
+_MOST = 1 << 63
+
 # Runs of a window gathered at once hold at most so many blocks (16 bytes each).
 _GATHERED = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """Say which part of a global array this is.
 
@@ -41,7 +46,7 @@ class Window:
     Raises
     ------
     InputError
-        The part does not lie inside the global shape.
+        The part does not lie inside the global shape, or that has 2**63 entries or more.
 
     Examples
     --------
@@ -64,6 +69,18 @@ class Window:
                 raise InputError(
                     f"Window: axis {axis} must lie inside [0, {whole}), got start {start} and size {size}."
                 )
+
+        if math.prod(self.shape) >= _MOST:
+            raise InputError(f"Window: shape must have fewer than 2**63 entries, got {self.shape}.")
+
+    @functools.cached_property
+    def addresses(self) -> tuple[int, tuple[int, ...]]:
+        """The number of the first lane, and how far apart lanes are along each axis: 0 where it has one."""
+        strides = [math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))]
+        start = sum(a * b for a, b in zip(self.start, strides, strict=True))
+        return start, tuple(
+            0 if size == 1 else stride for size, stride in zip(self.size, strides, strict=True)
+        )
 
     @classmethod
     def whole(cls, shape: tuple[int, ...]) -> Window:
@@ -96,6 +113,10 @@ def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
     window = shape if isinstance(shape, Window) else Window.whole(shape)
     if 0 in window.size:
         return np.empty(window.size, np.uint16)
+    if native.library is not None:
+        drawn = np.empty(window.size, np.uint16)
+        native.library.lanes(drawn, key.value, key.step, window.addresses, 0, -1)
+        return drawn
     starts, length = _runs(window)
     if starts.size == 1:
         return flat_lanes(key, int(starts[0]), length).reshape(window.size)

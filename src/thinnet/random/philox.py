@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet import native
+
 if TYPE_CHECKING:
     from thinnet.random.key import Key
 
@@ -91,6 +93,9 @@ def words(key: Key, start: int, count: int) -> NDArray[np.uint32]:
           dtype=uint16)
     """
     out = np.empty((count, 4), "<u4")
+    if native.library is not None:
+        native.library.words(key.value, key.step, start, out)
+        return out
     for first in range(0, count, _CHUNK):
         last = min(first + _CHUNK, count)
         _fill(key, np.arange(first, last, dtype=np.uint64) + np.uint64(start), out[first:last])

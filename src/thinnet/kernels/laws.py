@@ -1,0 +1,115 @@
+"""Laws and masks: one call of a compiled kernel, or the NumPy twin.
+
+What a compiled kernel does not take goes another way, with the same bits: arrays of rates through the twin;
+arrays whose last axis is strided, unaligned or in foreign byte order through a copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet import native
+from thinnet.kernels.twin import laws as by_numpy
+from thinnet.kernels.twin.laws import Lane, Pair
+from thinnet.native.threads import get_num_threads, split
+from thinnet.random.lanes import Window
+
+__all__ = ["Lane", "Pair", "mask", "table", "two_point"]
+
+Array: TypeAlias = NDArray[Any]
+
+# Parts of an array that are worth a thread of their own: handing one over costs about 20 microseconds.
+_ENTRIES = 1 << 18
+
+
+def two_point(
+    x: Array, lane: Lane, threshold: Any, sides: tuple[Pair, Pair], other: Any, out: Array
+) -> Array:
+    """Write a two-point law of x to `out`; `thinnet.kernels.twin.laws.two_point` is its definition."""
+    library = native.library
+    dropped, kept = sides
+    if library is None or type(threshold) is not int or type(kept[0]) is not float:
+        return by_numpy.two_point(x, lane, threshold, sides, other, out)
+    key, window, block = lane
+    where: Any = ()
+    if window is not None or block:
+        where = _where(window or Window.whole(x.shape), x.shape, block, threshold)
+    arrays = x, out, _third(other, x)
+    law = 1 if block else threshold, *dropped, *kept
+    if _fits(library.two_point, arrays, (key.value, key.step, where, *law)):
+        return out
+    plain = np.empty(x.shape, x.dtype.newbyteorder("="))
+    arrays = _plain(x), plain, _third(other, plain)
+    _fits(library.two_point, arrays, (key.value, key.step, where, *law))
+    out[...] = plain
+    return out
+
+
+def table(x: Array, lane: Lane, gains: NDArray[np.float32], out: Array) -> Array:
+    """Write `gains[lane] * x` to `out`; `gains` holds 65,536 float32 values."""
+    library = native.library
+    if library is None:
+        return by_numpy.table(x, lane, gains, out)
+    key, window, _ = lane
+    where = () if window is None else _where(window, x.shape, (), 0)
+    if _fits(library.table, (x, out, gains), (key.value, key.step, where)):
+        return out
+    plain = np.empty(x.shape, x.dtype.newbyteorder("="))
+    _fits(library.table, (_plain(x), plain, gains), (key.value, key.step, where))
+    out[...] = plain
+    return out
+
+
+def mask(shape: tuple[int, ...], lane: Lane, threshold: Any) -> NDArray[np.bool_]:
+    """Return what is kept, of `shape` (the twin's may be smaller and broadcast)."""
+    library = native.library
+    if library is None or type(threshold) is not int:
+        return np.broadcast_to(by_numpy.mask(shape, lane, threshold), shape)
+    key, window, block = lane
+    where = _where(window or Window.whole(shape), shape, block, threshold)
+    out = np.empty(shape, np.bool_)
+    library.mask(out, key.value, key.step, where, 1 if block else threshold, 0, -1)
+    return out
+
+
+def _fits(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> bool:
+    """Run a kernel over all entries, on several threads if they are many; False: the layout does not fit."""
+    size = arrays[0].size
+    if size < 2 * _ENTRIES or get_num_threads() == 1:
+        return kernel(*arrays, *rest, 0, -1)
+    if not kernel(*arrays, *rest, 0, 0):
+        return False
+    split(lambda begin, end: kernel(*arrays, *rest, begin, end), size, _ENTRIES)
+    return True
+
+
+def _third(other: Any, x: Array) -> Any:
+    """Return `other` as the kernels take it: a float, or an array of the shape and dtype of x."""
+    if not isinstance(other, np.ndarray):
+        return float(other)
+    if other.shape == x.shape and other.dtype == x.dtype and other.flags.c_contiguous:
+        return other
+    return np.ascontiguousarray(np.broadcast_to(other, x.shape), x.dtype)
+
+
+def _plain(x: Array) -> Array:
+    return np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(x.shape)
+
+
+def _where(window: Window, shape: tuple[int, ...], block: tuple[int, ...], threshold: int) -> Any:
+    """Return (start, lane strides[, blocks]) of a window that broadcasts against `shape`."""
+    lead = len(shape) - len(window.size)
+    if not block:
+        start, strides = window.addresses
+        return start, (0,) * lead + strides
+    axes = len(window.size)
+    grown = (1,) * (axes - len(block)) + block
+    inside = Window.whole(window.size)
+    seeds = tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True))
+    if 0 in window.size:
+        return 0, (0,) * len(shape)
+    blocks = seeds, window.start, window.size, grown, len(block), threshold
+    return 0, (0,) * lead + inside.addresses[1], blocks

@@ -1,0 +1,128 @@
+"""Threads: a range of entries is cut into equal parts, one for each thread of a pool.
+
+What an entry gets depends on its place alone, so the result is the same for any number of threads. The
+caller works on the first part itself; nothing waits in a loop.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from thinnet.errors import InputError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+__all__ = ["get_num_threads", "set_num_threads", "split"]
+
+Work = Callable[[int, int], object]
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_wanted = 0  # 0: not asked yet
+
+
+def get_num_threads() -> int:
+    """Return how many threads large arrays are split over.
+
+    That is what `set_num_threads` said last, else the environment variable THINNET_NUM_THREADS, else the
+    number of processors that this process may use.
+    """
+    global _wanted
+    if not _wanted:
+        text = os.environ.get("THINNET_NUM_THREADS", "").strip()
+        _wanted = _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() else text) if text else _cores()
+    return _wanted
+
+
+def set_num_threads(count: int) -> None:
+    """Split large arrays over `count` threads from now on; 1 keeps all work in the calling thread.
+
+    Parameters
+    ----------
+    count : int
+        At least 1. No result depends on it.
+
+    Raises
+    ------
+    InputError
+        Not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> before = tn.get_num_threads()
+    >>> tn.set_num_threads(1)
+    >>> tn.get_num_threads()
+    1
+    >>> tn.set_num_threads(before)
+    """
+    global _wanted, _pool
+    count = _count("set_num_threads", count)
+    with _lock:
+        if count != _wanted and _pool is not None:
+            _pool.shutdown(wait=False)  # what it still works on is finished by its threads
+            _pool = None
+        _wanted = count
+
+
+def split(work: Work, total: int, least: int) -> None:
+    """Call `work(begin, end)` for parts of [0, total), side by side where each has `least` entries or more."""
+    parts = min(get_num_threads(), total // least) if total >= 2 * least else 1
+    if parts < 2:
+        work(0, total)
+        return
+    # parts begin at multiples of 64: no two threads write to one cache line
+    step = -(-total // parts + 63) // 64 * 64
+    ends = [*range(step, total, step), total]
+    waiting = _submit(work, list(zip(ends, ends[1:], strict=False)))
+    try:
+        work(0, ends[0])
+    finally:
+        for future in waiting:
+            future.result()
+
+
+def _submit(work: Work, ranges: list[tuple[int, int]]) -> list[Future[object]]:
+    waiting: list[Future[object]] = []
+    for begin, end in ranges:
+        try:
+            with _lock:
+                waiting.append(_started().submit(work, begin, end))
+        except RuntimeError:  # the interpreter is shutting down: no new threads
+            work(begin, end)
+    return waiting
+
+
+def _started() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor  # not at the top: it brings logging along
+
+        _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), thread_name_prefix="thinnet")
+    return _pool
+
+
+def _forget() -> None:
+    """In a forked child: the parent's threads do not exist there, and its lock may be held by one of them."""
+    global _lock, _pool
+    _lock, _pool = threading.Lock(), None
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def _count(owner: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{owner}: must be a whole number of at least 1, got {value!r}.")
+    return value
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
