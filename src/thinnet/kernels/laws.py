@@ -30,15 +30,16 @@ def two_point(
 ) -> Array:
     """Write a two-point law of x to `out`; `thinnet.kernels.twin.laws.two_point` is its definition."""
     library = native.library
-    dropped, kept = sides
-    if library is None or type(threshold) is not int or type(kept[0]) is not float:
+    (a, b), (c, d) = sides
+    numbers = type(threshold) is int and float is type(a) is type(b) is type(c) is type(d)
+    if library is None or not numbers:
         return by_numpy.two_point(x, lane, threshold, sides, other, out)
     key, window, block = lane
     where: Any = ()
     if window is not None or block:
         where = _where(window or Window.whole(x.shape), x.shape, block, threshold)
     arrays = x, out, _third(other, x)
-    law = 1 if block else threshold, *dropped, *kept
+    law = 1 if block else threshold, a, b, c, d
     if _fits(library.two_point, arrays, (key.value, key.step, where, *law)):
         return out
     plain = np.empty(x.shape, x.dtype.newbyteorder("="))

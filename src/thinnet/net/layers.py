@@ -108,13 +108,6 @@ class Dense(Layer):
         np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
         np.sum(dy, axis=0, out=grads["bias"])
 
-    def constrain(self, weights: Weights) -> None:
-        """Scale columns longer than `max_norm` down to it."""
-        if self.max_norm is not None:
-            weight = weights["weight"]
-            length = np.sqrt(np.einsum("dk,dk->k", weight, weight))
-            weight *= np.minimum(1, self.max_norm / np.maximum(length, np.finfo(weight.dtype).tiny))
-
 
 @dataclass(frozen=True)
 class ReLU(Layer):

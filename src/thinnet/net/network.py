@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from thinnet.errors import InputError
 from thinnet.net.layers import Dense, Dropout, Gate, Layer
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
-from thinnet.net.optimizers import Optimizer
+from thinnet.net.optimizers import Limit, Optimizer
 from thinnet.net.training import Fit, History, OnEpoch, train
 from thinnet.random import Key
 from thinnet.variants import sample
@@ -103,12 +103,17 @@ class Network:
         self.weights: list[dict[str, Array]] = [{} for _ in self.layers]
         self.grads: list[dict[str, Array]] = [{} for _ in self.layers]
         at = 0
+        limits: list[Limit] = []
         for i, name in names:
             value = initial[i][name]
+            limit = getattr(self.layers[i], "max_norm", None)
+            if limit is not None and value.ndim > 1:
+                limits.append((at, *value.shape, float(limit)))
             place = slice(at, at := at + value.size)
             self.weights[i][name] = self.flat[place].reshape(value.shape)
             self.grads[i][name] = self.flat_grads[place].reshape(value.shape)
             self.weights[i][name][:] = value
+        self.limits = tuple(limits)
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Gate):
                 self.weights[i]["gain"] = np.ones(layer.units, self.dtype)
@@ -179,12 +184,6 @@ class Network:
                 return None
             gradient = layer.backward(self.weights[i], saved, gradient, self.grads[i])
         return gradient
-
-    def constrain(self) -> None:
-        """Apply the max-norm of every layer that has one."""
-        for layer, weights in zip(self.layers, self.weights, strict=True):
-            if isinstance(layer, Dense):
-                layer.constrain(weights)
 
     def fit(
         self,

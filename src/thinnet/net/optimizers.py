@@ -1,22 +1,28 @@
 """Optimisers: one pass over all the weights of a network, which lie in one flat array.
 
-The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone.
+The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone. Each rule
+is written twice: as the numbers that a compiled kernel takes, and as the NumPy passes that define it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet import native
 from thinnet.errors import InputError
+from thinnet.kernels import Rule, update
 from thinnet.variants.schedule import Schedule
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
 
 Array: TypeAlias = NDArray[Any]
+Limit: TypeAlias = tuple[int, int, int, float]
+"""(first entry, rows, columns, max_norm) of a weight matrix whose columns have a greatest length."""
 
 # Entries updated at once: weights, gradients, moments and scratch stay in the second-level cache.
 _CHUNK = 1 << 15
@@ -52,15 +58,19 @@ class Optimizer:
         """Return the learning rate of the coming update."""
         return self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate
 
-    def update(self, weights: Array, grads: Array, decayed: int) -> None:
+    def update(
+        self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()
+    ) -> None:
         """Change `weights` in place.
 
         Parameters
         ----------
         weights, grads : ndarray, shape (m,)
-            All weights and their gradients; `grads` is used up.
+            All weights and their gradients; `grads` may be used up.
         decayed : int
             How many of the first entries belong to weight matrices.
+        limits : tuple of Limit
+            Matrices with a max-norm, in the order of the weights.
         """
         if not self._state or self._state[0].shape != weights.shape or self._state[0].dtype != weights.dtype:
             self._state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
@@ -68,14 +78,42 @@ class Optimizer:
             self.step = 0
         rate = self.rate_now()
         self.step += 1
-        for first in range(0, weights.size, _CHUNK):
-            here = slice(first, first + _CHUNK)
+        step = self._by_numpy if native.library is None else self._by_kernel
+        at = 0
+        for first, rows, columns, max_norm in limits:
+            step(weights, grads, slice(at, first), decayed, rate)
+            at = first + rows * columns
+            step(weights, grads, slice(first, at), decayed, rate, columns, max_norm)
+        step(weights, grads, slice(at, weights.size), decayed, rate)
+
+    def _by_kernel(
+        self, weights: Array, grads: Array, part: slice, decayed: int, rate: float, columns: int = 0,
+        max_norm: float = math.inf,
+    ) -> None:
+        middle = max(part.start, min(decayed, part.stop))
+        for here, decays in ((slice(part.start, middle), True), (slice(middle, part.stop), False)):
+            if here.start < here.stop:
+                moments = self._state[0][here], self._state[-1][here]
+                update(weights[here], grads[here], moments, self.rule(rate, decays), columns, max_norm)
+
+    def _by_numpy(
+        self, weights: Array, grads: Array, part: slice, decayed: int, rate: float, columns: int = 0,
+        max_norm: float = math.inf,
+    ) -> None:
+        for first in range(part.start, part.stop, _CHUNK):
+            here = slice(first, min(first + _CHUNK, part.stop))
             w, g = weights[here], grads[here]
             scratch = self._scratch[: w.size]
             matrices = max(0, min(decayed - first, w.size))
             if matrices:
                 self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
             self.move(w, g, scratch, [state[here] for state in self._state], rate)
+        if columns:
+            shorten(weights[part].reshape(-1, columns), max_norm)
+
+    def rule(self, rate: float, decays: bool) -> Rule:
+        """Return the coming update as numbers."""
+        raise NotImplementedError
 
     def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
         """Add the L2 penalty's gradient."""
@@ -89,6 +127,12 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(learning_rate={self.learning_rate!r}, l2={self.l2!r})"
+
+
+def shorten(w: Array, max_norm: float) -> None:
+    """Scale columns of w, shape (d, k), that are longer than `max_norm` down to it."""
+    length = np.sqrt(np.square(w).sum(axis=0))
+    w *= np.minimum(1, max_norm / np.maximum(length, np.finfo(w.dtype).tiny))
 
 
 class SGD(Optimizer):
@@ -116,6 +160,10 @@ class SGD(Optimizer):
             raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
         self.momentum = momentum
         self.nesterov = nesterov
+
+    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
+        kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
+        return Rule(kind, rate, betas=(self.momentum, 0.0), l2=self.l2 if decays else 0.0)
 
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
         if self.momentum:
@@ -157,6 +205,17 @@ class Adam(Optimizer):
         self.betas = betas
         self.epsilon = epsilon
 
+    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
+        beta1, beta2 = self.betas
+        return Rule(
+            "adam",
+            rate / (1 - beta1**self.step),
+            betas=self.betas,
+            epsilon=self.epsilon,
+            correction=1 / math.sqrt(1 - beta2**self.step),
+            l2=self.l2 if decays else 0.0,
+        )
+
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
         (beta1, beta2), (m, v) = self.betas, state
         np.multiply(g, g, out=scratch)
@@ -194,6 +253,10 @@ class AdamW(Adam):
         if not weight_decay >= 0:
             raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
         self.weight_decay = weight_decay
+
+    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
+        shrink = 1 - rate * self.weight_decay if decays else 1.0
+        return dataclasses.replace(super().rule(rate, decays), shrink=shrink)
 
     def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:  # noqa: D102
         w *= 1 - rate * self.weight_decay

@@ -121,8 +121,7 @@ def _one_epoch(
             None if weight is None else weight[rows],
         )
         network.backward(gradient)
-        optimizer.update(network.flat, network.flat_grads, network.decayed)
-        network.constrain()
+        optimizer.update(network.flat, network.flat_grads, network.decayed, network.limits)
         network.step += 1
         total += loss * len(rows)
     return total / len(x)

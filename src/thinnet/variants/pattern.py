@@ -7,12 +7,15 @@ each sample and channel, `"..."` one for each entry.
 
 from __future__ import annotations
 
+import functools
+
 from thinnet.errors import InputError
 from thinnet.random.lanes import Window
 
 __all__ = ["lane_window"]
 
 
+@functools.lru_cache(maxsize=256)
 def lane_window(pattern: str, window: Window, owner: str) -> Window:
     """Return the window of lanes that decide for a window of x.
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet import kernels
 from thinnet.errors import InputError
-from thinnet.random import Key, Window, lanes
+from thinnet.random import Key, Window
 from thinnet.variants.catalogue import find
 from thinnet.variants.law import TwoPoint
 from thinnet.variants.pattern import lane_window
@@ -137,7 +137,9 @@ def sample(
     """Draw one sample of a variant's law; the arguments have been checked (`drop` does)."""
     out = np.empty(x.shape, x.dtype) if out is None else out
     law = variant.law_of(rate)
-    lane = key, lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
+    if window is not None or variant.pattern != "...":
+        window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
+    lane = key, window, ()
     if isinstance(law, TwoPoint):
         return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), 0.0, out)
     return kernels.table(x, lane, law.gains, out)
@@ -192,7 +194,7 @@ def mask(
         raise InputError(f"mask: the window has size {window.size}, but the mask has shape {shape}.")
     law = find("Dropout").law_of(check_rate("mask", rate, shape))
     assert isinstance(law, TwoPoint)
-    return lanes(key, window or Window.whole(shape)).astype(np.int32) >= law.threshold
+    return kernels.mask(shape, (key, window, ()), law.threshold)
 
 
 def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None) -> Any:

@@ -1,0 +1,63 @@
+"""The end of a dense layer in one pass: bias, activation, inverted dropout; and the way back.
+
+These exist in compiled form alone (`thinnet.native.library` is not None); the layers of `thinnet.net`, one
+after another, are their definition. What is saved for the way back is y: divided by the gain it is the
+activation, which its own derivative follows from. GELU's does not, so its z is saved.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from thinnet import native
+from thinnet.native.threads import split
+from thinnet.random.key import Key
+
+__all__ = ["ACTIVATIONS", "NEEDS_INPUT", "End", "dense_backward", "dense_forward"]
+
+Array: TypeAlias = NDArray[Any]
+End: TypeAlias = tuple[str, float, Key, int, float]
+"""(activation, slope of the leaky one, key, threshold, gain); threshold 0 means no dropout."""
+
+ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "gelu")
+"""What the kernels know, in their order."""
+
+NEEDS_INPUT = frozenset({"gelu"})
+"""Activations whose derivative is taken from z, not from y."""
+
+# Entries that are worth a thread of their own.
+_ENTRIES = 1 << 17
+
+
+def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
+    """Write `dropout(activation(z + bias))` to y, shape (n, k); y may be z, but for GELU.
+
+    z is left holding `z + bias` where the activation needs it, and is not changed elsewhere.
+    """
+    activation, slope, key, threshold, gain = end
+    code = ACTIVATIONS.index(activation)
+    _rows(
+        z,
+        lambda begin, stop: native.library.dense_forward(
+            z, y, bias, key.value, key.step, code, slope, threshold, gain, begin, stop
+        ),
+    )
+
+
+def dense_backward(saved: Array, dy: Array, end: End) -> None:
+    """Turn the gradient of y into that of z, in place; `saved` is y, or z + bias for GELU."""
+    activation, slope, key, threshold, gain = end
+    code = ACTIVATIONS.index(activation)
+    _rows(
+        dy,
+        lambda begin, stop: native.library.dense_backward(
+            saved, dy, key.value, key.step, code, slope, threshold, gain, begin, stop
+        ),
+    )
+
+
+def _rows(array: Array, work: Any) -> None:
+    rows, columns = array.shape
+    split(work, rows, max(1, _ENTRIES // max(1, columns)))
