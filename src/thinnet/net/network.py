@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
+from thinnet.net import fused
 from thinnet.net.layers import Dense, Dropout, Gate, Layer
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Limit, Optimizer
@@ -83,6 +84,8 @@ class Network:
         self.step = 0
         self._saved: list[Any] = []
         self._first = next(i for i, layer in enumerate(self.layers) if layer.trainable)
+        self._fused = fused.groups(self.layers)
+        self._single = [(i, i + 1) for i in range(len(self.layers))]
         self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
 
@@ -151,10 +154,19 @@ class Network:
             Draw masks from this key (training; one sample), or take the mean network if not given.
         """
         self._saved = []
-        for i, layer in enumerate(self.layers):
-            x, saved = layer.forward(self.weights[i], x, self._layer_key(i, key))
-            self._saved.append(saved)
+        for first, end in self._steps():
+            layers = self.layers[first:end]
+            own = self._layer_key(end - 1, key)
+            if len(layers) > 1:
+                x, saved = fused.forward(layers, self.weights[first], x, own)
+            else:
+                x, saved = layers[0].forward(self.weights[first], x, own)
+            self._saved.append((first, end, saved))
         return x
+
+    def _steps(self) -> list[tuple[int, int]]:
+        """Return the layers that are one step each, (first, behind the last)."""
+        return self._fused if fused.available() else self._single
 
     def _layer_key(self, i: int, key: Key | None) -> Key | None:
         if key is None or not isinstance(self.layers[i], Dropout):
@@ -173,16 +185,20 @@ class Network:
         inputs : bool
             Also return the gradient with respect to x, shape (n, inputs).
         """
-        if len(self._saved) != len(self.layers):
+        if not self._saved:
             raise InputError(
                 "Network.backward: there is no forward pass to go back over; call forward first."
             )
-        for i in range(len(self.layers) - 1, -1, -1):
-            layer, saved = self.layers[i], self._saved[i]
-            if i == self._first and not inputs and isinstance(layer, Dense):
-                layer.gradients(saved, gradient, self.grads[i])
+        for first, end, saved in reversed(self._saved):
+            layer = self.layers[first]
+            if end - first > 1:
+                # the pass back works in place, but not on the caller's array
+                own = gradient.copy() if end == len(self.layers) else gradient
+                saved, gradient = fused.backward(self.layers[first:end], saved, own)
+            if first == self._first and not inputs and isinstance(layer, Dense):
+                layer.gradients(saved, gradient, self.grads[first])
                 return None
-            gradient = layer.backward(self.weights[i], saved, gradient, self.grads[i])
+            gradient = layer.backward(self.weights[first], saved, gradient, self.grads[first])
         return gradient
 
     def fit(
