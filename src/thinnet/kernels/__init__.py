@@ -6,7 +6,7 @@ their twins are the layers and optimisers of `thinnet.net`.
 """
 
 from thinnet.kernels.dense import ACTIVATIONS, NEEDS_INPUT, End, dense_backward, dense_forward
-from thinnet.kernels.laws import Lane, Pair, mask, table, two_point
+from thinnet.kernels.laws import Lane, Pair, mask, read, table, two_point, write
 from thinnet.kernels.update import Rule, update
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "mask",
+    "read",
     "table",
     "two_point",
     "update",
+    "write",
 ]

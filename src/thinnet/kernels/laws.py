@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from thinnet import native
 from thinnet.kernels.twin import laws as by_numpy
-from thinnet.kernels.twin.laws import Lane, Pair
+from thinnet.kernels.twin.laws import Lane, Pair, read, write
 from thinnet.native.threads import get_num_threads, split
 from thinnet.random.lanes import Window
 
-__all__ = ["Lane", "Pair", "mask", "table", "two_point"]
+__all__ = ["Lane", "Pair", "mask", "read", "table", "two_point", "write"]
 
 Array: TypeAlias = NDArray[Any]
 
 # Parts of an array that are worth a thread of their own: handing one over costs about 20 microseconds.
 _ENTRIES = 1 << 18
+_SMALL = 2 * _ENTRIES
 
 
 def two_point(
@@ -38,13 +39,16 @@ def two_point(
     where: Any = ()
     if window is not None or block:
         where = _where(window or Window.whole(x.shape), x.shape, block, threshold)
-    arrays = x, out, _third(other, x)
-    law = 1 if block else threshold, a, b, c, d
-    if _fits(library.two_point, arrays, (key.value, key.step, where, *law)):
+        threshold = 1 if block else threshold
+    third = other if type(other) is float else _third(other, x)
+    law = key.value, key.step, where, threshold, a, b, c, d
+    if x.size < _SMALL:  # the short way, for arrays that take no longer than the call
+        if library.two_point(x, out, third, *law, 0, -1):
+            return out
+    elif _fits(library.two_point, (x, out, third), law):
         return out
     plain = np.empty(x.shape, x.dtype.newbyteorder("="))
-    arrays = _plain(x), plain, _third(other, plain)
-    _fits(library.two_point, arrays, (key.value, key.step, where, *law))
+    _fits(library.two_point, (_plain(x), plain, _third(other, plain)), law)
     out[...] = plain
     return out
 
@@ -79,7 +83,7 @@ def mask(shape: tuple[int, ...], lane: Lane, threshold: Any) -> NDArray[np.bool_
 def _fits(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> bool:
     """Run a kernel over all entries, on several threads if they are many; False: the layout does not fit."""
     size = arrays[0].size
-    if size < 2 * _ENTRIES or get_num_threads() == 1:
+    if size < _SMALL or get_num_threads() == 1:
         return kernel(*arrays, *rest, 0, -1)
     if not kernel(*arrays, *rest, 0, 0):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import operator
 from dataclasses import dataclass
 from typing import SupportsIndex
@@ -73,6 +72,8 @@ class Key:
         '0x1348e23f2dce73e5'
         """
         if isinstance(name, str):
+            import hashlib  # not at the top: it loads OpenSSL
+
             digest = hashlib.blake2b(name.encode("utf-8"), digest_size=8).digest()
             number, tag = int.from_bytes(digest, "little"), _FOLD_NAME
         else:

@@ -89,6 +89,17 @@ Law: TypeAlias = TwoPoint | Table
 LawOfRate: TypeAlias = Callable[[Any], Law]
 
 
+def _remembered(law: Callable[[Any], TwoPoint]) -> Callable[[Any], TwoPoint]:
+    """Keep the laws of the latest rates that are numbers: making one takes longer than a small array."""
+    kept = functools.lru_cache(maxsize=256)(law)
+
+    @functools.wraps(law)
+    def of(rate: Any) -> TwoPoint:
+        return kept(rate) if type(rate) is float else law(rate)
+
+    return of
+
+
 def _threshold(rate: Any) -> Any:
     """Return round(rate * 65536): integers are compared, never floats."""
     if isinstance(rate, float):
@@ -96,6 +107,7 @@ def _threshold(rate: Any) -> Any:
     return np.rint(np.asarray(rate, np.float64) * LANES).astype(np.int32)
 
 
+@_remembered
 def inverted(rate: Any) -> TwoPoint:
     """Return zero with probability `rate`, else 1 / keep, so that the mean is 1.
 
@@ -116,6 +128,7 @@ def inverted(rate: Any) -> TwoPoint:
     return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0))
 
 
+@_remembered
 def unscaled(rate: Any) -> TwoPoint:
     """Return zero with probability `rate`, else 1; the mean is keep.
 

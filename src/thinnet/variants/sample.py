@@ -20,7 +20,7 @@ __all__ = ["Mode", "check_rate", "drop", "dropout", "mask", "mean", "sample"]
 Array: TypeAlias = NDArray[Any]
 Mode: TypeAlias = Literal["sample", "mean"]
 
-_FLOATS = (np.float16, np.float32, np.float64)
+_FLOATS = frozenset({np.float16, np.float32, np.float64})
 # Typed loosely because NumPy's annotation leaves out the numbers between its two extremes.
 _EXACT: Any = 10_000
 
@@ -35,7 +35,7 @@ def dropout(
 
     Parameters
     ----------
-    x : array_like of float16, float32 or float64, any shape
+    x : array_like of float16, float32, float64, or bfloat16 (of ml_dtypes), any shape
         Activations.
     rate : float or array_like
         Chance that an entry is dropped, in [0, 1]; an array has to broadcast against x.
@@ -88,7 +88,7 @@ def drop(
     ----------
     name : str or Variant
         A row of `thinnet.variants.CATALOGUE`.
-    x : array_like of float16, float32 or float64
+    x : array_like of float16, float32, float64, or bfloat16 (of ml_dtypes)
         What is dropped; its axes have to fit the variant's pattern.
     rate : float or array_like
         Chance that an entry is dropped, in [0, 1].
@@ -119,16 +119,21 @@ def drop(
     """
     variant = name if isinstance(name, Variant) else find(name)
     array = _floating(variant.name, x)
-    target = _target(variant.name, array, out)
+    target = np.empty(array.shape, array.dtype) if out is None else _target(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
     _check_key(variant.name, key)
-    if mode not in ("sample", "mean"):
+    if mode != "sample" and mode != "mean":
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
     if window is not None and window.size != array.shape:
         raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
+    bits = array, target
+    if array.dtype.type not in _FLOATS:  # bfloat16, which NumPy knows by its bits alone
+        bits = array.view(np.uint16), target.view(np.uint16)
     if mode == "mean":
-        return mean(variant, array, checked, out=target)
-    return sample(variant, array, checked, key, window=window, out=target)
+        mean(variant, bits[0], checked, out=bits[1])
+    else:
+        sample(variant, bits[0], checked, key, window=window, out=bits[1])
+    return target
 
 
 def sample(
@@ -150,10 +155,10 @@ def mean(variant: Variant, x: Array, rate: Any, *, out: Array | None = None) -> 
     out = np.empty(x.shape, x.dtype) if out is None else out
     gain, _ = variant.mean_of(rate)
     # As in the kernels: float16 is multiplied in float32, and a gain of 0 gives +0 whatever x is.
-    work = np.dtype(np.float64 if x.dtype.type is np.float64 else np.float32)
-    gain = np.asarray(gain, work)
+    wide = kernels.read(x)
+    gain = np.asarray(gain, wide.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        np.copyto(out, np.where(gain == 0, 0, x.astype(work, copy=False) * gain), casting="same_kind")
+        kernels.write(out, np.where(gain == 0, 0, wide * gain))
     return out
 
 
@@ -210,6 +215,8 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
     >>> check_rate("Dropout", 0.5)
     0.5
     """
+    if type(rate) is float and 0 <= rate <= 1:
+        return rate
     try:
         value = np.asarray(rate, np.float64)
     except (TypeError, ValueError):
@@ -237,19 +244,19 @@ def _check_key(owner: str, key: Key) -> None:
 
 
 def _floating(owner: str, x: ArrayLike) -> Array:
+    if type(x) is np.ndarray and x.dtype.type in _FLOATS:
+        return x
     if isinstance(x, np.ma.MaskedArray):
         raise InputError(f"{owner}: x is a masked array; fill it first: x.filled(0.0).")
     array = np.asarray(x)
-    if array.dtype.type not in _FLOATS:
+    if array.dtype.type not in _FLOATS and array.dtype.name != "bfloat16":
         raise InputError(
             f"{owner}: x must be float16, float32 or float64, got {array.dtype}; use x.astype('float32')."
         )
     return array
 
 
-def _target(owner: str, x: Array, out: Array | None) -> Array:
-    if out is None:
-        return np.empty(x.shape, x.dtype)
+def _target(owner: str, x: Array, out: Array) -> Array:
     if not isinstance(out, np.ndarray) or out.shape != x.shape or out.dtype != x.dtype:
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")

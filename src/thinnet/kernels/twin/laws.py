@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from thinnet.random.key import Key
 from thinnet.random.lanes import Window, flat_lanes, lanes
 
-__all__ = ["Lane", "Pair", "mask", "table", "two_point"]
+__all__ = ["Lane", "Pair", "mask", "read", "table", "two_point", "write"]
 
 Array: TypeAlias = NDArray[Any]
 Pair: TypeAlias = tuple[Any, Any]
@@ -72,8 +72,8 @@ def two_point(
         _inverted(x, lane, threshold, kept[0], out)
         return out
     keep = mask(x.shape, lane, threshold)
-    first, third = _read(x), _read(other) if isinstance(other, np.ndarray) else other
-    _write(out, np.where(keep, _side(first, kept, third, work), _side(first, dropped, third, work)))
+    first, third = read(x), read(other) if isinstance(other, np.ndarray) else other
+    write(out, np.where(keep, _side(first, kept, third, work), _side(first, dropped, third, work)))
     return out
 
 
@@ -84,13 +84,13 @@ def table(x: Array, lane: Lane, gains: NDArray[np.float32], out: Array) -> Array
     work = _working(x)
     if not _in_one_run(x, out, lane):
         drawn = lanes(key, window or Window.whole(x.shape))
-        _write(out, _term(gains[drawn].astype(work, copy=False), _read(x), work))
+        write(out, _term(gains[drawn].astype(work, copy=False), read(x), work))
         return out
     flat_x, flat_out, start = x.reshape(-1), out.reshape(-1), _offset(window)
     for first in range(0, flat_x.size, _CHUNK):
-        piece = _read(flat_x[first : first + _CHUNK])
+        piece = read(flat_x[first : first + _CHUNK])
         gain = gains[flat_lanes(key, start + first, piece.size)].astype(work, copy=False)
-        _write(flat_out[first : first + _CHUNK], _term(gain, piece, work))
+        write(flat_out[first : first + _CHUNK], _term(gain, piece, work))
     return out
 
 
@@ -121,14 +121,14 @@ def _inverted(x: Array, lane: Lane, threshold: int, gain: float, out: Array) -> 
     factor = work.type(gain)
     y = np.empty(min(_CHUNK, x.size), work)
     for first in range(0, flat_x.size, _CHUNK):
-        piece = _read(flat_x[first : first + _CHUNK])
+        piece = read(flat_x[first : first + _CHUNK])
         keep = np.greater_equal(flat_lanes(key, start + first, piece.size), threshold)
         whole = y[: piece.size]
         np.multiply(piece, factor, out=whole)
         # -1 is all ones: a kept entry passes through the `and` unchanged.
         bits = np.negative(keep.view(np.int8)).astype(_INTEGERS[work])
         np.bitwise_and(whole.view(bits.dtype), bits, out=bits)
-        _write(flat_out[first : first + _CHUNK], bits.view(work))
+        write(flat_out[first : first + _CHUNK], bits.view(work))
 
 
 def _working(x: Array) -> np.dtype[Any]:
@@ -154,14 +154,14 @@ def _term(factor: Array, value: Any, work: np.dtype[Any]) -> Array:
     return product if factor.all() else np.where(factor == 0, zero, product)
 
 
-def _read(x: Array) -> Array:
+def read(x: Array) -> Array:
     """Return entries in the type that they are computed in."""
     if x.dtype.type is np.uint16:
         return (x.astype(np.uint32) << 16).view(np.float32)
     return x.astype(_working(x), copy=False)
 
 
-def _write(out: Array, y: Array) -> None:
+def write(out: Array, y: Array) -> None:
     """Round to the type of `out`; bfloat16 by its bits: to nearest even, and NaN stays NaN."""
     if out.dtype.type is not np.uint16:
         out[...] = y
