@@ -249,8 +249,8 @@ void dense_backward(nb::handle saved, nb::handle dy, std::uint64_t value, std::u
 }
 
 void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int rule, double rate, double l2,
-            double shrink, double beta1, double beta2, double epsilon, double correction, std::int64_t columns,
-            double max_norm, std::int64_t begin, std::int64_t end) {
+            double shrink, double beta1, double beta2, double epsilon, double correction, std::int64_t decayed,
+            std::int64_t columns, double max_norm, std::int64_t begin, std::int64_t end) {
     const Buffer weights(w, true), slopes(g, false), one(first, true), two(second, true);
     const Type type = real(weights, "w");
     for (const Buffer* buffer : {&slopes, &one, &two}) {
@@ -263,7 +263,7 @@ void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int
     if (columns < 0 || (columns > 0 && total % columns)) refuse("columns: they do not divide w");
     const Update u{type,    static_cast<Rule>(rule), rate,       l2,
                    shrink,  beta1,                   beta2,      epsilon,
-                   correction, columns ? total / columns : 1, columns, max_norm};
+                   correction, decayed,              columns ? total / columns : 1, columns, max_norm};
     const Range range = range_of(begin, end, columns ? columns : total);
     without_gil({0, (range.end - range.begin) * u.rows}, [&] {
         body().update(u, range, weights.data(), slopes.data(), one.data(), two.data());

@@ -87,6 +87,7 @@ struct Update {
     Rule rule;
     double rate, l2, shrink;  // shrink multiplies the weights first (1: not at all)
     double beta1, beta2, epsilon, correction;  // correction: 1 / sqrt(1 - beta2**t)
+    std::int64_t decayed;  // how many of the first weights are shrunk and feel l2
     std::int64_t rows, columns;
     double max_norm;  // infinity: none
 };

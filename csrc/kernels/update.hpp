@@ -70,8 +70,14 @@ static void update_in(const Update& u, Range range, T* w, const T* g, T* first, 
     const Step<T> step(u);
     const Move<T> move_some = move_of<T>(u);
     if (u.columns == 0) {
-        return move_some(step, w + range.begin, g + range.begin, first + range.begin, second + range.begin,
-                         range.end - range.begin);
+        const std::int64_t middle = u.decayed < range.begin ? range.begin : least(u.decayed, range.end);
+        move_some(step, w + range.begin, g + range.begin, first + range.begin, second + range.begin,
+                  middle - range.begin);
+        Update plain = u;
+        plain.l2 = 0;
+        plain.shrink = 1;
+        return move_of<T>(plain)(step, w + middle, g + middle, first + middle, second + middle,
+                                 range.end - middle);
     }
     const std::int64_t fits = PANEL_BYTES / static_cast<std::int64_t>(sizeof(T)) / (u.rows ? u.rows : 1);
     const std::int64_t panel = fits < 64 ? 64 : least(fits, PANEL);

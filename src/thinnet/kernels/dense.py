@@ -29,6 +29,8 @@ NEEDS_INPUT = frozenset({"gelu"})
 
 # Entries that are worth a thread of their own.
 _ENTRIES = 1 << 17
+_SMALL = 2 * _ENTRIES
+_CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
 def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
@@ -37,25 +39,23 @@ def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
     z is left holding `z + bias` where the activation needs it, and is not changed elsewhere.
     """
     activation, slope, key, threshold, gain = end
-    code = ACTIVATIONS.index(activation)
-    _rows(
-        z,
-        lambda begin, stop: native.library.dense_forward(
-            z, y, bias, key.value, key.step, code, slope, threshold, gain, begin, stop
-        ),
-    )
+    numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
+    forward = native.library.dense_forward
+    if z.size < _SMALL:
+        forward(z, y, bias, *numbers, 0, -1)
+    else:
+        _rows(z, lambda begin, end: forward(z, y, bias, *numbers, begin, end))
 
 
 def dense_backward(saved: Array, dy: Array, end: End) -> None:
     """Turn the gradient of y into that of z, in place; `saved` is y, or z + bias for GELU."""
     activation, slope, key, threshold, gain = end
-    code = ACTIVATIONS.index(activation)
-    _rows(
-        dy,
-        lambda begin, stop: native.library.dense_backward(
-            saved, dy, key.value, key.step, code, slope, threshold, gain, begin, stop
-        ),
-    )
+    numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
+    backward = native.library.dense_backward
+    if dy.size < _SMALL:
+        backward(saved, dy, *numbers, 0, -1)
+    else:
+        _rows(dy, lambda begin, end: backward(saved, dy, *numbers, begin, end))
 
 
 def _rows(array: Array, work: Any) -> None:

@@ -7,8 +7,7 @@ are their definition, to the bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -19,13 +18,12 @@ __all__ = ["Rule", "update"]
 
 Array: TypeAlias = NDArray[Any]
 
-_RULES = ("sgd", "momentum", "nesterov", "adam")
+_RULES = {"sgd": 0, "momentum": 1, "nesterov": 2, "adam": 3}
 # Weights that are worth a thread of their own.
 _WEIGHTS = 1 << 16
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """The numbers of one update.
 
     Parameters
@@ -34,40 +32,48 @@ class Rule:
         Which rule.
     rate : float
         Size of the step; Adam's with `1 / (1 - beta1**t)` in it.
-    betas : (float, float)
+    l2 : float
+        `l2 * w` is added to the gradient of a weight that decays.
+    shrink : float
+        A weight that decays is multiplied by it first; 1 leaves it.
+    beta1, beta2 : float
         Decay of the moments; the first is SGD's momentum.
     epsilon, correction : float
         Adam's denominator is `sqrt(v) * correction + epsilon`.
-    l2 : float
-        `l2 * w` is added to the gradient.
-    shrink : float
-        Weights are multiplied by it first; 1 leaves them.
     """
 
     kind: str
     rate: float
-    betas: tuple[float, float] = (0.0, 0.0)
-    epsilon: float = 0.0
-    correction: float = 1.0
     l2: float = 0.0
     shrink: float = 1.0
+    beta1: float = 0.0
+    beta2: float = 0.0
+    epsilon: float = 0.0
+    correction: float = 1.0
 
 
 def update(
-    w: Array, g: Array, moments: tuple[Array, Array], rule: Rule, columns: int = 0, max_norm: float = math.inf
+    arrays: tuple[Array, ...], rule: Rule, decayed: int, columns: int = 0, max_norm: float = math.inf
 ) -> None:
-    """Change flat weights in place; g is only read.
+    """Change flat weights in place.
 
-    With `columns`, w is a matrix of so many columns, each of which is scaled down to the Euclidean length
-    `max_norm` if it is longer.
+    Parameters
+    ----------
+    arrays : four ndarrays of float32 or float64, shape (m,)
+        Weights, gradients (only read), and two moments; a rule with one moment takes it twice.
+    rule : Rule
+        What to do.
+    decayed : int
+        How many of the first weights decay.
+    columns, max_norm : int, float
+        The weights are a matrix of so many columns, each of which is scaled down to the Euclidean length
+        `max_norm` if it is longer; 0: they are not.
     """
-    numbers = (
-        *(_RULES.index(rule.kind), rule.rate, rule.l2, rule.shrink),
-        *(*rule.betas, rule.epsilon, rule.correction, columns, max_norm),
-    )
-    least = max(16, _WEIGHTS // (w.size // columns)) if columns and w.size else _WEIGHTS
-    split(
-        lambda begin, end: native.library.update(w, g, *moments, *numbers, begin, end),
-        columns or w.size,
-        least,
-    )
+    work = native.library.update
+    numbers = (*arrays, _RULES[rule[0]], *rule[1:], decayed, columns, max_norm)
+    size = arrays[0].size
+    if size < 2 * _WEIGHTS:
+        work(*numbers, 0, -1)
+        return
+    least = max(16, _WEIGHTS // (size // columns)) if columns else _WEIGHTS
+    split(lambda begin, end: work(*numbers, begin, end), columns or size, least)

@@ -47,9 +47,7 @@ def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int]]:
     return found
 
 
-def forward(
-    layers: tuple[Layer, ...], weights: Weights, x: Array, key: Key | None
-) -> tuple[Array, Any]:
+def forward(layers: tuple[Layer, ...], weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
     """Return y and what `backward` needs; `key` is that of the dropout layer, at its step."""
     activation, dropout = layers[1], layers[2] if len(layers) > 2 else None
     end, dropping = _end(activation, dropout, key)
@@ -62,9 +60,7 @@ def forward(
     return y, (x, kept, end, dropping)
 
 
-def backward(
-    layers: tuple[Layer, ...], saved: Any, dy: Array
-) -> tuple[Array, Array]:
+def backward(layers: tuple[Layer, ...], saved: Any, dy: Array) -> tuple[Array, Array]:
     """Return what went into the dense layer and the gradient of its output, made of dy in place."""
     x, kept, end, dropping = saved
     if len(layers) > 2 and not dropping:

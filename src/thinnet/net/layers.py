@@ -106,7 +106,7 @@ class Dense(Layer):
     def gradients(self, x: Array, dy: Array, grads: Weights) -> None:
         """Write the gradients alone: the first layer of a network has no use for dx."""
         np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
-        np.sum(dy, axis=0, out=grads["bias"])
+        np.add.reduce(dy, axis=0, out=grads["bias"])
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Loss:
         rows, gradient = self.rows(z, y)
         if sample_weight is None:
             gradient *= 1 / len(rows)
-            return float(rows.mean(dtype=np.float64)), gradient
+            return float(np.add.reduce(rows, dtype=np.float64)) / len(rows), gradient
         # A mini-batch may hold nothing but rows of weight 0: it weighs nothing and teaches nothing.
         total = float(sample_weight.sum(dtype=np.float64)) or 1.0
         gradient *= (sample_weight / total).astype(z.dtype)[:, None]
@@ -71,6 +71,11 @@ class Loss:
     def link(self, z: Array) -> Array:
         """Return what the logits predict: probabilities or values."""
         return z
+
+
+def _mean(each: Array) -> Array:
+    """Return the mean of each row, shape (n, k) → (n,); most networks of one output need no sum."""
+    return each[:, 0] if each.shape[1] == 1 else np.add.reduce(each, axis=1) / each.shape[1]
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class BinaryCrossEntropy(Loss):
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
-        return each.mean(axis=1), (self.link(z) - y) / z.shape[1]
+        return _mean(each), (self.link(z) - y) / z.shape[1]
 
     def link(self, z: Array) -> Array:  # noqa: D102
         return 0.5 * (1 + np.tanh(0.5 * z))
@@ -135,7 +140,7 @@ class SquaredError(Loss):
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         error = z - y
-        return np.mean(error * error, axis=1), error * (2 / z.shape[1])
+        return _mean(error * error), error * (2 / z.shape[1])
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ class AbsoluteError(Loss):
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         error = z - y
-        return np.abs(error).mean(axis=1), np.sign(error) / z.shape[1]
+        return _mean(np.abs(error)), np.sign(error) / z.shape[1]
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,7 @@ class Huber(Loss):
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         error = z - y
         clipped = np.clip(error, -self.delta, self.delta)
-        return (clipped * (error - 0.5 * clipped)).mean(axis=1), clipped / z.shape[1]
+        return _mean(clipped * (error - 0.5 * clipped)), clipped / z.shape[1]
 
 
 def loss_for(targets: Any, outputs: int) -> Loss:

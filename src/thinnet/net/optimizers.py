@@ -6,7 +6,7 @@ is written twice: as the numbers that a compiled kernel takes, and as the NumPy 
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import math
 from typing import Any, TypeAlias
 
@@ -23,6 +23,8 @@ __all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
 Array: TypeAlias = NDArray[Any]
 Limit: TypeAlias = tuple[int, int, int, float]
 """(first entry, rows, columns, max_norm) of a weight matrix whose columns have a greatest length."""
+Part: TypeAlias = tuple[int, int, int, float]
+"""(first entry, behind the last, columns, max_norm); 0 columns: no limit."""
 
 # Entries updated at once: weights, gradients, moments and scratch stay in the second-level cache.
 _CHUNK = 1 << 15
@@ -58,9 +60,7 @@ class Optimizer:
         """Return the learning rate of the coming update."""
         return self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate
 
-    def update(
-        self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()
-    ) -> None:
+    def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
         """Change `weights` in place.
 
         Parameters
@@ -79,29 +79,20 @@ class Optimizer:
         rate = self.rate_now()
         self.step += 1
         step = self._by_numpy if native.library is None else self._by_kernel
-        at = 0
-        for first, rows, columns, max_norm in limits:
-            step(weights, grads, slice(at, first), decayed, rate)
-            at = first + rows * columns
-            step(weights, grads, slice(first, at), decayed, rate, columns, max_norm)
-        step(weights, grads, slice(at, weights.size), decayed, rate)
+        for part in _parts(weights.size, limits):
+            step(weights, grads, part, decayed, rate)
 
-    def _by_kernel(
-        self, weights: Array, grads: Array, part: slice, decayed: int, rate: float, columns: int = 0,
-        max_norm: float = math.inf,
-    ) -> None:
-        middle = max(part.start, min(decayed, part.stop))
-        for here, decays in ((slice(part.start, middle), True), (slice(middle, part.stop), False)):
-            if here.start < here.stop:
-                moments = self._state[0][here], self._state[-1][here]
-                update(weights[here], grads[here], moments, self.rule(rate, decays), columns, max_norm)
+    def _by_kernel(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+        start, stop, columns, max_norm = part
+        arrays = (weights, grads, self._state[0], self._state[-1])
+        if stop - start < weights.size:
+            arrays = tuple(array[start:stop] for array in arrays)
+        update(arrays, self.rule(rate), min(max(0, decayed - start), stop - start), columns, max_norm)
 
-    def _by_numpy(
-        self, weights: Array, grads: Array, part: slice, decayed: int, rate: float, columns: int = 0,
-        max_norm: float = math.inf,
-    ) -> None:
-        for first in range(part.start, part.stop, _CHUNK):
-            here = slice(first, min(first + _CHUNK, part.stop))
+    def _by_numpy(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+        start, stop, columns, max_norm = part
+        for first in range(start, stop, _CHUNK):
+            here = slice(first, min(first + _CHUNK, stop))
             w, g = weights[here], grads[here]
             scratch = self._scratch[: w.size]
             matrices = max(0, min(decayed - first, w.size))
@@ -109,9 +100,9 @@ class Optimizer:
                 self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
             self.move(w, g, scratch, [state[here] for state in self._state], rate)
         if columns:
-            shorten(weights[part].reshape(-1, columns), max_norm)
+            shorten(weights[start:stop].reshape(-1, columns), max_norm)
 
-    def rule(self, rate: float, decays: bool) -> Rule:
+    def rule(self, rate: float) -> Rule:
         """Return the coming update as numbers."""
         raise NotImplementedError
 
@@ -127,6 +118,17 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(learning_rate={self.learning_rate!r}, l2={self.l2!r})"
+
+
+@functools.lru_cache(maxsize=64)
+def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
+    """Cut the weights into matrices with a max-norm and what lies between them."""
+    parts: list[Part] = []
+    at = 0
+    for first, rows, columns, max_norm in limits:
+        parts += [(at, first, 0, math.inf), (first, first + rows * columns, columns, max_norm)]
+        at = first + rows * columns
+    return tuple(part for part in [*parts, (at, size, 0, math.inf)] if part[0] < part[1])
 
 
 def shorten(w: Array, max_norm: float) -> None:
@@ -161,9 +163,9 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
 
-    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
+    def rule(self, rate: float) -> Rule:  # noqa: D102
         kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
-        return Rule(kind, rate, betas=(self.momentum, 0.0), l2=self.l2 if decays else 0.0)
+        return Rule(kind, rate, self.l2, beta1=self.momentum)
 
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
         if self.momentum:
@@ -205,15 +207,16 @@ class Adam(Optimizer):
         self.betas = betas
         self.epsilon = epsilon
 
-    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
+    def rule(self, rate: float) -> Rule:  # noqa: D102
         beta1, beta2 = self.betas
         return Rule(
             "adam",
             rate / (1 - beta1**self.step),
-            betas=self.betas,
+            self.l2,
+            beta1=beta1,
+            beta2=beta2,
             epsilon=self.epsilon,
             correction=1 / math.sqrt(1 - beta2**self.step),
-            l2=self.l2 if decays else 0.0,
         )
 
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
@@ -254,9 +257,8 @@ class AdamW(Adam):
             raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
         self.weight_decay = weight_decay
 
-    def rule(self, rate: float, decays: bool) -> Rule:  # noqa: D102
-        shrink = 1 - rate * self.weight_decay if decays else 1.0
-        return dataclasses.replace(super().rule(rate, decays), shrink=shrink)
+    def rule(self, rate: float) -> Rule:  # noqa: D102
+        return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)
 
     def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:  # noqa: D102
         w *= 1 - rate * self.weight_decay

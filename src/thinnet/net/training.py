@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thinnet.errors import InputError
 from thinnet.net.optimizers import Adam, Optimizer
-from thinnet.random import permutation
+from thinnet.random import Key, permutation
 
 if TYPE_CHECKING:
     from thinnet.net.network import Network
@@ -88,10 +88,11 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     weight = None if how.sample_weight is None else _weights(how.sample_weight, len(x))
     validation = None if how.validation is None else network.check(*how.validation, "fit: validation")
     optimizer = how.optimizer or Adam()
+    shuffle = network.key.fold("shuffle")
     seen: list[Epoch] = []
     best, best_loss, kept = 0, np.inf, None
     for number in range(1, how.epochs + 1):
-        loss = _one_epoch(network, x, y, weight, how.batch, optimizer)
+        loss = _one_epoch(network, shuffle, (x, y, weight), how.batch, optimizer)
         tested = None if validation is None else network.loss_of(*validation)
         seen.append(Epoch(number, loss, tested))
         if tested is not None and tested < best_loss:
@@ -108,23 +109,28 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
 
 
 def _one_epoch(
-    network: Network, x: Array, y: Array, weight: Array | None, batch: int, optimizer: Optimizer
+    network: Network,
+    shuffle: Key,
+    data: tuple[Array, Array, Array | None],
+    batch: int,
+    optimizer: Optimizer,
 ) -> float:
-    """Go once over the rows in a fresh order and return the mean loss."""
-    order = permutation(network.key.fold("shuffle").at(network.step), len(x))
-    total = 0.0
-    for first in range(0, len(x), batch):
-        rows = order[first : first + batch]
-        loss, gradient = network.loss(
-            network.forward(x[rows], key=network.key.at(network.step)),
-            y[rows],
-            None if weight is None else weight[rows],
-        )
+    """Go once over the rows in a fresh order and return the mean loss; one batch of all rows has none."""
+    count, total = len(data[0]), 0.0
+    order = permutation(shuffle.at(network.step), count) if batch < count else None
+    for first in range(0, count, batch):
+        x, y, weight = data if order is None else _taken(data, order[first : first + batch])
+        loss, gradient = network.loss(network.forward(x, key=network.key.at(network.step)), y, weight)
         network.backward(gradient)
         optimizer.update(network.flat, network.flat_grads, network.decayed, network.limits)
         network.step += 1
-        total += loss * len(rows)
-    return total / len(x)
+        total += loss * len(x)
+    return total / count
+
+
+def _taken(data: tuple[Array, Array, Array | None], rows: Array) -> tuple[Array, Array, Array | None]:
+    x, y, weight = data
+    return x[rows], y[rows], None if weight is None else weight[rows]
 
 
 def _weights(sample_weight: Any, rows: int) -> Array:

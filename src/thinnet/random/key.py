@@ -13,6 +13,7 @@ __all__ = ["Key", "Stream"]
 
 # Word 3 of the counter is 0 when lanes are drawn; folding uses other values, so the two never meet.
 _FOLD_NUMBER, _FOLD_NAME = 1, 2
+_STEPS = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,13 @@ class Key:
 
     def at(self, step: SupportsIndex) -> Key:
         """Return the same address at another step; costs nothing, so training loops use it."""
-        return Key(self.value, _whole("Key.at", "step", step, 32))
+        if type(step) is not int or not 0 <= step < _STEPS:
+            step = _whole("Key.at", "step", step, 32)
+        # training asks for one at every step: the address has been checked when this key was made
+        key = object.__new__(Key)
+        object.__setattr__(key, "value", self.value)
+        object.__setattr__(key, "step", step)
+        return key
 
 
 class Stream:

@@ -175,9 +175,7 @@ def _in_one_run(x: Array, out: Array, lane: Lane) -> bool:
     """Say whether x, out and the window's lanes can be walked as three flat arrays side by side."""
     _, window, block = lane
     flat = x.flags.c_contiguous and out.flags.c_contiguous and not block
-    return flat and (
-        window is None or (window.size == x.shape and window.size[1:] == window.shape[1:])
-    )
+    return flat and (window is None or (window.size == x.shape and window.size[1:] == window.shape[1:]))
 
 
 def _offset(window: Window | None) -> int:
