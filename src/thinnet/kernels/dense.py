@@ -7,6 +7,7 @@ activation, which its own derivative follows from. GELU's does not, so its z is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -58,6 +59,6 @@ def dense_backward(saved: Array, dy: Array, end: End) -> None:
         _rows(dy, lambda begin, end: backward(saved, dy, *numbers, begin, end))
 
 
-def _rows(array: Array, work: Any) -> None:
+def _rows(array: Array, work: Callable[[int, int], object]) -> None:
     rows, columns = array.shape
     split(work, rows, max(1, _ENTRIES // max(1, columns)))

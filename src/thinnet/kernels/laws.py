@@ -93,11 +93,12 @@ def _fits(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> bool:
 
 def _third(other: Any, x: Array) -> Any:
     """Return `other` as the kernels take it: a float, or an array of the shape and dtype of x."""
-    if not isinstance(other, np.ndarray):
+    if np.ndim(other) == 0 and not isinstance(other, np.ndarray):
         return float(other)
-    if other.shape == x.shape and other.dtype == x.dtype and other.flags.c_contiguous:
-        return other
-    return np.ascontiguousarray(np.broadcast_to(other, x.shape), x.dtype)
+    array: Array = np.asarray(other)  # pyright: ignore[reportUnknownArgumentType]
+    if array.shape == x.shape and array.dtype == x.dtype and array.flags.c_contiguous:
+        return array
+    return np.ascontiguousarray(np.broadcast_to(array, x.shape), x.dtype)
 
 
 def _plain(x: Array) -> Array:

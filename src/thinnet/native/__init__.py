@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from thinnet.errors import InputError
@@ -55,7 +55,7 @@ def use(wanted: str, owner: str = "use") -> None:
     InputError
         This machine does not have it.
     """
-    global library
+    global library  # noqa: PLW0603 - one per process; kernels look here at every call
     if wanted not in bodies():
         raise InputError(f"{owner}: must be one of {', '.join(bodies())} on this machine, got {wanted!r}.")
     if wanted == NUMPY:
@@ -66,7 +66,7 @@ def use(wanted: str, owner: str = "use") -> None:
 
 
 @contextlib.contextmanager
-def using(wanted: str) -> Iterator[None]:
+def using(wanted: str) -> Generator[None]:
     """Run on another body for the length of a `with` block; for every thread of the process."""
     before = name()
     use(wanted)

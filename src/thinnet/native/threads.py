@@ -6,6 +6,7 @@ caller works on the first part itself; nothing waits in a loop.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -20,9 +21,13 @@ __all__ = ["get_num_threads", "set_num_threads", "split"]
 
 Work = Callable[[int, int], object]
 
-_lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
-_wanted = 0  # 0: not asked yet
+
+class _Shared:
+    """What the threads of a process have in common."""
+
+    lock = threading.Lock()
+    pool: ThreadPoolExecutor | None = None
+    wanted = 0  # 0: not asked yet
 
 
 def get_num_threads() -> int:
@@ -31,11 +36,12 @@ def get_num_threads() -> int:
     That is what `set_num_threads` said last, else the environment variable THINNET_NUM_THREADS, else the
     number of processors that this process may use.
     """
-    global _wanted
-    if not _wanted:
+    if not _Shared.wanted:
         text = os.environ.get("THINNET_NUM_THREADS", "").strip()
-        _wanted = _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() else text) if text else _cores()
-    return _wanted
+        _Shared.wanted = (
+            _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() else text) if text else _cores()
+        )
+    return _Shared.wanted
 
 
 def set_num_threads(count: int) -> None:
@@ -60,17 +66,16 @@ def set_num_threads(count: int) -> None:
     1
     >>> tn.set_num_threads(before)
     """
-    global _wanted, _pool
     count = _count("set_num_threads", count)
-    with _lock:
-        if count != _wanted and _pool is not None:
-            _pool.shutdown(wait=False)  # what it still works on is finished by its threads
-            _pool = None
-        _wanted = count
+    with _Shared.lock:
+        if count != _Shared.wanted and _Shared.pool is not None:
+            _Shared.pool.shutdown(wait=False)  # what it still works on is finished by its threads
+            _Shared.pool = None
+        _Shared.wanted = count
 
 
 def split(work: Work, total: int, least: int) -> None:
-    """Call `work(begin, end)` for parts of [0, total), side by side where each has `least` entries or more."""
+    """Call `work(begin, end)` for parts of [0, total), side by side if each has `least` entries or more."""
     parts = min(get_num_threads(), total // least) if total >= 2 * least else 1
     if parts < 2:
         work(0, total)
@@ -78,7 +83,7 @@ def split(work: Work, total: int, least: int) -> None:
     # parts begin at multiples of 64: no two threads write to one cache line
     step = -(-total // parts + 63) // 64 * 64
     ends = [*range(step, total, step), total]
-    waiting = _submit(work, list(zip(ends, ends[1:], strict=False)))
+    waiting = _submit(work, list(itertools.pairwise(ends)))
     try:
         work(0, ends[0])
     finally:
@@ -90,7 +95,7 @@ def _submit(work: Work, ranges: list[tuple[int, int]]) -> list[Future[object]]:
     waiting: list[Future[object]] = []
     for begin, end in ranges:
         try:
-            with _lock:
+            with _Shared.lock:
                 waiting.append(_started().submit(work, begin, end))
         except RuntimeError:  # the interpreter is shutting down: no new threads
             work(begin, end)
@@ -98,18 +103,16 @@ def _submit(work: Work, ranges: list[tuple[int, int]]) -> list[Future[object]]:
 
 
 def _started() -> ThreadPoolExecutor:
-    global _pool
-    if _pool is None:
+    if _Shared.pool is None:
         from concurrent.futures import ThreadPoolExecutor  # not at the top: it brings logging along
 
-        _pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), thread_name_prefix="thinnet")
-    return _pool
+        _Shared.pool = ThreadPoolExecutor(max(1, get_num_threads() - 1), thread_name_prefix="thinnet")
+    return _Shared.pool
 
 
 def _forget() -> None:
     """In a forked child: the parent's threads do not exist there, and its lock may be held by one of them."""
-    global _lock, _pool
-    _lock, _pool = threading.Lock(), None
+    _Shared.lock, _Shared.pool = threading.Lock(), None
 
 
 def _cores() -> int:

@@ -1,7 +1,7 @@
 """Dense, activation and dropout as one step: a matrix product, then one pass over its result.
 
-The layers one after another are the definition; this is the same network with fewer passes over memory. Nothing
-is saved for the way back but the output: no mask, and no argument of the activation unless that is GELU's.
+The layers one after another are the definition; this is the same network with fewer passes over memory.
+Nothing is saved for the way back but the output: no mask, and no argument of the activation but GELU's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from thinnet.net.layers import Dense, Dropout, Layer, Weights
 from thinnet.random import Key
 from thinnet.variants.law import TwoPoint
 
-__all__ = ["backward", "forward", "groups"]
+__all__ = ["Fused", "available", "groups"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -32,9 +32,50 @@ _NAMES: dict[type[Layer], str] = {
 }
 
 
-def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int]]:
-    """Cut layers into steps, (first, behind the last): three or two that can be fused, or one."""
-    found: list[tuple[int, int]] = []
+class Fused:
+    """Two or three layers that are one step: dense, activation, and perhaps dropout.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        Of a kind that `groups` puts together.
+    """
+
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self._name = _NAMES[type(layers[1])]
+        self._slope = float(getattr(layers[1], "slope", 0.0))
+        self._dropout = layers[2] if len(layers) > 2 and isinstance(layers[2], Dropout) else None
+        self._still: End = self._name, self._slope, Key(0), 0, 1.0
+
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+        """Return y and what `backward` needs; `key` is that of the dropout layer, at its step."""
+        dropping = self._dropout is not None and key is not None
+        end = self._end(key) if dropping else self._still
+        z = x @ weights["weight"]  # (n, d) @ (d, k)
+        y = np.empty_like(z) if self._name in NEEDS_INPUT else z
+        dense_forward(z, weights["bias"], end, y)
+        saved = x, z if self._name in NEEDS_INPUT else y, end, dropping
+        if self._dropout is not None and not dropping:
+            y, _ = self._dropout.forward({}, y, None)
+        return y, saved
+
+    def backward(self, saved: Any, dy: Array) -> tuple[Array, Array]:
+        """Return what went into the dense layer and the gradient of its output, made of dy in place."""
+        x, kept, end, dropping = saved
+        if self._dropout is not None and not dropping:
+            dy = self._dropout.backward({}, None, dy, {})
+        dense_backward(kept, dy, end)
+        return x, dy
+
+    def _end(self, key: Any) -> End:
+        dropout: Any = self._dropout
+        law = dropout.row.law_of(dropout.rate_at(key.step))
+        return self._name, self._slope, key, law.threshold, law.kept[0]
+
+
+def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int, Fused | None]]:
+    """Cut layers into steps, (first, behind the last, how they are fused)."""
+    found: list[tuple[int, int, Fused | None]] = []
     at = 0
     while at < len(layers):
         end = at + 1
@@ -42,45 +83,14 @@ def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int]]:
             end += 1
             if end < len(layers) and _zeroes(layers[end]):
                 end += 1
-        found.append((at, end))
+        found.append((at, end, Fused(layers[at:end]) if end - at > 1 else None))
         at = end
     return found
-
-
-def forward(layers: tuple[Layer, ...], weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
-    """Return y and what `backward` needs; `key` is that of the dropout layer, at its step."""
-    activation, dropout = layers[1], layers[2] if len(layers) > 2 else None
-    end, dropping = _end(activation, dropout, key)
-    z = x @ weights["weight"]  # (n, d) @ (d, k)
-    y = np.empty_like(z) if end[0] in NEEDS_INPUT else z
-    dense_forward(z, weights["bias"], end, y)
-    kept = z if end[0] in NEEDS_INPUT else y
-    if isinstance(dropout, Dropout) and not dropping:
-        y, _ = dropout.forward({}, y, None)
-    return y, (x, kept, end, dropping)
-
-
-def backward(layers: tuple[Layer, ...], saved: Any, dy: Array) -> tuple[Array, Array]:
-    """Return what went into the dense layer and the gradient of its output, made of dy in place."""
-    x, kept, end, dropping = saved
-    if len(layers) > 2 and not dropping:
-        dy = layers[2].backward({}, None, dy, {})
-    dense_backward(kept, dy, end)
-    return x, dy
 
 
 def available() -> bool:
     """Say whether there are kernels for it."""
     return native.library is not None
-
-
-def _end(activation: Layer, dropout: Layer | None, key: Key | None) -> tuple[End, bool]:
-    name, slope = _NAMES[type(activation)], getattr(activation, "slope", 0.0)
-    if not isinstance(dropout, Dropout) or key is None:
-        return (name, slope, Key(0), 0, 1.0), False
-    law = dropout.row.law_of(dropout.rate_at(key.step))
-    assert isinstance(law, TwoPoint)
-    return (name, slope, key, law.threshold, law.kept[0]), True
 
 
 def _known(layer: Layer) -> bool:

@@ -14,6 +14,7 @@ from thinnet.net import fused
 from thinnet.net.layers import Dense, Dropout, Gate, Layer
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Limit, Optimizer
+from thinnet.net.shapes import rows, widths
 from thinnet.net.training import Fit, History, OnEpoch, train
 from thinnet.random import Key
 from thinnet.variants import sample
@@ -79,13 +80,13 @@ class Network:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
             raise InputError(f"Network: dtype must be float32 or float64, got {self.dtype}.")
-        self.widths = _widths(self.layers)
+        self.widths = widths(self.layers)
         self._loss = loss
         self.step = 0
-        self._saved: list[Any] = []
+        self._saved: list[tuple[int, fused.Fused | None, Any]] = []
         self._first = next(i for i, layer in enumerate(self.layers) if layer.trainable)
         self._fused = fused.groups(self.layers)
-        self._single = [(i, i + 1) for i in range(len(self.layers))]
+        self._single = [(i, i + 1, None) for i in range(len(self.layers))]
         self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
 
@@ -154,19 +155,12 @@ class Network:
             Draw masks from this key (training; one sample), or take the mean network if not given.
         """
         self._saved = []
-        for first, end in self._steps():
-            layers = self.layers[first:end]
+        for first, end, step in self._fused if fused.available() else self._single:
             own = self._layer_key(end - 1, key)
-            if len(layers) > 1:
-                x, saved = fused.forward(layers, self.weights[first], x, own)
-            else:
-                x, saved = layers[0].forward(self.weights[first], x, own)
-            self._saved.append((first, end, saved))
+            layer = step or self.layers[first]
+            x, saved = layer.forward(self.weights[first], x, own)
+            self._saved.append((first, step, saved))
         return x
-
-    def _steps(self) -> list[tuple[int, int]]:
-        """Return the layers that are one step each, (first, behind the last)."""
-        return self._fused if fused.available() else self._single
 
     def _layer_key(self, i: int, key: Key | None) -> Key | None:
         if key is None or not isinstance(self.layers[i], Dropout):
@@ -189,17 +183,18 @@ class Network:
             raise InputError(
                 "Network.backward: there is no forward pass to go back over; call forward first."
             )
-        for first, end, saved in reversed(self._saved):
+        dy: Any = gradient
+        for first, step, saved in reversed(self._saved):
             layer = self.layers[first]
-            if end - first > 1:
+            into = saved
+            if step is not None:
                 # the pass back works in place, but not on the caller's array
-                own = gradient.copy() if end == len(self.layers) else gradient
-                saved, gradient = fused.backward(self.layers[first:end], saved, own)
+                into, dy = step.backward(saved, dy.copy() if dy is gradient else dy)
             if first == self._first and not inputs and isinstance(layer, Dense):
-                layer.gradients(saved, gradient, self.grads[first])
+                layer.gradients(into, dy, self.grads[first])
                 return None
-            gradient = layer.backward(self.weights[first], saved, gradient, self.grads[first])
-        return gradient
+            dy = layer.backward(self.weights[first], into, dy, self.grads[first])
+        return dy
 
     def fit(
         self,
@@ -365,49 +360,9 @@ class Network:
 
     def __repr__(self) -> str:
         title = f"Network {self.inputs} -> {self.outputs}, {self.flat.size:,} weights, {self.dtype}"
-        table: list[tuple[str, str, str]] = []
-        for i, layer in enumerate(self.layers):
-            into, out = self.widths[i], self.widths[i + 1]
-            shape = f"(n, {into}) -> (n, {out})" if isinstance(layer, Dense) else f"(n, {into})"
-            count = sum(weight.size for weight in self.weights[i].values() if layer.trainable)
-            table.append((_brief(layer), shape, f"{count:,}" if count else ""))
-        columns = [max(len(row[c]) for row in table) for c in range(2)]
-        lines = (
-            f"  {i}  {name:<{columns[0]}}   {shape:<{columns[1]}}   {count}".rstrip()
-            for i, (name, shape, count) in enumerate(table)
-        )
-        return "\n".join([title, *lines])
-
-
-def _brief(layer: Layer) -> str:
-    """Return a layer as it would be typed, without what is left at its default."""
-    if isinstance(layer, Dense):
-        norm = "" if layer.max_norm is None else f", max_norm={layer.max_norm:g}"
-        return f"Dense({layer.inputs}, {layer.outputs}{norm})"
-    if isinstance(layer, Dropout):
-        return f"{layer.variant}({layer.rate})"
-    return repr(layer)
+        return "\n".join([title, *rows(self.layers, self.widths)])
 
 
 def _mask_key(key: Key, i: int) -> Key:
     """Return the key of layer i's masks, at step 0."""
     return key.at(0).fold("dropout").fold(i)
-
-
-def _widths(layers: tuple[Layer, ...]) -> list[int]:
-    """Return how many features go into each layer, and how many come out at the end."""
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    if not dense:
-        raise InputError("Network: there is no Dense layer; a network needs at least one.")
-    widths = [dense[0].inputs]
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise InputError(f"Network: layer {i} must be a Layer, got {type(layer).__name__}.")
-        needs = layer.inputs if isinstance(layer, Dense) else widths[-1]
-        needs = layer.units if isinstance(layer, Gate) else needs
-        if needs != widths[-1]:
-            raise InputError(
-                f"Network: layer {i}, {_brief(layer)}, takes {needs} inputs, but gets {widths[-1]}."
-            )
-        widths.append(layer.outputs if isinstance(layer, Dense) else widths[-1])
-    return widths

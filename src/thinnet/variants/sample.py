@@ -21,6 +21,7 @@ Array: TypeAlias = NDArray[Any]
 Mode: TypeAlias = Literal["sample", "mean"]
 
 _FLOATS = frozenset({np.float16, np.float32, np.float64})
+_DROPOUT = find("Dropout")
 # Typed loosely because NumPy's annotation leaves out the numbers between its two extremes.
 _EXACT: Any = 10_000
 
@@ -69,7 +70,7 @@ def dropout(
     ----------
     Srivastava et al.: Dropout. JMLR 15, 2014, sections 4 and 10.
     """
-    return drop("Dropout", x, rate, key=key, mode=mode, out=out)
+    return drop(_DROPOUT, x, rate, key=key, mode=mode, out=out)
 
 
 def drop(
@@ -121,7 +122,8 @@ def drop(
     array = _floating(variant.name, x)
     target = np.empty(array.shape, array.dtype) if out is None else _target(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
-    _check_key(variant.name, key)
+    if type(key) is not Key:
+        _check_key(variant.name, key)
     if mode != "sample" and mode != "mean":
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
     if window is not None and window.size != array.shape:

@@ -72,7 +72,8 @@ def two_point(
         _inverted(x, lane, threshold, kept[0], out)
         return out
     keep = mask(x.shape, lane, threshold)
-    first, third = read(x), read(other) if isinstance(other, np.ndarray) else other
+    first = read(x)
+    third = read(other) if type(other) is np.ndarray else other
     write(out, np.where(keep, _side(first, kept, third, work), _side(first, dropped, third, work)))
     return out
 
