@@ -38,12 +38,14 @@ wheel: .venv/dev.done
 bench: .venv/dev.done
 	$(BIN)/python benchmarks/epoch.py
 
-.venv/study.done: pyproject.toml constraints.txt
+KERNELS := CMakeLists.txt $(shell find csrc -name '*.[ch]pp')
+
+.venv/study.done: pyproject.toml constraints.txt $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable ".[study]"
 	touch $@
 
-.venv/dev.done: pyproject.toml constraints.txt
+.venv/dev.done: pyproject.toml constraints.txt $(KERNELS)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable ".[dev]"
 	touch $@ .venv/study.done

@@ -1,4 +1,9 @@
-"""What the benchmarks share: two rivals timed in turn in one run, and a result file that says where."""
+"""What the benchmarks share: clocks read in turn in one run, budgets, and result files that say where.
+
+A result is a plain dictionary, as it stands in results/NAME.json. Its ratio is taken pair by pair: our time
+divided by the rival's, held against the most it may be; or, `faster`, the rival's time divided by ours, held
+against the least.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +14,131 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thinnet import get_num_threads, native
+
 RESULTS = Path(__file__).parent / "results"
 
+Clock = Callable[[], float]
+"""Does something and returns how many seconds one call of it took."""
 
-def in_turn(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> dict[str, Any]:
-    """Time both in turn, A B A B …, after one round of warming up; ratios are taken pair by pair."""
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for number in range(rounds + 1):
-        for name, run in (("ours", ours), ("theirs", theirs)):
-            begun = time.perf_counter()
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is timed: ours against a rival's, and how often."""
+
+    what: str
+    rival: str
+    ours: Clock
+    theirs: Clock
+    rounds: int
+
+
+def clock(run: Callable[[], object], calls: int = 1, before: Callable[[], object] | None = None) -> Clock:
+    """Return a clock over `calls` calls of `run`; `before` is called first and not timed."""
+
+    def seconds() -> float:
+        if before is not None:
+            before()
+        begun = time.perf_counter()
+        for _ in range(calls):
             run()
-            if number:
-                times[name].append(time.perf_counter() - begun)
-    ratios = [a / b for a, b in zip(times["ours"], times["theirs"], strict=True)]
-    return {
-        "rounds": rounds,
-        "seconds": {name: round(statistics.median(values), 4) for name, values in times.items()},
-        "ratio": {
-            "median": round(statistics.median(ratios), 3),
-            "min": round(min(ratios), 3),
-            "max": round(max(ratios), 3),
-        },
+        return (time.perf_counter() - begun) / calls
+
+    return seconds
+
+
+def in_turn(pair: Pair, budget: float | None = None, *, faster: bool = False) -> Result:
+    """Read both clocks in turn, A B A B …, after one round of warming up."""
+    ours, theirs, ratios = [], [], []
+    for number in range(pair.rounds + 1):
+        a, b = pair.ours(), pair.theirs()
+        if number:
+            ours.append(a)
+            theirs.append(b)
+            ratios.append(b / a if faster else a / b)
+    result: Result = {
+        "what": pair.what,
+        "rival": pair.rival,
+        "rounds": pair.rounds,
+        "seconds": {"ours": digits(statistics.median(ours)), "theirs": digits(statistics.median(theirs))},
+        "ratio": spread(ratios),
+        "faster": faster,
     }
+    return with_budget(result, budget)
+
+
+def alone(what: str, ours: Clock, rounds: int, budget: float) -> Result:
+    """Read one clock, and hold the time itself, in microseconds, against a budget."""
+    ours()
+    times = [1e6 * ours() for _ in range(rounds)]
+    return with_budget({"what": what, "rounds": rounds, "microseconds": spread(times)}, budget)
+
+
+def with_budget(result: Result, budget: float | None) -> Result:
+    if budget is None:
+        return result
+    measured = median(result)
+    met = measured >= budget if result.get("faster") else measured <= budget
+    return {**result, "budget": budget, "met": met}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {
+        "median": digits(statistics.median(values)),
+        "min": digits(min(values)),
+        "max": digits(max(values)),
+    }
+
+
+def digits(value: float) -> float:
+    """Return a value as it is told: to four digits."""
+    return float(f"{value:.4g}")
+
+
+def measured(result: Result) -> dict[str, float]:
+    return result.get("ratio") or result["microseconds"]
+
+
+def median(result: Result) -> float:
+    return measured(result)["median"]
+
+
+def told(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def limit(result: Result) -> str:
+    """Say what the budget is."""
+    if "budget" not in result:
+        return "none"
+    unit = "" if "ratio" in result else " µs"
+    return f"{'≥' if result.get('faster') else '≤'} {result['budget']:g}{unit}"
+
+
+def verdict(result: Result) -> str:
+    """Say whether the budget is met, and if not, by how much it is missed."""
+    if "budget" not in result:
+        return "for information"
+    if result["met"]:
+        return result.get("because", "met")
+    return f"missed by {abs(median(result) / result['budget'] - 1):.0%}".replace("%", " %")
+
+
+def tell(result: Result) -> Result:
+    """Print what, ratio, budget, met or missed; return the result."""
+    rival = f" against {result['rival']}" if "rival" in result else ""
+    low, high = measured(result)["min"], measured(result)["max"]
+    ratio = f"{told(median(result))} ({told(low)} to {told(high)})"
+    unit = "" if "ratio" in result else " µs"
+    times = " times faster" if result.get("faster") else unit
+    print(f"{result['what']}{rival}: {ratio}{times}, budget {limit(result)}, {verdict(result)}", flush=True)
+    return result
 
 
 def machine(*packages: str) -> dict[str, Any]:
@@ -44,17 +149,20 @@ def machine(*packages: str) -> dict[str, Any]:
         lines = cpuinfo.read_text().splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = names[0] if names else model
+    about = ("OPENBLAS_", "MKL_", "OMP_", "THINNET_")
     return {
         "processor": model,
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
+        "kernels": native.name(),
+        "threads": get_num_threads(),
+        "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(about)},
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in ("thinnet", "numpy", *packages)},
     }
 
 
-def keep(name: str, result: dict[str, Any]) -> None:
-    """Print a result and write it to results/NAME.json."""
-    text = json.dumps(result, indent=2)
-    print(text)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+def keep(name: str, results: dict[str, Any], *packages: str) -> None:
+    """Write results and the machine they come from to results/NAME.json."""
+    text = json.dumps({**results, "machine": machine(*packages)}, indent=2, ensure_ascii=False)
+    (RESULTS / f"{name}.json").write_text(text + "\n", "utf-8")

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from thinnet.errors import RunError
+from thinnet.native.threads import set_num_threads
 from thinnet.study.training import Job, Outcome, run_job
 
 __all__ = ["Workers"]
@@ -111,10 +112,11 @@ def _without_ctrl_c() -> Generator[None]:
 
 
 def _begin_worker() -> None:
-    """Limit BLAS to one thread, leave Ctrl-C to the parent, and end when the parent ends."""
+    """Limit BLAS and kernels to one thread, leave Ctrl-C to the parent, and end when the parent ends."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

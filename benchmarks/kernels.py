@@ -1,0 +1,152 @@
+"""Dropout of one array: against a multiplication, against PyTorch, on two threads, and of the smallest arrays.
+
+All on one thread unless a line says otherwise. Both sides of a pair read and write the same arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from common import Pair, Result, alone, clock, in_turn, keep, median, tell
+from numpy.typing import NDArray
+
+import thinnet as tn
+from thinnet import Window, kernels, native
+
+Array = NDArray[Any]
+
+KEY, RATE, THRESHOLD = tn.Key(0), 0.5, 1 << 15
+SIDES = (0.0, 0.0), (2.0, 0.0)  # (gain, shift) of what is dropped and of what is kept, at a rate of 0.5
+BUDGETS = {"avx512": 1.5, "avx2": 2.2}
+
+
+def arrays(*shape: int) -> tuple[Array, Array]:
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    return x, np.zeros_like(x)
+
+
+def forward(power: int, name: str) -> Result:
+    """One body of the kernels against a multiplication; a budget at 2**20 alone."""
+    x, y = arrays(1 << power)
+    calls = max(1, (1 << 22) >> power) if name != native.NUMPY else 1
+    pair = Pair(
+        f"dropout, 2**{power} float32, {name}",
+        "np.multiply",
+        clock(lambda: tn.dropout(x, RATE, key=KEY, out=y), calls),
+        clock(lambda: np.multiply(x, np.float32(2), out=y), calls),
+        rounds=101 if power == 20 else 31,
+    )
+    with native.using(name):
+        return in_turn(pair, BUDGETS.get(name) if power == 20 else None)
+
+
+def against_torch(threads: int, budget: float | None) -> Result:
+    """PyTorch has no `out=`: it allocates its result and a mask."""
+    x, y = arrays(1 << 20)
+    rows = torch.from_numpy(x)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    pair = Pair(
+        f"dropout, 2**20 float32, {native.name()}",
+        f"torch.nn.functional.dropout, {threads} thread{'s' * (threads > 1)}",
+        clock(lambda: tn.dropout(x, RATE, key=KEY, out=y), 4),
+        clock(lambda: torch.nn.functional.dropout(rows, RATE), 4),
+        rounds=51,
+    )
+    result = in_turn(pair, budget, faster=True)
+    torch.set_num_threads(before)
+    return result
+
+
+def two_threads() -> dict[str, Result]:
+    """Two threads have to be 1.7 times as fast as one, unless they are as fast as a copy already."""
+    x, y = arrays(1 << 24)
+
+    def run() -> Array:
+        return tn.dropout(x, RATE, key=KEY, out=y)
+
+    def on(threads: int) -> Callable[[], object]:
+        def ready() -> None:
+            tn.set_num_threads(threads)
+            run()  # starts the pool
+
+        return ready
+
+    two = clock(run, before=on(2))
+    what = f"dropout, 2**24 float32, {native.name()}, 2 threads"
+    copy = in_turn(Pair(what, "np.copyto", two, clock(lambda: np.copyto(y, x), before=on(1)), rounds=51))
+    one = in_turn(Pair(what, "1 thread", two, clock(run, before=on(1)), rounds=51), 1.7, faster=True)
+    tn.set_num_threads(1)
+    if not one["met"] and median(copy) <= 1:
+        one = {**one, "met": True, "because": "met: as fast as a copy"}
+    return {"two_threads": tell(one), "two_threads_copy": tell(copy)}
+
+
+def channels() -> Result:
+    """One lane for each sample and channel."""
+    x, y = arrays(8, 256, 56, 56)
+    lane = KEY, Window.whole((8, 256, 1, 1)), ()
+    mask = kernels.two_point(np.ones((8, 256, 1, 1), np.float32), lane, THRESHOLD, SIDES, 0.0, y[:, :, :1, :1])
+    mask = mask.copy()
+    pair = Pair(
+        f"dropout of channels, (8, 256, 56, 56) float32, {native.name()}",
+        "np.multiply by a mask of (8, 256, 1, 1)",
+        clock(lambda: kernels.two_point(x, lane, THRESHOLD, SIDES, 0.0, y)),
+        clock(lambda: np.multiply(x, mask, out=y)),
+        rounds=101,
+    )
+    return in_turn(pair, 1.2)
+
+
+def small(given: bool) -> Result:
+    x, y = arrays(64)
+    out = y if given else None
+    what = f"dropout, 64 float32, {native.name()}, {'with' if given else 'without'} out="
+    return alone(what, clock(lambda: tn.dropout(x, RATE, key=KEY, out=out), 20_000), 51, budget=1.5)
+
+
+def bfloat16(power: int) -> Result:
+    """As many bytes of both: an array of bfloat16 twice against an array of float32 once, of as many entries."""
+    x, y = arrays(1 << power)
+    bits = (x.view(np.uint32) >> 16).astype(np.uint16)
+    to = np.zeros_like(bits)
+    lane = KEY, None, ()
+    calls = max(1, (1 << 22) >> power)
+
+    def twice() -> None:
+        kernels.two_point(bits, lane, THRESHOLD, SIDES, 0.0, to)
+        kernels.two_point(bits, lane, THRESHOLD, SIDES, 0.0, to)
+
+    pair = Pair(
+        f"dropout of bfloat16, 2**{power} entries, a byte, {native.name()}",
+        "the same of float32",
+        clock(twice, calls),
+        clock(lambda: kernels.two_point(x, lane, THRESHOLD, SIDES, 0.0, y), calls),
+        rounds=101 if power == 20 else 31,
+    )
+    return in_turn(pair, 1.0)
+
+
+def main() -> None:
+    default = torch.get_num_threads()
+    tn.set_num_threads(1)
+    results: dict[str, Result] = {}
+    for power in (20, 24):
+        for name in native.bodies():
+            results[f"forward_{power}_{name}"] = tell(forward(power, name))
+    results["torch_1"] = tell(against_torch(1, 25))
+    results["torch_default"] = tell(against_torch(default, None))
+    results |= two_threads()
+    results["channels"] = tell(channels())
+    results["small_out"] = tell(small(True))
+    results["small"] = tell(small(False))
+    for power in (20, 24):
+        results[f"bfloat16_{power}"] = tell(bfloat16(power))
+    keep("kernels", results, "torch")
+
+
+if __name__ == "__main__":
+    main()
