@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel bench clean
+.PHONY: study test check lint types floors examples wheel twin kernels bench clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -34,6 +34,18 @@ wheel: .venv/dev.done
 	$(PYTHON) -m venv build/wheel-env
 	build/wheel-env/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
 	build/wheel-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
+
+# The same without a compiler: everything has to pass on the NumPy twin.
+twin: .venv/dev.done
+	rm -rf build/twin-env
+	$(PYTHON) -m venv build/twin-env
+	CXX=false build/twin-env/bin/python -m pip install --quiet --constraint constraints.txt "$(CURDIR)[test]"
+	build/twin-env/bin/python -c "from thinnet import native; assert native.name() == 'numpy', native.name()"
+	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
+
+# The kernels below Python, and under sanitizers.
+kernels: .venv/dev.done
+	csrc/check.sh
 
 bench: .venv/dev.done
 	$(BIN)/python benchmarks/epoch.py

@@ -181,7 +181,7 @@ bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t val
     std::optional<Buffer> third;
     double scalar = 0;
     if (PyFloat_CheckExact(other.ptr())) {
-        scalar = PyFloat_AS_DOUBLE(other.ptr());
+        scalar = PyFloat_AsDouble(other.ptr());
     } else {
         third.emplace(other, false);
     }

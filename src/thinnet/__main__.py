@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from thinnet.errors import MissingPackage, need
+from thinnet.errors import MissingPackage, ThinnetError, need
 
 
 def main() -> None:
@@ -13,13 +13,31 @@ def main() -> None:
     out: Any = sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
     try:
+        # Not at the top: this reads THINNET_ISA and THINNET_NUM_THREADS, whose values may be wrong.
+        from thinnet.native.threads import get_num_threads
+
+        get_num_threads()
         need("typer", extra="study", owner="thinnet")
     except MissingPackage as error:
-        sys.exit(_fail(str(error)))
+        return _info() if arguments == ["info"] else _fail(str(error))
+    except ThinnetError as error:
+        return _fail(str(error))
     from thinnet.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+    return run(arguments)
+
+
+def _info() -> int:
+    """Answer `thinnet info` where nothing but the core is installed."""
+    from thinnet.info import text
+
+    print(text())
+    return 0
 
 
 def _fail(line: str) -> int:

@@ -1,4 +1,4 @@
-"""The door: `thinnet study` and `thinnet predict`. One line and exit code 2 for whatever is wrong."""
+"""The door: `thinnet study`, `predict`, `info` and `bench`. One line and exit code 2 for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -110,6 +110,33 @@ def predict(
         print(to_csv(predictions), end="")
     else:
         print(f"{out}: {len(predictions):,} predictions")
+
+
+@app.command()
+def info() -> None:
+    """Say what thinnet runs on here: versions, instruction set, threads, extras."""
+    from thinnet.info import text
+
+    print(text())
+
+
+@app.command()
+def bench(
+    size: Annotated[
+        list[str] | None, typer.Option(help="Entries, 4096 or 2**12; give it again for more sizes.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, float64 or float16.")] = "float32",
+    rate: Annotated[float, typer.Option(help="Chance that an entry is dropped.")] = 0.5,
+    seconds: Annotated[float, typer.Option(help="About how long to measure in all.")] = 30.0,
+    out: Annotated[Path | None, typer.Option(help="A chart to write: .svg or .png.")] = None,
+    json: Annotated[Path | None, typer.Option(help="A file for the numbers: .json.")] = None,
+) -> None:
+    """Time dropout on this machine against a copy, NumPy, PyTorch and JAX."""
+    from thinnet.bench import Options
+    from thinnet.bench import bench as run_bench
+
+    asked = {} if size is None else {"sizes": tuple(size)}
+    run_bench(Options(**asked, dtype=dtype, rate=rate, seconds=seconds, chart=out, numbers=json))
 
 
 def run(arguments: list[str]) -> int:

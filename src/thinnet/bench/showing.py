@@ -1,0 +1,147 @@
+"""Show rows: a table and bars on the terminal, a chart in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from thinnet.bench.measuring import Row
+from thinnet.files import replacing
+
+__all__ = ["bars", "draw", "machine_line", "table"]
+
+_OURS, _OTHERS, _INK, _MUTED = "#0072b2", "#b4bac2", "#1c2127", "#5d6570"
+_STYLE: dict[str, Any] = {
+    "axes.spines.bottom": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.edgecolor": _MUTED,
+    "axes.titlecolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "figure.facecolor": "#ffffff",
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "savefig.facecolor": "#ffffff",
+    "svg.hashsalt": "thinnet",
+    "text.color": _INK,
+    "text.parse_math": False,
+    "ytick.color": _INK,
+    "ytick.major.size": 0,
+}
+
+
+def table(console: Any, rows: Sequence[Row]) -> None:
+    """Print the rows of one size as a table."""
+    from rich import box
+    from rich.table import Table
+
+    what = f"Dropout forward, {rows[0]['size']:,} entries of {rows[0]['dtype']}, rate {rows[0]['rate']:g}"
+    made = Table(title=f"\n{what}; {rows[0]['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
+    made.add_column("")
+    for head in ("median", "least", "ns/entry", "x copy"):
+        made.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        times = (_time(row[part], console) for part in ("median_s", "min_s"))
+        cells = row["name"], *times, _short(row["ns_per_entry"]), _short(row["ratio_to_copy"])
+        made.add_row(*cells, style="bold cyan" if row["ours"] else None)
+    console.print(made)
+
+
+def bars(console: Any, rows: Sequence[Row]) -> None:
+    """Print all rows as bars, one group a size, as long as their time in copies."""
+    from rich.table import Table
+
+    console.print("\nTime, in copies of the array: shorter is better", style="bold")
+    for group in _by_size(rows):
+        values = [_short(row["ratio_to_copy"]) for row in group]
+        label = min(max(len(row["name"]) for row in group), console.width // 2)
+        room = max(4, console.width - label - max(map(len, values)) - 2)
+        made = Table.grid(padding=(0, 1, 0, 0))
+        made.add_column(width=label)
+        made.add_column(width=room, no_wrap=True)
+        made.add_column(justify="right", no_wrap=True)
+        longest = max(row["ratio_to_copy"] for row in group)
+        for row, value in zip(group, values, strict=True):
+            bar = _bar(room * row["ratio_to_copy"] / longest, console.options.ascii_only)
+            made.add_row(row["name"], bar, value, style="bold cyan" if row["ours"] else None)
+        console.print(f"\n{group[0]['size']:,} entries")
+        console.print(made)
+
+
+def _bar(length: float, ascii_only: bool) -> str:
+    if ascii_only:
+        return "#" * max(1, round(length))
+    whole, eighths = divmod(max(1, round(8 * length)), 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[eighths].strip()
+
+
+def _by_size(rows: Sequence[Row]) -> list[list[Row]]:
+    return [[row for row in rows if row["size"] == size] for size in dict.fromkeys(r["size"] for r in rows)]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+
+
+def _time(seconds: float, console: Any = None) -> str:
+    """Write a time with three digits; without Greek letters where the console has none."""
+    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1:
+            break
+    else:
+        unit, factor = "ns", 1e9
+    if console is not None and console.options.ascii_only:
+        unit = unit.replace("µ", "u")
+    return f"{_short(seconds * factor)} {unit}"
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Write what `thinnet bench` measured as a bar chart, SVG or PNG by the name; whole or not at all."""
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    groups = _by_size(results["rows"])
+    heights = [len(group) + 1.4 for group in groups]  # in bars; a title takes more than one
+    kind = path.suffix[1:].lower()
+    with style.context(["default", _STYLE]):
+        figure: Any = Figure(figsize=(7.6, 0.27 * sum(heights) + 0.9), layout="constrained")
+        places = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, group in zip(places, groups, strict=True):
+            _panel(axes, group)
+        first = results["rows"][0]
+        figure.suptitle(
+            f"Dropout forward, {first['dtype']}, rate {first['rate']:g}: time of a call (shorter is better)",
+            x=0.01, ha="left", fontsize=12, fontweight="bold",
+        )  # fmt: skip
+        figure.supxlabel(machine_line(results), x=0.01, ha="left", fontsize=7.5, color=_MUTED)
+        with replacing(path) as temporary:
+            figure.savefig(
+                temporary, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None
+            )
+
+
+def _panel(axes: Any, rows: Sequence[Row]) -> None:
+    times = [row["median_s"] for row in rows]
+    colours = [_OURS if row["ours"] else _OTHERS for row in rows]
+    drawn = axes.barh(range(len(rows)), times, height=0.74, color=colours)
+    words = [f"{_time(row['median_s'])}   {_short(row['ratio_to_copy'])}×" for row in rows]
+    for text, row in zip(axes.bar_label(drawn, words, padding=5), rows, strict=True):
+        text.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.28 * max(times))  # room for the words behind the longest bar
+    axes.set_xticks([])
+    axes.set_title(f"{rows[0]['size']:,} entries; × is times the copy")
+
+
+def machine_line(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    return (
+        f"{machine['processor']}, {machine['system']}, {machine['instruction_set']}; "
+        f"thinnet {machine['thinnet']}, NumPy {machine['numpy']}, Python {machine['python']}"
+    )
