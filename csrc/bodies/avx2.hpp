@@ -1,6 +1,6 @@
 // AVX2 with F16C.
 
-static constexpr int WIDTH = 4, SIDE_BY_SIDE = 4;
+static constexpr int WIDTH = 4, SIDE_BY_SIDE = 3;
 
 struct Wide {
     __m256i v;
@@ -15,6 +15,7 @@ static inline Wide spread(std::uint64_t value) {
 }
 static inline Wide multiply(Wide a, Wide b) { return {_mm256_mul_epu32(a.v, b.v)}; }
 static inline Wide swap(Wide a) { return {_mm256_shuffle_epi32(a.v, 0xB1)}; }
+static inline Wide high(Wide a) { return {_mm256_srli_epi64(a.v, 32)}; }
 static inline Wide mix(Wide a, Wide b, Wide c) {
     return {_mm256_xor_si256(_mm256_xor_si256(a.v, b.v), c.v)};
 }

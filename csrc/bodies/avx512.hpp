@@ -1,6 +1,6 @@
 // AVX-512 (F, BW, DQ, VL) with F16C.
 
-static constexpr int WIDTH = 8, SIDE_BY_SIDE = 5;
+static constexpr int WIDTH = 8, SIDE_BY_SIDE = 4;
 
 struct Wide {
     __m512i v;
@@ -16,6 +16,7 @@ static inline Wide spread(std::uint64_t value) {
 }
 static inline Wide multiply(Wide a, Wide b) { return {_mm512_mul_epu32(a.v, b.v)}; }
 static inline Wide swap(Wide a) { return {_mm512_shuffle_epi32(a.v, _MM_PERM_CDAB)}; }
+static inline Wide high(Wide a) { return {_mm512_srli_epi64(a.v, 32)}; }
 static inline Wide mix(Wide a, Wide b, Wide c) { return {_mm512_ternarylogic_epi64(a.v, b.v, c.v, 0x96)}; }
 
 // a ^ b ^ c in the low halves, a alone in the high ones.

@@ -12,6 +12,7 @@ static inline Wide counters(std::uint64_t first) {
 static inline Wide spread(std::uint64_t value) { return {vdupq_n_u64(value)}; }
 static inline Wide multiply(Wide a, Wide b) { return {vmull_u32(vmovn_u64(a.v), vmovn_u64(b.v))}; }
 static inline Wide swap(Wide a) { return {vreinterpretq_u64_u32(vrev64q_u32(vreinterpretq_u32_u64(a.v)))}; }
+static inline Wide high(Wide a) { return {vshrq_n_u64(a.v, 32)}; }
 static inline Wide mix(Wide a, Wide b, Wide c) { return {veorq_u64(veorq_u64(a.v, b.v), c.v)}; }
 
 // a ^ b ^ c in the low halves, a alone in the high ones.

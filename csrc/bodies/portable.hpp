@@ -23,6 +23,9 @@ static inline Wide multiply(const Wide& a, const Wide& b) {
 static inline Wide swap(const Wide& a) {
     return each([&](int i) { return a.v[i] >> 32 | a.v[i] << 32; });
 }
+static inline Wide high(const Wide& a) {
+    return each([&](int i) { return a.v[i] >> 32; });
+}
 static inline Wide mix(const Wide& a, const Wide& b, const Wide& c) {
     return each([&](int i) { return a.v[i] ^ b.v[i] ^ c.v[i]; });
 }

@@ -272,22 +272,27 @@ static void stream(const Schedule& given, typename S::Real gain, std::int32_t th
     constexpr std::int64_t DRAWN = SIDE_BY_SIDE * GROUP;
     alignas(64) std::uint16_t lanes[DRAWN];
     std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
-    std::int64_t skipped = lane % BLOCK;
-    for (; count >= DRAWN && skipped == 0; count -= DRAWN, x += DRAWN, out += DRAWN) {
-        some_blocks<SIDE_BY_SIDE>(key, block, lanes);
-        block += DRAWN / BLOCK;
-        zero_or_scale<S>(gain, threshold, lanes, x, out, DRAWN);
-    }
-    for (; count > 0; skipped = 0) {
-        const bool many = count > GROUP - skipped;
-        if (many) some_blocks<SIDE_BY_SIDE>(key, block, lanes);
-        if (!many) some_blocks<1>(key, block, lanes);
-        const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, count);
-        zero_or_scale<S>(gain, threshold, lanes + skipped, x, out, some);
-        block += static_cast<std::uint64_t>((some + skipped) / BLOCK);
-        count -= some;
-        x += some;
-        out += some;
+    std::int64_t skipped = lane % BLOCK;  // lanes of the first block that come before the run
+    while (count > 0) {
+        const Wide above = spread(block >> 32);
+        std::int64_t left = least(count, alike(block, (skipped + count + BLOCK - 1) / BLOCK) * BLOCK - skipped);
+        count -= left;
+        while (left > 0) {
+            const bool many = skipped + left > GROUP;
+            if (many) some_blocks<SIDE_BY_SIDE>(key, above, block, lanes);
+            if (!many) some_blocks<1>(key, above, block, lanes);
+            const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, left);
+            if (some == DRAWN) {
+                zero_or_scale<S>(gain, threshold, lanes, x, out, DRAWN);  // a loop of known length
+            } else {
+                zero_or_scale<S>(gain, threshold, lanes + skipped, x, out, some);
+            }
+            block += static_cast<std::uint64_t>((skipped + some) / BLOCK);
+            skipped = 0;
+            left -= some;
+            x += some;
+            out += some;
+        }
     }
 }
 

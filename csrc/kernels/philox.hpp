@@ -19,22 +19,29 @@ struct Schedule {
     }
 };
 
-// Write the lanes of N * WIDTH blocks.
+// How many of `count` blocks from `block` on have the same high word in their number.
+static inline std::int64_t alike(std::uint64_t block, std::int64_t count) {
+    const auto left = static_cast<std::int64_t>((std::uint64_t{1} << 32) - (block & 0xFFFFFFFFu));
+    return left < count ? left : count;
+}
+
+// Write the lanes of N * WIDTH blocks; `above` is the high word of the first one's number. What does not
+// change from block to block, most of the first two rounds, the compiler moves out of the caller's loop.
 template <int N>
-static inline void some_blocks(const Schedule& key, std::uint64_t block, std::uint16_t* out) {
+static inline void some_blocks(const Schedule& key, Wide above, std::uint64_t block, std::uint16_t* out) {
     const Wide m0 = spread(M0), m1 = spread(M1);
     Wide c0[N], c1[N], c2[N], c3[N];
     for (int n = 0; n < N; ++n) {
         c0[n] = counters(block + static_cast<std::uint64_t>(n * WIDTH));
-        c1[n] = swap(c0[n]);
+        c1[n] = above;
         c2[n] = key.step;
         c3[n] = spread(0);
     }
     for (int r = 0; r < ROUNDS - 1; ++r) {
         for (int n = 0; n < N; ++n) {
             const Wide p0 = multiply(c0[n], m0), p1 = multiply(c2[n], m1);
-            c0[n] = mix(swap(p1), c1[n], key.k0[r]);
-            c2[n] = mix(swap(p0), c3[n], key.k1[r]);
+            c0[n] = mix(high(p1), c1[n], key.k0[r]);
+            c2[n] = mix(high(p0), c3[n], key.k1[r]);
             c1[n] = p1;
             c3[n] = p0;
         }
@@ -52,12 +59,20 @@ static constexpr int GROUP = WIDTH * BLOCK;
 // Write the lanes of `blocks` blocks, rounded up to whole groups.
 static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
     const Schedule schedule = key;  // a copy that `out` cannot alias stays in registers
-    std::int64_t done = 0;
-    for (; blocks - done >= SIDE_BY_SIDE * WIDTH; done += SIDE_BY_SIDE * WIDTH) {
-        some_blocks<SIDE_BY_SIDE>(schedule, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
-    }
-    for (; done < blocks; done += WIDTH) {
-        some_blocks<1>(schedule, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
+    while (blocks > 0) {
+        const std::int64_t count = alike(block, blocks);
+        const Wide above = spread(block >> 32);
+        std::int64_t done = 0;
+        for (; count - done >= SIDE_BY_SIDE * WIDTH; done += SIDE_BY_SIDE * WIDTH) {
+            some_blocks<SIDE_BY_SIDE>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
+        }
+        for (; done < count; done += WIDTH) {
+            some_blocks<1>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
+        }
+        // what a last group wrote beyond the count is written again
+        out += count * BLOCK;
+        block += static_cast<std::uint64_t>(count);
+        blocks -= count;
     }
 }
 
