@@ -48,7 +48,11 @@ kernels: .venv/dev.done
 	csrc/check.sh
 
 bench: .venv/dev.done
+	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/epoch.py
+	$(BIN)/python benchmarks/xor.py
+	$(BIN)/python benchmarks/import.py
+	$(BIN)/python benchmarks/table.py
 
 KERNELS := CMakeLists.txt $(shell find csrc -name '*.[ch]pp')
 

@@ -121,17 +121,8 @@ void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, nb::han
     expect(to, "I", "out");
     const std::int64_t blocks = to.total() / 4;
     if (blocks * 4 != to.total()) refuse("out: four words a block");
-    // kernels write whole groups of blocks: the last ones go through a buffer
-    constexpr std::int64_t GROUP = 16;
-    const std::int64_t inside = blocks / GROUP * GROUP;
-    auto* lanes = reinterpret_cast<std::uint16_t*>(to.data());
     without_gil({0, to.total()}, [&] {
-        body().words(key_of(value, step), block, inside, lanes);
-        if (inside < blocks) {
-            std::uint16_t rest[GROUP * 8];
-            body().words(key_of(value, step), block + static_cast<std::uint64_t>(inside), blocks - inside, rest);
-            std::memcpy(lanes + inside * 8, rest, static_cast<std::size_t>(blocks - inside) * 16);
-        }
+        body().words(key_of(value, step), block, blocks, reinterpret_cast<std::uint16_t*>(to.data()));
     });
 }
 

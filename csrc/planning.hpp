@@ -40,6 +40,7 @@ inline bool finish(Plan& plan, std::int64_t item, bool with_other) {
         plan.lane[a] = 1;
     }
     plan.flat = 1;
+    if (plan.total == 0) return true;  // there is nothing to walk over
     double drawn = 1, span = 1;
     bool running = true;
     for (int a = plan.axes - 1; a >= 0; --a) {

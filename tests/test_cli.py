@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import subprocess
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 import thinnet
-from thinnet import __main__, cli
+from thinnet import __main__, cli, info, native
+from thinnet.bench import Options
 
 from .study.helpers import flowers_csv, numbers_csv, snapshot
 
@@ -204,7 +206,9 @@ def test_the_value_that_is_refused_is_named(capsys: pytest.CaptureFixture[str]) 
         assert "'many'" in refused("study", "wine", *words, capsys=capsys)
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["study", "--help"], ["predict", "--help"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], *([command, "--help"] for command in ("study", "predict", "info", "bench"))]
+)
 def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(words) == 0
     out, err = capsys.readouterr()
@@ -215,6 +219,51 @@ def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr() == (f"thinnet {thinnet.__version__}\n", "")
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["info"]) == 0
+    assert capsys.readouterr() == (f"{info.text()}\n", "")
+    assert refused("info", "more", capsys=capsys).startswith("thinnet: Got unexpected extra argument")
+
+
+def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Options] = []
+    monkeypatch.setattr("thinnet.bench.bench", asked.append)
+    words = ["bench", "--size", "8", "--size", "2**4", "--dtype", "float16", "--rate", "0.1"]
+    assert cli.run(["bench"]) == 0
+    assert cli.run([*words, "--seconds", "0.5", "--out", "a.svg", "--json", "a.json"]) == 0
+    assert capsys.readouterr() == ("", "")
+    files = {"chart": Path("a.svg"), "numbers": Path("a.json")}
+    assert asked == [
+        Options(),
+        Options(sizes=("8", "2**4"), dtype="float16", rate=0.1, seconds=0.5, **files),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--size", "0"], "bench: size must be a number from 1 to 2**28, like 4096 or 2**12, got '0'."),
+        (["--dtype", "int8"], "bench: dtype must be one of float32, float64, float16, got 'int8'."),
+        (["--rate", "1.5"], "bench: rate must be in (0, 1), got 1.5."),
+        (["--rate", "half"], "thinnet: Invalid value for '--rate': "),
+        (["--out", "chart.pdf"], "chart.pdf: the name of this file must end in .svg or .png."),
+        (["--json", "no/numbers.json"], "no/numbers.json: cannot be written: no such file or folder."),
+        (["16"], "thinnet: Got unexpected extra argument"),
+    ],
+)
+def test_a_bench_that_cannot_be_run(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused("bench", *words, capsys=capsys).startswith(said)
+
+
+def test_a_bench_that_is_stopped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: Options) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("thinnet.bench.bench", stop)
+    assert cli.run(["bench"]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
 
 
 # Folders, packages
@@ -264,6 +313,41 @@ def test_without_the_command_lines_own_package(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == 'thinnet: the package typer is not installed; run: pip install "thinnet[study]"\n'
+
+
+def test_info_needs_the_core_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.setattr(sys, "argv", ["thinnet", "info"])
+    with pytest.raises(SystemExit) as stop:
+        __main__.main()
+    assert stop.value.code == 0
+    assert capsys.readouterr() == (f"{info.text()}\n", "")
+
+
+def test_info_imports_the_core_alone() -> None:
+    code = "import sys, numpy; old = set(sys.modules); import thinnet.info as info; info.text();" + (
+        "print({name.partition('.')[0] for name in set(sys.modules) - old} - sys.stdlib_module_names)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) <= {"thinnet", "numpy"}
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["info"], ["study", "wine"], ["bench"]])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("THINNET_ISA", "avx9", f"must be one of {', '.join(native.bodies())} on this machine, got 'avx9'."),
+        ("THINNET_NUM_THREADS", "0", "must be a whole number of at least 1, got 0."),
+        ("THINNET_NUM_THREADS", "two", "must be a whole number of at least 1, got 'two'."),
+    ],
+)
+def test_an_environment_that_cannot_be_used(command: list[str], name: str, value: str, said: str) -> None:
+    whole = [sys.executable, "-m", "thinnet", *command]
+    environment = os.environ | {name: value}
+    done = subprocess.run(whole, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{name}: {said}\n")
 
 
 def test_a_process_refuses_as_the_function_does() -> None:

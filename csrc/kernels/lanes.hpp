@@ -27,21 +27,21 @@ public:
 
     // Lanes from `lane` on, at least `count` of them; `ahead` lanes are drawn if that is more.
     const std::uint16_t* at(std::int64_t lane, std::int64_t count, std::int64_t ahead) {
-        if (lane < first_ || lane + count > last_) {
+        if (lane < first_ || lane - first_ + count > drawn_) {
             const std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
             first_ = static_cast<std::int64_t>(block * BLOCK);
             const std::int64_t wanted = lane - first_ + (count > ahead ? count : ahead);
             const std::int64_t blocks = (wanted + BLOCK - 1) / BLOCK;
             philox(schedule_, block, blocks, buffer_);
-            last_ = first_ + blocks * BLOCK;
+            drawn_ = blocks * BLOCK;
         }
         return buffer_ + (lane - first_);
     }
 
 private:
     Schedule schedule_;
-    std::int64_t first_ = 0, last_ = 0;
-    alignas(64) std::uint16_t buffer_[CHUNK + BLOCK + GROUP];
+    std::int64_t first_ = 0, drawn_ = 0;
+    alignas(64) std::uint16_t buffer_[CHUNK + BLOCK + OVER];
 };
 
 // One plane of blocks: seeds as packed bits, grown by shifting and or-ing them together.
@@ -172,18 +172,22 @@ private:
 // Where the walk over a plan stands: the place of an entry in every array.
 struct Place {
     std::int64_t index[MAX_AXES];
-    std::int64_t x, out, other, lane;
+    std::int64_t x, out, other;
+    std::uint64_t lane;  // behind the end of an axis it may leave the range of signed numbers for a moment
 
-    Place(const Plan& plan, std::int64_t entry, std::int64_t start) : x(0), out(0), other(0), lane(start) {
+    Place(const Plan& plan, std::int64_t entry, std::int64_t start)
+        : x(0), out(0), other(0), lane(static_cast<std::uint64_t>(start)) {
         for (int a = plan.axes - 1; a >= 0; --a) {
             index[a] = entry % plan.size[a];
             entry /= plan.size[a];
             x += index[a] * plan.x[a];
             out += index[a] * plan.out[a];
             other += index[a] * plan.other[a];
-            lane += index[a] * plan.lane[a];
+            lane += static_cast<std::uint64_t>(index[a]) * static_cast<std::uint64_t>(plan.lane[a]);
         }
     }
+
+    std::int64_t number() const { return static_cast<std::int64_t>(lane); }
 
     // Move on along the last axis, at most to its end, and carry into those before.
     void advance(const Plan& plan, std::int64_t count) {
@@ -201,7 +205,7 @@ private:
         x += count * plan.x[a];
         out += count * plan.out[a];
         other += count * plan.other[a];
-        lane += count * plan.lane[a];
+        lane += static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(plan.lane[a]);
     }
 };
 
@@ -221,7 +225,7 @@ public:
     // The lanes of `count` <= CHUNK entries, the first of which is at `place`; moves on behind them.
     const std::uint16_t* next(Place& place, std::int64_t count) {
         if (!grown_ && plan_.axes == 1 && plan_.lane[0] == 1) {
-            const std::uint16_t* run = drawn_.at(place.lane, count, count);
+            const std::uint16_t* run = drawn_.at(place.number(), count, count);
             place.advance(plan_, count);
             return run;
         }
@@ -229,10 +233,10 @@ public:
         for (std::int64_t done = 0; done < count;) {
             std::int64_t run = least(plan_.size[last] - place.index[last], count - done);
             if (plan_.lane[last] == 0) {
-                const std::uint16_t lane = one(place.lane);
+                const std::uint16_t lane = one(place.number());
                 for (std::int64_t i = 0; i < run; ++i) filled_[done + i] = lane;
             } else {
-                const std::uint16_t* from = some(place.lane, run);
+                const std::uint16_t* from = some(place.number(), run);
                 std::memcpy(filled_ + done, from, static_cast<std::size_t>(run) * sizeof *from);
             }
             place.advance(plan_, run);

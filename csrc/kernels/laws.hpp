@@ -195,7 +195,7 @@ static void apply_runs(const Source& source, const Plan& plan, Range range, cons
         const char* x = arrays.x + place.x;
         const char* other = arrays.other ? arrays.other + place.other : nullptr;
         char* out = arrays.out + place.out;
-        const bool keep = lanes.one(place.lane) >= law.threshold;
+        const bool keep = lanes.one(place.number()) >= law.threshold;
         const int some = keep ? kept : dropped;
         const T gain = keep ? f.kept_gain : f.dropped_gain, shift = keep ? f.kept_shift : f.dropped_shift;
         place.advance(inner, count);
@@ -313,7 +313,7 @@ static void zero_or_scale_all(const Source& source, const Plan& plan, Range rang
         rows.flat = plan.size[last];
         const Schedule key(source.key);
         walk(rows, range, source.start, plan.size[last], [&](Place& place, std::int64_t count) {
-            stream<S>(key, gain, threshold, place.lane, reinterpret_cast<const Item*>(arrays.x + place.x),
+            stream<S>(key, gain, threshold, place.number(), reinterpret_cast<const Item*>(arrays.x + place.x),
                       reinterpret_cast<Item*>(arrays.out + place.out), count);
             place.advance(rows, count);
         });

@@ -56,7 +56,9 @@ static inline void some_blocks(const Schedule& key, Wide above, std::uint64_t bl
 // Blocks are written in groups of this many lanes.
 static constexpr int GROUP = WIDTH * BLOCK;
 
-// Write the lanes of `blocks` blocks, rounded up to whole groups.
+// Write the lanes of `blocks` blocks, and of fewer than OVER lanes behind them.
+static constexpr int OVER = 2 * GROUP;  // one group, and one more where the high word changes
+
 static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
     const Schedule schedule = key;  // a copy that `out` cannot alias stays in registers
     while (blocks > 0) {
@@ -76,6 +78,14 @@ static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks
     }
 }
 
+// Write exactly `blocks` blocks.
 static void words(const Key& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
-    philox(Schedule(key), block, blocks, out);
+    constexpr std::int64_t SOME = 256;
+    alignas(64) std::uint16_t lanes[SOME * BLOCK + OVER];
+    const Schedule schedule(key);
+    for (; blocks > 0; blocks -= SOME, block += SOME, out += SOME * BLOCK) {
+        const std::int64_t count = blocks < SOME ? blocks : SOME;
+        philox(schedule, block, count, lanes);
+        std::memcpy(out, lanes, static_cast<std::size_t>(count * BLOCK) * sizeof *out);
+    }
 }

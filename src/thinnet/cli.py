@@ -1,4 +1,4 @@
-"""The door: `thinnet study`, `predict`, `info` and `bench`. One line and exit code 2 for whatever is wrong."""
+"""The door: `thinnet study`, `predict`, `info`, `bench`. One line and exit code 2 for whatever is wrong."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def predict(
 
 @app.command()
 def info() -> None:
-    """Say what thinnet runs on here: versions, instruction set, threads, extras."""
+    """Say what thinnet runs on here."""
     from thinnet.info import text
 
     print(text())
@@ -131,12 +131,17 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="A chart to write: .svg or .png.")] = None,
     json: Annotated[Path | None, typer.Option(help="A file for the numbers: .json.")] = None,
 ) -> None:
-    """Time dropout on this machine against a copy, NumPy, PyTorch and JAX."""
+    """Time dropout here against its rivals."""
     from thinnet.bench import Options
     from thinnet.bench import bench as run_bench
 
     asked = {} if size is None else {"sizes": tuple(size)}
-    run_bench(Options(**asked, dtype=dtype, rate=rate, seconds=seconds, chart=out, numbers=json))
+    options = Options(**asked, dtype=dtype, rate=rate, seconds=seconds, chart=out, numbers=json)
+    try:
+        run_bench(options)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def run(arguments: list[str]) -> int:

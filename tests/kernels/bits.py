@@ -45,13 +45,11 @@ def numbers(dtype: str, shape: tuple[int, ...], seed: int = 0) -> Array:
     """Return ordinary numbers, special ones and random bits, mixed."""
     rng, kind = np.random.default_rng(seed), np.dtype(dtype)
     anything = rng.integers(0, 256, (*shape, kind.itemsize), np.uint8).view(kind)[..., 0]
+    with np.errstate(over="ignore"):
+        special = np.array(_SPECIAL).astype(np.float32 if kind == np.uint16 else kind)
+    ordinary = rng.standard_normal(shape).astype(special.dtype)
     if kind == np.uint16:
-        special = (np.array(_SPECIAL, np.float32).view(np.uint32) >> 16).astype(np.uint16)
-        ordinary = (rng.standard_normal(shape, np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    else:
-        with np.errstate(over="ignore"):
-            special = np.array(_SPECIAL).astype(kind)
-        ordinary = rng.standard_normal(shape).astype(kind)
+        special, ordinary = ((floats.view(np.uint32) >> 16).astype(kind) for floats in (special, ordinary))
     which = rng.integers(0, 8, shape)
     chosen = np.where(which == 0, rng.choice(special, shape), ordinary)
     return np.asarray(np.where(which == 1, anything, chosen), kind)

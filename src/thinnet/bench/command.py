@@ -22,7 +22,10 @@ __all__ = ["Options", "bench", "size_of"]
 _DTYPES = ("float32", "float64", "float16")
 _MOST_ENTRIES = 2**28
 _MOST_SIZES = 12
-_ALLOCATE = "torch and JAX allocate their result; the others write to an array that is there."
+_NOTES = (
+    "All were timed in turn, in one run; x copy is the median over the rounds.",
+    "torch and JAX allocate their result, the others write to an array that is there.",
+)
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,21 @@ def bench(options: Options) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False, markup=False)
+    machine = _machine()
+    console.print(f"Dropout forward, {options.dtype}, rate {options.rate:g}", style="bold")
+    console.print(machine_line(machine), style="dim")
     rows: list[Row] = []
-    notes: dict[str, None] = {}  # the same for every size: a set that keeps its order
+    notes: dict[str, None] = {}  # the same for every size; a dict keeps its order
     for size in sizes:
-        with console.status(f"measuring {size:,} entries"):
+        # A spinner that turned would take time from what is measured.
+        with console.status(f"measuring {size:,} entries", refresh_per_second=0.1):
             new, left_out = measure(size, options.dtype, options.rate, options.seconds / len(sizes))
         rows += new
         notes |= dict.fromkeys(left_out)
         table(console, new)
     bars(console, rows)
-    results = {"task": "dropout forward", "machine": _machine(), "notes": list(notes), "rows": rows}
-    console.print("", machine_line(results), _ALLOCATE, *notes, sep="\n", style="dim")
+    console.print("", *_NOTES, *notes, sep="\n", style="dim")
+    results = {"task": "dropout forward", "machine": machine, "notes": [*_NOTES, *notes], "rows": rows}
     if options.numbers is not None:
         write_text(options.numbers, json.dumps(results, indent=2) + "\n")
     if options.chart is not None:

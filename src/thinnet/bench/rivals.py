@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,8 +25,12 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Rival:
-    """One way to do the work under the name that tables show; `before` runs ahead of each timing."""
+    """One way to do the work.
 
+    `id` finds it in rows, `name` stands in tables with its version, `before` runs ahead of each timing.
+    """
+
+    id: str
     name: str
     run: Callable[[], object]
     ours: bool = False
@@ -40,17 +43,18 @@ def rivals(x: Array, rate: float) -> tuple[list[Rival], list[str]]:
     scale = x.dtype.type(1 / (1 - rate))
     key, every = Key(0), get_num_threads()
 
-    def ours(threads: int) -> Rival:
+    def ours(id: str, threads: int) -> Rival:
         name = f"thinnet {thinnet.__version__}, {_threads(threads)}"
         run = lambda: dropout(x, rate, key=key, out=y)  # noqa: E731
-        return Rival(name, run, ours=True, before=lambda: set_num_threads(threads))
+        return Rival(id, name, run, ours=True, before=lambda: set_num_threads(threads))
 
     numpy = f"NumPy {np.__version__}"
     found = [
-        Rival(f"{numpy} copy", lambda: np.copyto(y, x)),
-        Rival(f"{numpy} multiply", lambda: np.multiply(x, scale, out=y)),
-        *map(ours, dict.fromkeys((1, every))),
-        Rival(f"{numpy} random, multiply", _numpy_dropout(x, y, rate)),
+        Rival("copy", f"{numpy} copy", lambda: np.copyto(y, x)),
+        Rival("multiply", f"{numpy} multiply", lambda: np.multiply(x, scale, out=y)),
+        ours("thinnet", 1),
+        *([ours("thinnet_threads", every)] if every > 1 else []),
+        Rival("numpy", f"{numpy} random, multiply", _numpy_dropout(x, y, rate)),
     ]
     notes: list[str] = []
     for package, make in (("torch", _torch), ("jax", _jax)):
@@ -66,7 +70,7 @@ class _LeftOut(Exception):  # noqa: N818 - a reason, not a failure
 
 
 def _tried(package: str, make: Callable[[Array, float], Rival], x: Array, rate: float) -> Rival:
-    if package not in sys.modules and find_spec(package) is None:
+    if find_spec(package) is None:
         raise _LeftOut("not installed")
     try:
         rival = make(x, rate)
@@ -75,21 +79,21 @@ def _tried(package: str, make: Callable[[Array, float], Rival], x: Array, rate: 
         raise
     except Exception as error:  # whatever a package raises that is there but does not work
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _LeftOut(f"does not run here, {first}") from error
+        raise _LeftOut(f"does not run here, {first.rstrip('.')}") from error
     return rival
 
 
-def _numpy_dropout(x: Array, y: Array, rate: float) -> Callable[[], object]:
+def _numpy_dropout(x: Array, y: Array, rate: float) -> Callable[[], Array]:
     """Return dropout by NumPy's PCG64, as quick as it gets: no array is allocated."""
     generator = np.random.default_rng(0)
     uniform, kept = np.empty(x.shape, np.float32), np.empty(x.shape, np.bool_)
     bound, scale = np.float32(rate), x.dtype.type(1 / (1 - rate))
 
-    def run() -> None:
+    def run() -> Array:
         generator.random(out=uniform, dtype=np.float32)
         np.greater_equal(uniform, bound, out=kept)
         np.multiply(x, kept, out=y)
-        np.multiply(y, scale, out=y)
+        return np.multiply(y, scale, out=y)
 
     return run
 
@@ -98,7 +102,7 @@ def _torch(x: Array, rate: float) -> Rival:
     torch = importlib.import_module("torch")
     tensor = torch.from_numpy(x)
     name = f"torch {torch.__version__}, {_threads(torch.get_num_threads())}"
-    return Rival(name, lambda: torch.nn.functional.dropout(tensor, rate, training=True))
+    return Rival("torch", name, lambda: torch.nn.functional.dropout(tensor, rate, training=True))
 
 
 def _jax(x: Array, rate: float) -> Rival:
@@ -115,7 +119,8 @@ def _jax(x: Array, rate: float) -> Rival:
     with jax.default_device(cpu):
         key, there = jax.random.key(0), jax.device_put(x, cpu)
     compiled = jax.jit(law)
-    return Rival(f"JAX {jax.__version__}, jitted", lambda: compiled(key, there).block_until_ready())
+    name = f"JAX {jax.__version__}, jitted"
+    return Rival("jax", name, lambda: compiled(key, there).block_until_ready())
 
 
 @contextlib.contextmanager

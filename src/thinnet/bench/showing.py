@@ -12,6 +12,7 @@ from thinnet.files import replacing
 __all__ = ["bars", "draw", "machine_line", "table"]
 
 _OURS, _OTHERS, _INK, _MUTED = "#0072b2", "#b4bac2", "#1c2127", "#5d6570"
+_ACCENT = "bold cyan"  # the same on a terminal
 _STYLE: dict[str, Any] = {
     "axes.spines.bottom": False,
     "axes.spines.right": False,
@@ -34,19 +35,24 @@ _STYLE: dict[str, Any] = {
 
 
 def table(console: Any, rows: Sequence[Row]) -> None:
-    """Print the rows of one size as a table."""
+    """Print the rows of one size as a table; a narrow terminal gets fewer columns."""
     from rich import box
     from rich.table import Table
 
-    what = f"Dropout forward, {rows[0]['size']:,} entries of {rows[0]['dtype']}, rate {rows[0]['rate']:g}"
-    made = Table(title=f"\n{what}; {rows[0]['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
-    made.add_column("")
-    for head in ("median", "least", "ns/entry", "x copy"):
+    ascii_only = console.options.ascii_only
+    columns = [("median", [_time(row["median_s"], ascii_only) for row in rows])]
+    if console.width >= 50:
+        columns.append(("min", [_time(row["min_s"], ascii_only) for row in rows]))
+    if console.width >= 72:
+        columns.append(("ns/entry", [_short(row["ns_per_entry"]) for row in rows]))
+    columns.append(("x copy", [_short(row["ratio_to_copy"]) for row in rows]))
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    made.add_column(f"{rows[0]['size']:,} entries, {rows[0]['rounds']} rounds")
+    for head, _ in columns:
         made.add_column(head, justify="right", no_wrap=True)
-    for row in rows:
-        times = (_time(row[part], console) for part in ("median_s", "min_s"))
-        cells = row["name"], *times, _short(row["ns_per_entry"]), _short(row["ratio_to_copy"])
-        made.add_row(*cells, style="bold cyan" if row["ours"] else None)
+    for number, row in enumerate(rows):
+        cells = (values[number] for _, values in columns)
+        made.add_row(row["name"], *cells, style=_ACCENT if row["ours"] else None)
     console.print(made)
 
 
@@ -66,7 +72,7 @@ def bars(console: Any, rows: Sequence[Row]) -> None:
         longest = max(row["ratio_to_copy"] for row in group)
         for row, value in zip(group, values, strict=True):
             bar = _bar(room * row["ratio_to_copy"] / longest, console.options.ascii_only)
-            made.add_row(row["name"], bar, value, style="bold cyan" if row["ours"] else None)
+            made.add_row(row["name"], bar, value, style=_ACCENT if row["ours"] else None)
         console.print(f"\n{group[0]['size']:,} entries")
         console.print(made)
 
@@ -86,15 +92,10 @@ def _short(value: float) -> str:
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
-def _time(seconds: float, console: Any = None) -> str:
-    """Write a time with three digits; without Greek letters where the console has none."""
-    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1:
-            break
-    else:
-        unit, factor = "ns", 1e9
-    if console is not None and console.options.ascii_only:
-        unit = unit.replace("µ", "u")
+def _time(seconds: float, ascii_only: bool = False) -> str:
+    micro = "us" if ascii_only else "µs"
+    units = ("s", 1), ("ms", 1e3), (micro, 1e6), ("ns", 1e9)
+    unit, factor = next((pair for pair in units if seconds * pair[1] >= 1), units[-1])
     return f"{_short(seconds * factor)} {unit}"
 
 
@@ -104,43 +105,42 @@ def draw(results: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     groups = _by_size(results["rows"])
-    heights = [len(group) + 1.4 for group in groups]  # in bars; a title takes more than one
+    heights = [len(group) + 1.6 for group in groups]  # in bars; a title takes more than one
     kind = path.suffix[1:].lower()
+    first = results["rows"][0]
+    left: dict[str, Any] = {"x": 0.012, "ha": "left"}
     with style.context(["default", _STYLE]):
         figure: Any = Figure(figsize=(7.6, 0.27 * sum(heights) + 0.9), layout="constrained")
+        figure.get_layout_engine().set(h_pad=0.08)
         places = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axes, group in zip(places, groups, strict=True):
             _panel(axes, group)
-        first = results["rows"][0]
-        figure.suptitle(
-            f"Dropout forward, {first['dtype']}, rate {first['rate']:g}: time of a call (shorter is better)",
-            x=0.01, ha="left", fontsize=12, fontweight="bold",
-        )  # fmt: skip
-        figure.supxlabel(machine_line(results), x=0.01, ha="left", fontsize=7.5, color=_MUTED)
+        title = f"Dropout forward, {first['dtype']}, rate {first['rate']:g}: time, and × a copy of the array"
+        figure.suptitle(title, fontsize=12, fontweight="bold", **left)
+        figure.supxlabel(machine_line(results["machine"]), fontsize=7.5, color=_MUTED, **left)
         with replacing(path) as temporary:
-            figure.savefig(
-                temporary, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None
-            )
+            about = {"Date": None} if kind == "svg" else None  # the same numbers, the same bytes
+            figure.savefig(temporary, format=kind, dpi=160, metadata=about)
 
 
 def _panel(axes: Any, rows: Sequence[Row]) -> None:
     times = [row["median_s"] for row in rows]
-    colours = [_OURS if row["ours"] else _OTHERS for row in rows]
-    drawn = axes.barh(range(len(rows)), times, height=0.74, color=colours)
+    drawn = axes.barh(range(len(rows)), times, height=0.74)
     words = [f"{_time(row['median_s'])}   {_short(row['ratio_to_copy'])}×" for row in rows]
-    for text, row in zip(axes.bar_label(drawn, words, padding=5), rows, strict=True):
-        text.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
+    values = axes.bar_label(drawn, words, padding=5)
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
-    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
+    for bar, value, label, row in zip(drawn, values, axes.get_yticklabels(), rows, strict=True):
+        bar.set_color(_OURS if row["ours"] else _OTHERS)
+        for text in (value, label):
+            text.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.28 * max(times))  # room for the words behind the longest bar
+    axes.set_xlim(0, 1.3 * max(times))  # room for the words behind the longest bar
     axes.set_xticks([])
-    axes.set_title(f"{rows[0]['size']:,} entries; × is times the copy")
+    axes.set_title(f"{rows[0]['size']:,} entries")
 
 
-def machine_line(results: dict[str, Any]) -> str:
-    machine = results["machine"]
+def machine_line(machine: dict[str, Any]) -> str:
+    """Return what `thinnet.info.machine` says in one line."""
     return (
         f"{machine['processor']}, {machine['system']}, {machine['instruction_set']}; "
         f"thinnet {machine['thinnet']}, NumPy {machine['numpy']}, Python {machine['python']}"

@@ -48,7 +48,8 @@ def two_point(
     elif _fits(library.two_point, (x, out, third), law):
         return out
     plain = np.empty(x.shape, x.dtype.newbyteorder("="))
-    _fits(library.two_point, (_plain(x), plain, _third(other, plain)), law)
+    third = third if type(third) is float else _plain(third)
+    _fits(library.two_point, (_plain(x), plain, third), law)
     out[...] = plain
     return out
 
@@ -98,11 +99,12 @@ def _third(other: Any, x: Array) -> Any:
     array: Array = np.asarray(other)  # pyright: ignore[reportUnknownArgumentType]
     if array.shape == x.shape and array.dtype == x.dtype and array.flags.c_contiguous:
         return array
-    return np.ascontiguousarray(np.broadcast_to(array, x.shape), x.dtype)
+    return np.broadcast_to(array, x.shape).astype(x.dtype, order="C")
 
 
 def _plain(x: Array) -> Array:
-    return np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(x.shape)
+    """Return a copy in one aligned run of memory and the machine's byte order."""
+    return x.astype(x.dtype.newbyteorder("="), order="C", copy=True)
 
 
 def _where(window: Window, shape: tuple[int, ...], block: tuple[int, ...], threshold: int) -> Any:

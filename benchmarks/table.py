@@ -1,0 +1,75 @@
+"""Write the tables of README.md from results/: `make bench` ends with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, Result, limit, measured, median, told, verdict
+
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+NAMES = ("kernels", "epoch", "xor", "import")
+HEAD = "| what | against | budget | median (least to most) | ours, theirs | |\n|---|---|---|---|---|---|"
+
+
+def results(tree: Any) -> Iterator[Result]:
+    """Return the results of a file, which may hold others inside them, in its order."""
+    if isinstance(tree, dict):
+        if "what" in tree:
+            yield tree
+        for branch in tree.values():
+            yield from results(branch)
+
+
+def row(result: Result) -> str:
+    values = measured(result)
+    unit = "" if "ratio" in result else " µs"
+    times = " times faster" if result.get("faster") else unit
+    ratio = f"{told(median(result))}{times} ({told(values['min'])} to {told(values['max'])})"
+    seconds = ", ".join(map(duration, result.get("seconds", {}).values()))
+    met = verdict(result)
+    cells = (
+        *(result["what"], result.get("rival", "the clock"), limit(result)),
+        *(ratio, seconds, f"**{met}**" if met.startswith("missed") else met),
+    )
+    return f"| {' | '.join(cells)} |".replace("2**", r"2\*\*")
+
+
+def duration(seconds: float) -> str:
+    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{1e9 * seconds:.3g} ns"
+
+
+def place(machine: dict[str, Any]) -> str:
+    """Say in one sentence where the figures come from."""
+    threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
+    versions = [f"{name} {machine[name]}" for name in ("numpy", "torch", "scikit-learn") if name in machine]
+    variables = [f"`{name}={value}`" for name, value in machine["environment"].items()]
+    parts = (
+        *(f"{machine['processor']}, {machine['cores']} cores", machine["system"]),
+        *(f"kernels {machine['kernels']}", threads, f"Python {machine['python']}", *versions, *variables),
+    )
+    return f"On {', '.join(parts)}."
+
+
+def section(name: str) -> str:
+    tree = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    rows = "\n".join(row(result) for result in results(tree))
+    return f"### [{name}.py]({name}.py)\n\n{HEAD}\n{rows}\n\n{place(tree['machine'])}\n"
+
+
+def main() -> None:
+    text = README.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    sections = "\n".join(section(name) for name in NAMES)
+    README.write_text(f"{before}{BEGIN}\n{sections}{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
