@@ -21,6 +21,9 @@ __all__ = ["get_num_threads", "set_num_threads", "split"]
 
 Work = Callable[[int, int], object]
 
+# Long parts begin at multiples of this: at the border of a cache line, and of the kernels' vectors.
+_ALIGNED = 64
+
 
 class _Shared:
     """What the threads of a process have in common."""
@@ -80,8 +83,9 @@ def split(work: Work, total: int, least: int) -> None:
     if parts < 2:
         work(0, total)
         return
-    # parts begin at multiples of 64: no two threads write to one cache line
-    step = -(-total // parts + 63) // 64 * 64
+    step = -(-total // parts)
+    if step > _ALIGNED * _ALIGNED:
+        step = -(-step // _ALIGNED) * _ALIGNED
     ends = [*range(step, total, step), total]
     waiting = _submit(work, list(itertools.pairwise(ends)))
     try:
