@@ -153,9 +153,7 @@ def test_channels_may_share_their_blocks(body: str) -> None:
 
 @bodies
 @pytest.mark.parametrize(("threshold", "kept"), [(0, True), (65536, False)])
-def test_no_seeds_keep_everything_and_seeds_everywhere_nothing(
-    body: str, threshold: int, kept: bool
-) -> None:
+def test_no_seeds_keep_everything_and_seeds_everywhere_nothing(body: str, threshold: int, kept: bool) -> None:
     with native.using(body):
         assert (kernels.mask((3, 70), (Key(1), None, (66,)), threshold) == kept).all()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,11 +51,17 @@ def windows(draw: st.DrawFn, shape: tuple[int, ...]) -> Window | None:
     size = tuple(1 if draw(st.integers(0, 2)) == 0 else n for n in own)
     start = [draw(st.integers(0, 9)) for _ in size]
     whole = [a + n + draw(st.integers(0, 3)) for a, n in zip(start, size, strict=True)]
-    if size and draw(st.booleans()):
+    where = draw(st.sampled_from(["near", "far", "border"]))
+    if size and where != "near":
         axis = draw(st.integers(0, len(size) - 1))
-        others = math.prod(n for i, n in enumerate(whole) if i != axis)
-        most = draw(st.sampled_from([2**63 - 1, 2**36 + 5])) // max(1, others)
-        start[axis] = most - size[axis] - draw(st.sampled_from([0, 0, 1, 3, 1000]))
+        inner, outer = math.prod(whole[axis + 1 :]), math.prod(whole[:axis])
+        if where == "far":  # up to the last lane that there is
+            most = draw(st.sampled_from([2**63 - 1, 2**36 + 5])) // max(1, inner * outer)
+            start[axis] = most - size[axis] - draw(st.sampled_from([0, 0, 1, 3, 1000]))
+        else:  # across a border of 2**32 blocks
+            border = draw(st.integers(1, 1000)) * 2**35 // max(1, inner)
+            start[axis] = border - draw(st.integers(0, size[axis] + 1))
+            most = start[axis] + size[axis] + 3
         whole[axis] = most
     return Window(tuple(whole), tuple(start), size)
 
@@ -135,9 +142,7 @@ def others(draw: st.DrawFn, x: Array) -> tuple[float | Array, Layout | None]:
 
 @settings(max_examples=300)
 @given(cases(), THRESHOLDS, PAIRS, PAIRS, st.data())
-def test_two_point_laws(
-    case: Case, threshold: int, dropped: Pair, kept: Pair, data: st.DataObject
-) -> None:
+def test_two_point_laws(case: Case, threshold: int, dropped: Pair, kept: Pair, data: st.DataObject) -> None:
     other, layout = data.draw(others(case.x))
     third = other if layout is None else layout.place(other).array
     sides = dropped, kept
@@ -190,7 +195,7 @@ class InPieces:
             *rest, begin, end = arguments
             assert (begin, end) == (0, -1)
             edges = [0, *self.cuts, arguments[0].size]
-            results = [kernel(*rest, first, last) for first, last in zip(edges, edges[1:], strict=False)]
+            results = [kernel(*rest, first, last) for first, last in itertools.pairwise(edges)]
             return all(results)
 
         return run

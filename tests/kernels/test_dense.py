@@ -180,7 +180,9 @@ def threads() -> Iterator[Callable[[int], None]]:
 
 
 # Rows that are as many as the threads, a few for each, and many.
-@pytest.mark.parametrize("shape", [(128, 2048), (130, 4096), (3, 200_000), (700, 701), (300_001, 1), (8, 65536)])
+@pytest.mark.parametrize(
+    "shape", [(128, 2048), (130, 4096), (3, 200_000), (700, 701), (300_001, 1), (8, 65536)]
+)
 @pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_threads_leave_no_seam(shape: tuple[int, int], name: str, threads: Callable[[int], None]) -> None:
     z, bias, dy = problem(shape, "float32")
@@ -273,7 +275,9 @@ def test_networks_of_smooth_activations_are_near(name: str, dropout: str, dtype:
                 assert np.array_equal(mine, first)
 
 
-@pytest.mark.parametrize("layers", [[net.ReLU()], [net.ReLU(), net.Dropout(0.0)], [net.Tanh(), net.Dropout(0.5)]])
+@pytest.mark.parametrize(
+    "layers", [[net.ReLU()], [net.ReLU(), net.Dropout(0.0)], [net.Tanh(), net.Dropout(0.5)]]
+)
 def test_a_network_may_end_in_a_fused_step(layers: list[net.Layer]) -> None:
     nn = net.Network([net.Dense(6, 4), *layers], key=Key(1))
     for key in (None, Key(1)):
