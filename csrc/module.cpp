@@ -48,6 +48,12 @@ Range range_of(std::int64_t begin, std::int64_t end, std::int64_t total) {
     return {begin, end};
 }
 
+// A threshold above all lanes drops them all.
+std::uint32_t lanes_below(std::uint64_t threshold) {
+    if (threshold > 65536) refuse("threshold: above 65536");
+    return static_cast<std::uint32_t>(threshold);
+}
+
 Key key_of(std::uint64_t value, std::uint32_t step) {
     return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32), step};
 }
@@ -66,6 +72,7 @@ struct Where {
         source.key = key_of(value, step);
         const auto parts = nb::cast<nb::tuple>(where);
         if (parts.size() == 0) return;
+        if (parts.size() != 2 && parts.size() != 3) refuse("lanes: (start, strides[, blocks])");
         given = true;
         source.start = whole(parts[0]);
         strides = nb::cast<nb::tuple>(parts[1]);
@@ -78,23 +85,32 @@ struct Where {
 
 private:
     void read(const nb::tuple& parts) {
+        if (parts.size() != 6) refuse("blocks: (shape, start, size, block, over, threshold)");
         const auto shape = nb::cast<nb::tuple>(parts[0]), start = nb::cast<nb::tuple>(parts[1]);
         const auto size = nb::cast<nb::tuple>(parts[2]), block = nb::cast<nb::tuple>(parts[3]);
         blocks.axes = static_cast<int>(shape.size());
         blocks.over = static_cast<int>(whole(parts[4]));
-        blocks.threshold = nb::cast<std::uint32_t>(parts[5]);
+        blocks.threshold = lanes_below(nb::cast<std::uint64_t>(parts[5]));
         if (blocks.axes > MAX_AXES || blocks.over < 1 || blocks.over > blocks.axes ||
             start.size() != shape.size() || size.size() != shape.size() || block.size() != shape.size()) {
             refuse("blocks: one number an axis");
         }
+        double seeds = 1;
         for (int a = 0; a < blocks.axes; ++a) {
             const auto at = static_cast<std::size_t>(a);
             blocks.shape[a] = whole(shape[at]);
             blocks.start[a] = whole(start[at]);
             blocks.size[a] = whole(size[at]);
             blocks.block[a] = whole(block[at]);
-            if (blocks.size[a] < 1 || blocks.block[a] < 1) refuse("blocks: sizes must be at least 1");
-            if (a >= blocks.axes - blocks.over) blocks.plane *= blocks.size[a];
+            constexpr std::int64_t most = std::int64_t{1} << 31;
+            for (const std::int64_t size : {blocks.size[a], blocks.block[a]}) {
+                if (size < 1 || size > most) refuse("blocks: sizes must be in [1, 2**31]");
+            }
+            if (a < blocks.axes - blocks.over) continue;
+            // seeds and entries of one plane are held in memory
+            seeds *= static_cast<double>(blocks.size[a] + blocks.block[a]);
+            if (seeds > static_cast<double>(most) * 512) refuse("blocks: a plane is too large");
+            blocks.plane *= blocks.size[a];
         }
         source.blocks = &blocks;
     }
@@ -139,7 +155,7 @@ void lanes(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle w
     });
 }
 
-void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::uint32_t threshold,
+void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::uint64_t threshold,
           std::int64_t begin, std::int64_t end) {
     const Buffer to(out, true);
     expect(to, "?", "out");
@@ -148,7 +164,7 @@ void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle wh
     if (!plan_of(plan, from, to, to, nullptr)) refuse("out: not contiguous");
     const Range range = range_of(begin, end, plan.total);
     without_gil(range, [&] {
-        body().mask(from.source, plan, range, threshold, reinterpret_cast<std::uint8_t*>(to.data()));
+        body().mask(from.source, plan, range, lanes_below(threshold), reinterpret_cast<std::uint8_t*>(to.data()));
     });
 }
 
@@ -166,7 +182,7 @@ bool pair_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out,
 }
 
 bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t value, std::uint32_t step,
-               nb::handle where, std::uint32_t threshold, double dropped_gain, double dropped_shift,
+               nb::handle where, std::uint64_t threshold, double dropped_gain, double dropped_shift,
                double kept_gain, double kept_shift, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true);
     std::optional<Buffer> third;
@@ -181,7 +197,7 @@ bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t val
     Plan plan;
     if (!pair_of(plan, at, from, to, with)) return false;
     const Range range = range_of(begin, end, plan.total);
-    const TwoPoint law{threshold, {dropped_gain, dropped_shift}, {kept_gain, kept_shift}, scalar};
+    const TwoPoint law{lanes_below(threshold), {dropped_gain, dropped_shift}, {kept_gain, kept_shift}, scalar};
     const Arrays arrays{type_of(from), from.data(), with ? with->data() : nullptr, to.data()};
     without_gil(range, [&] { body().two_point(at.source, plan, range, law, arrays); });
     return true;
@@ -207,14 +223,14 @@ Type real(const Buffer& buffer, const char* name) {
     return type_of(buffer);
 }
 
-Dense dense_of(const Buffer& rows, int activation, double slope, std::uint32_t threshold, double gain) {
+Dense dense_of(const Buffer& rows, int activation, double slope, std::uint64_t threshold, double gain) {
     if (rows.axes() != 2) refuse("rows: two axes are needed");
     if (activation < 0 || activation > static_cast<int>(Activation::gelu)) refuse("no such activation");
-    return {real(rows, "rows"), static_cast<Activation>(activation), slope, threshold, gain, rows.size(1)};
+    return {real(rows, "rows"), static_cast<Activation>(activation), slope, lanes_below(threshold), gain, rows.size(1)};
 }
 
 void dense_forward(nb::handle z, nb::handle y, nb::handle bias, std::uint64_t value, std::uint32_t step,
-                   int activation, double slope, std::uint32_t threshold, double gain, std::int64_t begin,
+                   int activation, double slope, std::uint64_t threshold, double gain, std::int64_t begin,
                    std::int64_t end) {
     const Buffer from(z, true), to(y, true), added(bias, false);
     const Dense dense = dense_of(from, activation, slope, threshold, gain);
@@ -228,7 +244,7 @@ void dense_forward(nb::handle z, nb::handle y, nb::handle bias, std::uint64_t va
 }
 
 void dense_backward(nb::handle saved, nb::handle dy, std::uint64_t value, std::uint32_t step, int activation,
-                    double slope, std::uint32_t threshold, double gain, std::int64_t begin, std::int64_t end) {
+                    double slope, std::uint64_t threshold, double gain, std::int64_t begin, std::int64_t end) {
     const Buffer from(saved, false), to(dy, true);
     const Dense dense = dense_of(from, activation, slope, threshold, gain);
     if (real(to, "dy") != dense.type || !from.same_shape(to)) refuse("dy: the shape and dtype of y are needed");

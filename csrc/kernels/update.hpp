@@ -69,16 +69,16 @@ template <class T>
 static void update_in(const Update& u, Range range, T* w, const T* g, T* first, T* second) {
     const Step<T> step(u);
     const Move<T> move_some = move_of<T>(u);
-    if (u.columns == 0) {
-        const std::int64_t middle = u.decayed < range.begin ? range.begin : least(u.decayed, range.end);
-        move_some(step, w + range.begin, g + range.begin, first + range.begin, second + range.begin,
-                  middle - range.begin);
-        Update plain = u;
-        plain.l2 = 0;
-        plain.shrink = 1;
-        return move_of<T>(plain)(step, w + middle, g + middle, first + middle, second + middle,
-                                 range.end - middle);
-    }
+    Update plain = u;
+    plain.l2 = 0;
+    plain.shrink = 1;
+    const Move<T> move_rest = move_of<T>(plain);
+    const auto move_range = [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t middle = u.decayed < begin ? begin : least(u.decayed, end);
+        move_some(step, w + begin, g + begin, first + begin, second + begin, middle - begin);
+        move_rest(step, w + middle, g + middle, first + middle, second + middle, end - middle);
+    };
+    if (u.columns == 0) return move_range(range.begin, range.end);
     const std::int64_t fits = PANEL_BYTES / static_cast<std::int64_t>(sizeof(T)) / (u.rows ? u.rows : 1);
     const std::int64_t panel = fits < 64 ? 64 : least(fits, PANEL);
     const T most = static_cast<T>(u.max_norm), tiny = std::numeric_limits<T>::min();
@@ -88,7 +88,7 @@ static void update_in(const Update& u, Range range, T* w, const T* g, T* first, 
         for (std::int64_t i = 0; i < count; ++i) squares[i] = T(0);
         for (std::int64_t row = 0; row < u.rows; ++row) {
             const std::int64_t at = row * u.columns + begin;
-            move_some(step, w + at, g + at, first + at, second + at, count);
+            move_range(at, at + count);
             const T* here = w + at;
             THINNET_LOOP
             for (std::int64_t i = 0; i < count; ++i) {
@@ -99,9 +99,9 @@ static void update_in(const Update& u, Range range, T* w, const T* g, T* first, 
         bool longer = false;
         for (std::int64_t i = 0; i < count; ++i) {
             const T length = root(squares[i]);
-            const T ratio = most / (length > tiny ? length : tiny);
-            squares[i] = ratio < T(1) ? ratio : T(1);
-            longer = longer || squares[i] < T(1);
+            const T ratio = most / (length <= tiny ? tiny : length);
+            squares[i] = ratio >= T(1) ? T(1) : ratio;  // NaN stays NaN
+            longer = longer || !(squares[i] >= T(1));
         }
         for (std::int64_t row = 0; longer && row < u.rows; ++row) {
             T* here = w + row * u.columns + begin;

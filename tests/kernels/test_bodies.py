@@ -130,6 +130,31 @@ def test_masks(key: Key, threshold: int, data: st.DataObject) -> None:
     assert_bodies_give(expected, lambda: kernels.mask(shape, lane, threshold))
 
 
+@pytest.mark.parametrize(
+    ("whole", "start", "size"),
+    [
+        ((7, 2), (0, 0), (0, 2)),
+        ((7, 2), (7, 0), (0, 1)),
+        ((7, 2), (3, 2), (4, 0)),
+        ((2**62, 1), (2**62, 1), (0, 0)),
+        # the number of the lane behind the last has 64 bits
+        ((3, 2**61), (3, 2**60), (0, 1)),
+        ((0, 2**40, 2**40), (0, 0, 0), (0, 3, 5)),
+    ],
+)
+def test_an_empty_part_of_any_array(
+    whole: tuple[int, ...], start: tuple[int, ...], size: tuple[int, ...]
+) -> None:
+    lane, empty = (Key(1), Window(whole, start, size), ()), np.empty(size, np.float32)
+    for body in native.bodies():
+        with native.using(body):
+            assert lanes(*lane[:2]).shape == size
+            assert kernels.mask(size, lane, 9).shape == size
+            assert kernels.table(empty, lane, GAINS, empty) is empty
+            sides = (0.0, 0.0), (2.0, 0.0)
+            assert kernels.two_point(empty, lane, 9, sides, 0.0, empty) is empty
+
+
 @st.composite
 def others(draw: st.DrawFn, x: Array) -> tuple[float | Array, Layout | None]:
     """Draw what stands in: a number, or an array that broadcasts against x, and how that lies in memory."""

@@ -21,8 +21,8 @@ __all__ = ["Lane", "Pair", "mask", "read", "table", "two_point", "write"]
 
 Array: TypeAlias = NDArray[Any]
 
-# Parts of an array that are worth a thread of their own: handing one over costs about 20 microseconds.
-_ENTRIES = 1 << 18
+# Parts of an array that are worth a thread of their own: handing one over costs some 50 microseconds.
+_ENTRIES = 1 << 20
 _SMALL = 2 * _ENTRIES
 
 

@@ -76,5 +76,5 @@ def using(wanted: str) -> Generator[None]:
         use(before)
 
 
-if "THINNET_ISA" in os.environ:
+if os.environ.get("THINNET_ISA", "").strip():
     use(os.environ["THINNET_ISA"].strip().lower(), "THINNET_ISA")

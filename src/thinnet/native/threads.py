@@ -42,7 +42,9 @@ def get_num_threads() -> int:
     if not _Shared.wanted:
         text = os.environ.get("THINNET_NUM_THREADS", "").strip()
         _Shared.wanted = (
-            _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() else text) if text else _cores()
+            _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() and len(text) < 10 else text)
+            if text
+            else _cores()
         )
     return _Shared.wanted
 

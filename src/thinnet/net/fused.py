@@ -88,9 +88,9 @@ def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int, Fused | None]]:
     return found
 
 
-def available() -> bool:
-    """Say whether there are kernels for it."""
-    return native.library is not None
+def available(x: Array, dtype: np.dtype[Any]) -> bool:
+    """Say whether there are kernels for rows x and weights of a dtype."""
+    return native.library is not None and x.dtype == dtype and x.ndim == 2
 
 
 def _known(layer: Layer) -> bool:

@@ -155,7 +155,7 @@ class Network:
             Draw masks from this key (training; one sample), or take the mean network if not given.
         """
         self._saved = []
-        for first, end, step in self._fused if fused.available() else self._single:
+        for first, end, step in self._fused if fused.available(x, self.dtype) else self._single:
             own = self._layer_key(end - 1, key)
             layer = step or self.layers[first]
             x, saved = layer.forward(self.weights[first], x, own)

@@ -48,7 +48,7 @@ class Optimizer:
         if not (l2 >= 0 and math.isfinite(l2)):
             raise InputError(f"{owner}: l2 must be at least 0, got {l2!r}.")
         self.learning_rate = learning_rate
-        self.l2 = l2
+        self.l2 = float(l2)  # a number of NumPy's would carry float32 weights over to float64
         self.step = 0
         self._state: list[Array] = []
         self._scratch: Array = np.empty(0)
@@ -58,7 +58,7 @@ class Optimizer:
 
     def rate_now(self) -> float:
         """Return the learning rate of the coming update."""
-        return self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate
+        return float(self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate)
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
         """Change `weights` in place.
@@ -133,7 +133,10 @@ def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
 
 def shorten(w: Array, max_norm: float) -> None:
     """Scale columns of w, shape (d, k), that are longer than `max_norm` down to it."""
-    length = np.sqrt(np.square(w).sum(axis=0))
+    squares = np.square(w)
+    # added row by row: a single column would be added in pairs
+    total = np.add.accumulate(squares)[-1] if w.shape[1] == 1 else np.add.reduce(squares)
+    length = np.sqrt(total)
     w *= np.minimum(1, max_norm / np.maximum(length, np.finfo(w.dtype).tiny))
 
 
@@ -160,7 +163,7 @@ class SGD(Optimizer):
             raise InputError(f"SGD: momentum must be in [0, 1), got {momentum!r}.")
         if nesterov and not momentum:
             raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
-        self.momentum = momentum
+        self.momentum = float(momentum)
         self.nesterov = nesterov
 
     def rule(self, rate: float) -> Rule:  # noqa: D102
@@ -204,8 +207,8 @@ class Adam(Optimizer):
         super().__init__(learning_rate, l2=l2)
         if not all(0 <= beta < 1 for beta in betas):
             raise InputError(f"{type(self).__name__}: betas must be in [0, 1), got {betas!r}.")
-        self.betas = betas
-        self.epsilon = epsilon
+        self.betas = (float(betas[0]), float(betas[1]))
+        self.epsilon = float(epsilon)
 
     def rule(self, rate: float) -> Rule:  # noqa: D102
         beta1, beta2 = self.betas
@@ -255,7 +258,7 @@ class AdamW(Adam):
         super().__init__(learning_rate, betas=betas, epsilon=epsilon)
         if not weight_decay >= 0:
             raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
-        self.weight_decay = weight_decay
+        self.weight_decay = float(weight_decay)
 
     def rule(self, rate: float) -> Rule:  # noqa: D102
         return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)
