@@ -109,6 +109,8 @@ def _plain(x: Array) -> Array:
 
 def _where(window: Window, shape: tuple[int, ...], block: tuple[int, ...], threshold: int) -> Any:
     """Return (start, lane strides[, blocks]) of a window that broadcasts against `shape`."""
+    if 0 in shape:  # a window that is empty may lie anywhere
+        return ()
     lead = len(shape) - len(window.size)
     if not block:
         start, strides = window.addresses
@@ -117,7 +119,5 @@ def _where(window: Window, shape: tuple[int, ...], block: tuple[int, ...], thres
     grown = (1,) * (axes - len(block)) + block
     inside = Window.whole(window.size)
     seeds = tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True))
-    if 0 in window.size:
-        return 0, (0,) * len(shape)
     blocks = seeds, window.start, window.size, grown, len(block), threshold
     return 0, (0,) * lead + inside.addresses[1], blocks
