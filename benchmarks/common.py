@@ -127,7 +127,8 @@ def verdict(result: Result) -> str:
         return "for information"
     if result["met"]:
         return result.get("because", "met")
-    return f"missed by {abs(median(result) / result['budget'] - 1):.0%}".replace("%", " %")
+    percent = 100 * abs(median(result) / result["budget"] - 1)
+    return f"missed by {percent:.{0 if percent >= 2 else 1}f} %"
 
 
 def tell(result: Result) -> Result:

@@ -33,7 +33,7 @@ def forward(power: int, name: str) -> Result:
     x, y = arrays(1 << power)
     calls = max(1, (1 << 22) >> power) if name != native.NUMPY else 1
     pair = Pair(
-        f"dropout, 2**{power} float32, {name}",
+        f"dropout, 2**{power} float32, {'NumPy twin' if name == native.NUMPY else name}",
         "np.multiply",
         clock(lambda: tn.dropout(x, RATE, key=KEY, out=y), calls),
         clock(lambda: np.multiply(x, np.float32(2), out=y), calls),

@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -119,13 +120,19 @@ private:
 // The plan of one array, or of three that have one shape.
 bool plan_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
     const std::int64_t item = x.itemsize();
+    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
     std::int64_t own[MAX_AXES];
-    std::int64_t count = 1;
+    std::int64_t count = 1, last = where.source.start;  // the number of the last lane
     for (int a = x.axes() - 1; a >= 0; --a) {
         own[a] = where.given ? where.stride(a) : count;
         if (own[a] < 0) refuse("lanes: negative stride");
+        if (x.size(a) > 1 && own[a] > 0) {
+            if (x.size(a) - 1 > (most - last - 1) / own[a]) refuse("lanes: numbers must be below 2**63 - 1");
+            last += (x.size(a) - 1) * own[a];
+        }
         count *= x.size(a);
     }
+    if (last == most) refuse("lanes: numbers must be below 2**63 - 1");
     for (int a = 0; a < x.axes(); ++a) {
         append(plan, x.size(a), x.stride(a), out.stride(a), other ? other->stride(a) : 0, own[a]);
     }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from thinnet import native
+from thinnet import get_num_threads, native, set_num_threads
 from thinnet.random import Key
 
 Array = NDArray[Any]
@@ -53,6 +57,25 @@ def numbers(dtype: str, shape: tuple[int, ...], seed: int = 0) -> Array:
     which = rng.integers(0, 8, shape)
     chosen = np.where(which == 0, rng.choice(special, shape), ordinary)
     return np.asarray(np.where(which == 1, anything, chosen), kind)
+
+
+@contextlib.contextmanager
+def threads(count: int, least: int = 100) -> Iterator[None]:
+    """Share work out over so many threads, even where they have only `least` entries each."""
+    laws, dense, update = (
+        importlib.import_module(f"thinnet.kernels.{name}") for name in ("laws", "dense", "update")
+    )
+    before = get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (laws, dense):
+            patch.setattr(module, "_ENTRIES", least)
+            patch.setattr(module, "_SMALL", 2 * least)
+        patch.setattr(update, "_WEIGHTS", least)
+        set_num_threads(count)
+        try:
+            yield
+        finally:
+            set_num_threads(before)
 
 
 @dataclass(frozen=True)

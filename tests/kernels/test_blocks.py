@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from thinnet import get_num_threads, kernels, native, set_num_threads
+from thinnet import kernels, native
 from thinnet.kernels import Lane, Pair
 from thinnet.kernels.twin import laws as twin
 from thinnet.random import Key, Window, lanes
 
-from .bits import COMPILED, DTYPES, KEYS, alike, layouts, numbers
+from .bits import COMPILED, DTYPES, KEYS, alike, layouts, numbers, threads
 
 compiled = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 bodies = pytest.mark.parametrize("body", native.bodies())
@@ -166,17 +166,15 @@ def test_a_block_of_one_entry_is_no_block(body: str) -> None:
 
 
 @compiled
-def test_many_threads_give_the_same() -> None:
-    shape, before = (3, 700, 701), get_num_threads()
-    x, results = numbers("float32", shape), []
-    try:
-        for body, count in itertools.product(COMPILED, (1, 3)):
-            set_num_threads(count)
-            with native.using(body):
-                y = kernels.two_point(
-                    x, (Key(2), None, (7, 7)), 200, ((0.0, 0.0), (1.5, 0.0)), 0.0, np.empty_like(x)
-                )
-            results.append(y)
-    finally:
-        set_num_threads(before)
-    assert all(alike(y, results[0]) for y in results)
+@settings(max_examples=60)
+@given(blocked(), st.integers(2, 7), st.integers(1, 300))
+def test_threads_leave_no_seam(case: tuple[tuple[int, ...], Lane], count: int, least: int) -> None:
+    shape, lane = case
+    x = numbers("float32", shape)
+    law = 3000, ((0.0, 0.0), (1.5, 0.0)), 0.0
+    for body in COMPILED:
+        with native.using(body):
+            with threads(1):
+                alone = kernels.two_point(x, lane, *law, np.empty_like(x))
+            with threads(count, least):
+                assert alike(kernels.two_point(x, lane, *law, np.empty_like(x)), alone), body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinnet import get_num_threads, kernels, native, set_num_threads
+from thinnet import kernels, native
 from thinnet.kernels import Lane, Pair
 from thinnet.kernels.twin import laws as twin
 from thinnet.random import Key, Window, lanes, words
 from thinnet.variants import drop
 
-from .bits import COMPILED, DTYPES, KEYS, THRESHOLDS, Array, Layout, alike, layouts, numbers
+from .bits import COMPILED, DTYPES, KEYS, THRESHOLDS, Array, Layout, alike, layouts, numbers, threads
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 
@@ -252,26 +253,43 @@ def test_pieces_make_up_the_whole(case: Case, data: st.DataObject) -> None:
             assert all(map(alike, run(pieces), run(native.library))), body
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(1 << 20 | 77,), (1031, 1025), (7, 3, 51001)])
-def test_many_threads_leave_no_seam(dtype: str, shape: tuple[int, ...]) -> None:
-    x, lane, before = numbers(dtype, shape), (Key(5, 6), None, ()), get_num_threads()
-    channels = Key(5), Window.whole((*shape[:-1], 1)), ()
-    sides = (0.0, 0.0), (1.25, 0.0)
-    try:
-        for body in COMPILED:
-            with native.using(body):
-                results: list[list[Array]] = []
-                for count in (1, 3):
-                    set_num_threads(count)
-                    own = x.copy()
-                    kernels.table(own, lane, GAINS, own)
-                    inverted = kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x))
-                    shared = kernels.two_point(x, channels, 9000, sides, 0.0, np.empty_like(x))
-                    results.append([own, inverted, shared])
-                assert all(map(alike, *results)), body
-    finally:
-        set_num_threads(before)
+@settings(max_examples=60)
+@given(cases(), st.sampled_from(["inverted", "two-point", "table"]), st.integers(2, 7), st.integers(1, 300))
+def test_threads_leave_no_seam(case: Case, law: str, count: int, least: int) -> None:
+    sides = ((0.0, 0.0), (1.25, 0.0)) if law == "inverted" else ((0.5, 1.0), (1.25, -1.0))
+
+    def kernel(x: Array, out: Array) -> Array:
+        if law == "table":
+            return kernels.table(x, case.lane, GAINS, out)
+        return kernels.two_point(x, case.lane, 9000, sides, 1.0, out)
+
+    for body in COMPILED:
+        with native.using(body):
+            with threads(1):
+                alone = case.run(kernel)
+            with threads(count, least):
+                assert alike(case.run(kernel), alone), body
+
+
+@pytest.mark.parametrize("shape", [(1 << 16 | 77,), (311, 1025), (7, 3, 5101)])
+def test_a_thread_is_given_a_part_of_many_entries(
+    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+    kernel = native.library.two_point
+
+    class Watched:
+        @staticmethod
+        def two_point(*arguments: Any) -> bool:
+            seen.add(threading.current_thread().name.partition("_")[0])
+            return kernel(*arguments)
+
+    x, lane, sides = numbers("float32", shape), (Key(5, 6), None, ()), ((0.0, 0.0), (1.25, 0.0))
+    expected = kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x))
+    monkeypatch.setattr(native, "library", Watched)
+    with threads(3, 5000):
+        assert alike(kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x)), expected)
+    assert seen == {"MainThread", "thinnet"}
 
 
 @pytest.mark.parametrize("body", native.bodies())

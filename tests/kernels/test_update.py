@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinnet import get_num_threads, native, net, set_num_threads
+from thinnet import native, net
 from thinnet.net.optimizers import Limit
 from thinnet.variants.schedule import Linear
 
-from .bits import COMPILED, Array, alike
+from .bits import COMPILED, Array, alike, threads
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 
@@ -39,13 +39,6 @@ SIZES = [0, 1, 7, 8, 9, 31, 64, 65, 1000, (1 << 15) - 1, (1 << 15) + 3, 3 * (1 <
 
 optimizers = pytest.mark.parametrize("name", OPTIMIZERS)
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-@pytest.fixture
-def threads() -> Iterator[Callable[[int], None]]:
-    before = get_num_threads()
-    yield set_num_threads
-    set_num_threads(before)
 
 
 def trained(
@@ -147,28 +140,25 @@ def test_numbers_of_numpy_act_as_plain_ones(name: str, dtype: str) -> None:
     assert_as_by_numpy(NUMPYS[name], dtype, (1000, 600), ((0, 20, 30, 2.0),))
 
 
-@pytest.mark.parametrize("name", ["sgd", "momentum l2", "nesterov", "adam l2", "adamw"])
-def test_the_number_of_threads_changes_nothing(name: str, threads: Callable[[int], None]) -> None:
+@optimizers
+def test_the_number_of_threads_changes_nothing(name: str) -> None:
     # several threads for the plain weights, and for the matrix, whose columns are shared out
-    size = 3 * (1 << 16) + 13
-    limits = ((100, 150, 1001, 2.0),)
-    for body, with_limits in itertools.product(COMPILED, ((), limits)):
-        results = []
+    size = (1 << 15) + 1013
+    for limits in ((), ((100, 50, 101, 2.0),)):
         for count in (1, 2, 3, 7):
-            threads(count)
-            results.append(trained(body, OPTIMIZERS[name], "float32", (size, size - 500), with_limits)[-1])
-        for mine in results[1:]:
-            assert alike(mine, results[0]), body
-    assert_as_by_numpy(OPTIMIZERS[name], "float32", (size, size - 500), limits)
+            with threads(count, 1000):
+                assert_as_by_numpy(OPTIMIZERS[name], "float32", (size, size - 500), limits)
 
 
 # Few columns, many rows: the columns are as many as the threads, or not many more.
-@pytest.mark.parametrize(("rows", "columns"), [(9000, 33), (2100, 64), (1100, 128), (1050, 126), (1040, 127)])
-def test_threads_share_few_columns(rows: int, columns: int, threads: Callable[[int], None]) -> None:
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(90, 33), (21, 64), (11, 128), (10, 126), (10, 127), (2000, 3)]
+)
+def test_threads_share_few_columns(rows: int, columns: int) -> None:
     size = rows * columns
-    for count in (1, 2, 3):
-        threads(count)
-        assert_as_by_numpy(OPTIMIZERS["adam"], "float32", (size, size), ((0, rows, columns, 2.0),))
+    for count, least in itertools.product((2, 3), (1, 30, 300)):
+        with threads(count, least):
+            assert_as_by_numpy(OPTIMIZERS["adam"], "float32", (size, size), ((0, rows, columns, 2.0),))
 
 
 @pytest.mark.parametrize("body", COMPILED)

@@ -26,18 +26,19 @@ from thinnet.errors import InputError
 from thinnet.native.threads import split
 from thinnet.random import words
 
+from ..kernels.bits import threads
+
 compiled = pytest.mark.skipif(native.library is None, reason=f"no compiled kernels: {native.why_not}")
 
-# More than the least that is worth several threads, and no multiple of anything.
-SIZE = (1 << 20) + 77
+# Large enough for several threads where they are worth their while at LEAST entries each.
+SIZE, LEAST = (1 << 18) + 77, 1 << 14
 COUNTS = [1, 2, 3, 7]
 
 
 @pytest.fixture(autouse=True)
 def _threads() -> Iterator[None]:
-    before = tn.get_num_threads()
-    yield
-    tn.set_num_threads(before)
+    with threads(tn.get_num_threads(), LEAST):
+        yield
 
 
 def drawn(key: int = 3) -> np.ndarray[Any, Any]:
@@ -46,7 +47,7 @@ def drawn(key: int = 3) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("name", tn.CATALOGUE)
 def test_any_number_of_threads_gives_the_same(name: str) -> None:
-    x = np.random.default_rng(0).standard_normal((2, 3, 500, 401)).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal((2, 3, 250, 201)).astype(np.float32)
     own, results = [x.copy() for _ in COUNTS], []
     for count, inplace in zip(COUNTS, own, strict=True):
         tn.set_num_threads(count)
@@ -59,7 +60,7 @@ def test_any_number_of_threads_gives_the_same(name: str) -> None:
 
 
 def test_rows_that_lie_apart_may_be_changed_in_place() -> None:
-    rows = np.ones((1200, 1001), np.float32)
+    rows = np.ones((600, 1001), np.float32)
     expected = tn.dropout(rows[::2, :1000].copy(), 0.3, key=tn.Key(1))
     for count in COUNTS:
         tn.set_num_threads(count)
@@ -104,9 +105,12 @@ def test_parts_are_worked_on_side_by_side() -> None:
 def test_an_error_in_any_part_comes_out_when_all_parts_are_done(failing: int) -> None:
     tn.set_num_threads(4)
     done: list[int] = []
+    split(lambda begin, end: done.append(begin), 10_000, 1000)
+    bad = sorted(done)[failing]
+    done.clear()
 
     def work(begin: int, end: int) -> None:
-        if begin == 2500 * failing:
+        if begin == bad:
             raise KeyError(begin)
         time.sleep(0.02)
         done.append(begin)
@@ -120,7 +124,8 @@ def test_an_error_in_any_part_comes_out_when_all_parts_are_done(failing: int) ->
 
 def test_each_part_is_done_once_where_no_more_threads_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     tn.set_num_threads(6)
-    tn.set_num_threads(5)  # a pool of its own
+    tn.set_num_threads(5)  # with threads that are not there yet
+    done: list[tuple[int, int]] = []
     started: list[threading.Thread] = []
     start = threading.Thread.start
 
@@ -131,17 +136,17 @@ def test_each_part_is_done_once_where_no_more_threads_can_be_started(monkeypatch
         start(thread)
 
     def work(begin: int, end: int) -> None:
-        done.append(begin)
+        done.append((begin, end))
         time.sleep(0.02)
 
     monkeypatch.setattr(threading.Thread, "start", at_most_two)
-    done: list[int] = []
     split(work, 10_000, 1000)
-    assert sorted(done) == [0, 2000, 4000, 6000, 8000]
     tn.set_num_threads(1)
     for thread in started:
-        thread.join()  # by now they have done what was still asked of them
-    assert sorted(done) == [0, 2000, 4000, 6000, 8000]
+        thread.join()  # by now they have done whatever else was asked of them
+    edges = [0, *(end for _, end in sorted(done))]
+    assert edges[-1] == 10_000
+    assert sorted(done) == list(itertools.pairwise(edges))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, 2.0, "2", None, True, [2], float("nan")])
@@ -197,9 +202,9 @@ def test_without_it_the_number_is_that_of_the_processors() -> None:
 def test_a_wrong_variable_is_one_line(value: str) -> None:
     shown = 0 if value == "0" else repr(value)
     line = f"THINNET_NUM_THREADS: must be a whole number of at least 1, got {shown}."
-    script = f"""
+    script = """
 import numpy as np, thinnet as tn
-for call in (tn.get_num_threads, lambda: tn.dropout(np.ones({SIZE}, "f4"), 0.5, key=tn.Key(0))):
+for call in (tn.get_num_threads, lambda: tn.dropout(np.ones(1 << 23, "f4"), 0.5, key=tn.Key(0))):
     try:
         call()
     except tn.InputError as error:
@@ -212,10 +217,12 @@ for call in (tn.get_num_threads, lambda: tn.dropout(np.ones({SIZE}, "f4"), 0.5, 
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line + "\n")
 
 
-# What stands at the top of each script: two threads wherever it runs, and the sums of many masks.
+# What stands at the top of each script: the same, and the sum of a mask.
 HEAD = f"""
 import os, sys, threading
 import numpy as np, thinnet as tn
+from thinnet.kernels import laws
+laws._ENTRIES, laws._SMALL = {LEAST}, {2 * LEAST}
 
 def total(key):
     return int((tn.dropout(np.ones({SIZE}, "f4"), 0.3, key=tn.Key(key)) > 0).sum())

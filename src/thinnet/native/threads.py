@@ -1,14 +1,15 @@
 """Threads: a range of entries is cut into equal parts, one for each thread of a pool.
 
 What an entry gets depends on its place alone, so the result is the same for any number of threads. The
-caller works on the first part itself; nothing waits in a loop.
+caller takes parts too, so it never waits for a thread that is busy elsewhere; nothing waits in a loop.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -88,24 +89,35 @@ def split(work: Work, total: int, least: int) -> None:
     step = -(-total // parts)
     if step > _ALIGNED * _ALIGNED:
         step = -(-step // _ALIGNED) * _ALIGNED
-    ends = [*range(step, total, step), total]
-    waiting = _submit(work, list(itertools.pairwise(ends)))
+    waiting = deque((begin, min(begin + step, total)) for begin in range(0, total, step))
+
+    def take() -> None:
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            work(*part)
+
+    helpers = _ask(take, parts - 1)
     try:
-        work(0, ends[0])
+        take()
     finally:
-        for future in waiting:
-            future.result()
+        # A helper that has not begun is not needed any more; one that has still writes to the arrays.
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
-def _submit(work: Work, ranges: list[tuple[int, int]]) -> list[Future[object]]:
-    waiting: list[Future[object]] = []
-    for begin, end in ranges:
-        try:
-            with _Shared.lock:
-                waiting.append(_started().submit(work, begin, end))
-        except RuntimeError:  # the interpreter is shutting down: no new threads
-            work(begin, end)
-    return waiting
+def _ask(take: Callable[[], None], count: int) -> list[Future[None]]:
+    """Let up to `count` threads of the pool take parts; none is as good, the caller takes what is left."""
+    helpers: list[Future[None]] = []
+    with _Shared.lock, contextlib.suppress(RuntimeError):  # no more threads, or the interpreter shuts down
+        pool = _started()
+        for _ in range(count):
+            helpers.append(pool.submit(take))
+    return helpers
 
 
 def _started() -> ThreadPoolExecutor:
