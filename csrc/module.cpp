@@ -274,8 +274,7 @@ void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int
     }
     if (rule < 0 || rule > static_cast<int>(Rule::adam)) refuse("no such rule");
     const std::int64_t total = weights.total();
-    if (total == 0) return;
-    if (columns < 0 || (columns > 0 && total % columns)) refuse("columns: they do not divide w");
+    if (columns < 0 || columns > total || (columns > 0 && total % columns)) refuse("columns: they do not divide w");
     const Update u{type,    static_cast<Rule>(rule), rate,       l2,
                    shrink,  beta1,                   beta2,      epsilon,
                    correction, decayed,              columns ? total / columns : 1, columns, max_norm};

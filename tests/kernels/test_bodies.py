@@ -272,22 +272,24 @@ def test_threads_leave_no_seam(case: Case, law: str, count: int, least: int) -> 
 
 
 @pytest.mark.parametrize("shape", [(1 << 16 | 77,), (311, 1025), (7, 3, 5101)])
-def test_a_thread_is_given_a_part_of_many_entries(
-    shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_entries_are_shared_out(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
+    gate = threading.Barrier(2, timeout=30)
     kernel = native.library.two_point
 
     class Watched:
         @staticmethod
         def two_point(*arguments: Any) -> bool:
-            seen.add(threading.current_thread().name.partition("_")[0])
+            *_, begin, end = arguments
+            if begin < end and len(seen) < 2:
+                seen.add(threading.current_thread().name.partition("_")[0])
+                gate.wait()  # the first part and the second, at once
             return kernel(*arguments)
 
     x, lane, sides = numbers("float32", shape), (Key(5, 6), None, ()), ((0.0, 0.0), (1.25, 0.0))
     expected = kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x))
     monkeypatch.setattr(native, "library", Watched)
-    with threads(3, 5000):
+    with threads(2, 10_000):
         assert alike(kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x)), expected)
     assert seen == {"MainThread", "thinnet"}
 

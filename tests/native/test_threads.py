@@ -102,14 +102,16 @@ def test_parts_are_worked_on_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("failing", range(4))
-def test_an_error_in_any_part_comes_out_when_all_parts_are_done(failing: int) -> None:
+def test_an_error_comes_out_when_nobody_works_any_more(failing: int) -> None:
     tn.set_num_threads(4)
     done: list[int] = []
     split(lambda begin, end: done.append(begin), 10_000, 1000)
     bad = sorted(done)[failing]
     done.clear()
+    gate = threading.Barrier(4, timeout=30)
 
     def work(begin: int, end: int) -> None:
+        gate.wait()  # all four have begun
         if begin == bad:
             raise KeyError(begin)
         time.sleep(0.02)
