@@ -20,6 +20,12 @@
 #define THINNET_LOOP
 #endif
 
+#if defined(__GNUC__) || defined(__clang__)
+#define THINNET_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define THINNET_PREFETCH(address) static_cast<void>(address)
+#endif
+
 namespace thinnet {
 namespace THINNET_BODY {
 

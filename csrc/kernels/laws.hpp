@@ -117,6 +117,13 @@ static Chunk<T> chunk_of(int dropped, int kept) {
     return CHUNKS[dropped][kept];
 }
 
+// Ask for entries that are needed soon. While lanes are computed nothing is loaded, and the processor's own
+// prefetching loses the track: without this, arrays beyond the caches take more than twice as long.
+static inline void ask_for(const void* x, std::int64_t bytes) {
+    for (std::int64_t i = 0; i < bytes; i += 64) THINNET_PREFETCH(static_cast<const char*>(x) + i);
+}
+static constexpr std::int64_t AHEAD = 1024;  // bytes
+
 // Cut a range into pieces that are runs of memory in every array, at most `most` entries each.
 // `step` gets the place of a piece and its length, and moves the place on behind it.
 template <class F>
@@ -146,6 +153,7 @@ static void apply(const Source& source, const Plan& plan, Range range, const Arr
         const char* x = arrays.x + place.x;
         const char* other = arrays.other ? arrays.other + place.other : nullptr;
         char* out = arrays.out + place.out;
+        ask_for(x, count * (halves ? 2 : static_cast<std::int64_t>(sizeof(T))));
         const std::uint16_t* drawn = lanes.next(place, count);
         if constexpr (sizeof(T) == 4) {
             if (halves) {
@@ -279,6 +287,7 @@ static void stream(const Schedule& given, typename S::Real gain, std::int32_t th
         count -= left;
         while (left > 0) {
             const bool many = skipped + left > GROUP;
+            ask_for(reinterpret_cast<const char*>(x) + AHEAD, DRAWN * static_cast<std::int64_t>(sizeof *x));
             if (many) some_blocks<SIDE_BY_SIDE>(key, above, block, lanes);
             if (!many) some_blocks<1>(key, above, block, lanes);
             const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, left);
@@ -323,6 +332,7 @@ static void zero_or_scale_all(const Source& source, const Plan& plan, Range rang
     walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
         const auto* x = reinterpret_cast<const Item*>(arrays.x + place.x);
         auto* out = reinterpret_cast<Item*>(arrays.out + place.out);
+        ask_for(x, count * static_cast<std::int64_t>(sizeof(Item)));
         zero_or_scale<S>(gain, threshold, lanes.next(place, count), x, out, count);
     });
 }
