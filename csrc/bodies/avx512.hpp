@@ -36,4 +36,13 @@ static inline void narrow16(const float* in, std::uint16_t* out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
                         _mm512_cvtps_ph(_mm512_loadu_ps(in), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+// 16 bits to and from the upper halves of 32.
+static inline void raise(const std::uint16_t* in, std::uint32_t* out) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(in)));
+    _mm512_storeu_si512(out, _mm512_slli_epi32(wide, 16));
+}
+static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
+    const __m512i low = _mm512_srli_epi32(_mm512_loadu_si512(in), 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(low));
+}
 static constexpr int HALVES = 16;

@@ -31,4 +31,11 @@ static inline void widen16(const std::uint16_t* in, float* out) {
 static inline void narrow16(const float* in, std::uint16_t* out) {
     vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(vld1q_f32(in))));
 }
+// 16 bits to and from the upper halves of 32.
+static inline void raise(const std::uint16_t* in, std::uint32_t* out) {
+    vst1q_u32(out, vshll_n_u16(vld1_u16(in), 16));
+}
+static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
+    vst1_u16(out, vshrn_n_u32(vld1q_u32(in), 16));
+}
 static constexpr int HALVES = 4;

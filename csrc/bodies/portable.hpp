@@ -78,4 +78,11 @@ static inline void narrow16(const float* in, std::uint16_t* out) {
     }
     *out = static_cast<std::uint16_t>(half | sign);
 }
+// 16 bits to and from the upper halves of 32.
+static inline void raise(const std::uint16_t* in, std::uint32_t* out) {
+    *out = static_cast<std::uint32_t>(*in) << 16;
+}
+static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
+    *out = static_cast<std::uint16_t>(*in >> 16);
+}
 static constexpr int HALVES = 1;

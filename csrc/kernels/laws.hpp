@@ -1,52 +1,50 @@
 // Laws: what a lane does to an entry. Every law is a loop over one chunk; `walk` cuts an array into chunks.
 
-// Convert between 16-bit storage and float, a chunk at a time.
-static void widen(Type type, const void* in, float* out, std::int64_t count) {
-    const auto* bits = static_cast<const std::uint16_t*>(in);
-    if (type == Type::bf16) {
-        THINNET_LOOP
-        for (std::int64_t i = 0; i < count; ++i) {
-            const std::uint32_t wide = static_cast<std::uint32_t>(bits[i]) << 16;
-            std::memcpy(out + i, &wide, 4);
-        }
-        return;
-    }
+// Apply a conversion of HALVES entries at a time to any number of them.
+template <auto SOME, class FROM, class TO>
+static inline void convert(const FROM* in, TO* out, std::int64_t count) {
     std::int64_t i = 0;
-    for (; i + HALVES <= count; i += HALVES) widen16(bits + i, out + i);
+    for (; i + HALVES <= count; i += HALVES) SOME(in + i, out + i);
     if (i < count) {
-        std::uint16_t rest[HALVES] = {};
-        float wide[HALVES];
-        std::memcpy(rest, bits + i, static_cast<std::size_t>(count - i) * 2);
-        widen16(rest, wide);
-        std::memcpy(out + i, wide, static_cast<std::size_t>(count - i) * 4);
+        const auto rest = static_cast<std::size_t>(count - i);
+        FROM from[HALVES] = {};
+        TO to[HALVES];
+        std::memcpy(from, in + i, rest * sizeof(FROM));
+        SOME(from, to);
+        std::memcpy(out + i, to, rest * sizeof(TO));
     }
 }
 
-// Round to nearest even; NaN stays NaN.
-static inline std::uint16_t to_bf16(float value) {
+static inline std::uint32_t bits_of(float value) {
     std::uint32_t bits;
     std::memcpy(&bits, &value, 4);
-    const std::uint32_t rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
-    const std::uint32_t quiet = bits >> 16 | 0x40u;
-    return static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? quiet : rounded);
+    return bits;
+}
+static inline float float_of(std::uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, 4);
+    return value;
 }
 
+// Between 16-bit storage and float, at most a chunk at a time.
+static void widen(Type type, const void* in, float* out, std::int64_t count) {
+    const auto* bits = static_cast<const std::uint16_t*>(in);
+    if (type == Type::f16) return convert<widen16>(bits, out, count);
+    alignas(64) std::uint32_t wide[CHUNK];
+    convert<raise>(bits, wide, count);
+    std::memcpy(out, wide, static_cast<std::size_t>(count) * 4);
+}
 static void narrow(Type type, const float* in, void* out, std::int64_t count) {
     auto* bits = static_cast<std::uint16_t*>(out);
-    if (type == Type::bf16) {
-        THINNET_LOOP
-        for (std::int64_t i = 0; i < count; ++i) bits[i] = to_bf16(in[i]);
-        return;
+    if (type == Type::f16) return convert<narrow16>(in, bits, count);
+    alignas(64) std::uint32_t rounded[CHUNK];
+    THINNET_LOOP
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::uint32_t wide = bits_of(in[i]);
+        const std::uint32_t even = wide + (0x7FFFu + (wide >> 16 & 1u));
+        rounded[i] = (wide & 0x7FFFFFFFu) > 0x7F800000u ? wide | 0x00400000u : even;  // NaN stays NaN
     }
-    std::int64_t i = 0;
-    for (; i + HALVES <= count; i += HALVES) narrow16(in + i, bits + i);
-    if (i < count) {
-        float rest[HALVES] = {};
-        std::uint16_t half[HALVES];
-        std::memcpy(rest, in + i, static_cast<std::size_t>(count - i) * 4);
-        narrow16(rest, half);
-        std::memcpy(bits + i, half, static_cast<std::size_t>(count - i) * 2);
-    }
+    convert<lower>(rounded, bits, count);
 }
 
 // The factors of a two-point law in the type that is computed in.
@@ -256,7 +254,18 @@ using F64 = Stored<Type::f64, double, double>;
 template <class S>
 static inline void zero_or_scale(typename S::Real gain, std::int32_t threshold, const std::uint16_t* lanes,
                                  const typename S::Item* x, typename S::Item* out, std::int64_t count) {
-    if constexpr (sizeof(typename S::Item) == 2) {
+    if constexpr (S::type == Type::bf16) {
+        // A NaN comes from x, whose bits below bfloat16's are 0: rounding cannot carry it over into a number.
+        alignas(64) std::uint32_t wide[CHUNK];
+        convert<raise>(x, wide, count);
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::uint32_t product = bits_of(gain * float_of(wide[i]));
+            const std::uint32_t even = product + (0x7FFFu + (product >> 16 & 1u));
+            wide[i] = lanes[i] >= threshold ? even : 0u;
+        }
+        convert<lower>(wide, out, count);
+    } else if constexpr (S::type == Type::f16) {
         alignas(64) float xs[CHUNK];
         widen(S::type, x, xs, count);
         zero_or_scale<F32>(gain, threshold, lanes, xs, xs, count);
