@@ -117,7 +117,7 @@ class SoftmaxCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """`-y * log s(z) - (1 - y) * log(1 - s(z))`, s the sigmoid, as `max(z, 0) - z * y + log1p(exp(-|z|))`."""
+    """`-y * log s(z) - (1 - y) * log(1 - s(z))`, s the sigmoid, computed as `log(1 + exp(z)) - z * y`."""
 
     def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
         array = super().targets(y, outputs, dtype)
@@ -127,8 +127,9 @@ class BinaryCrossEntropy(Loss):
         return array
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
-        each = np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z)))
-        return _mean(each), (self.link(z) - y) / z.shape[1]
+        each = np.logaddexp(0, z) - z * y
+        gradient = self.link(z) - y
+        return _mean(each), gradient if z.shape[1] == 1 else gradient / z.shape[1]
 
     def link(self, z: Array) -> Array:  # noqa: D102
         return 0.5 * (1 + np.tanh(0.5 * z))

@@ -264,7 +264,9 @@ def _target(owner: str, x: Array, out: Array) -> Array:
         raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")
     if not out.flags.writeable:
         raise InputError(f"{owner}: out is read-only.")
+    if out is x or (out.base is None and x.base is None):
+        return out  # two arrays that own their memory share none
     # The bounds of two arrays may cross where no entry is shared, so some work is spent on an exact answer.
-    if out is not x and np.may_share_memory(out, x, _EXACT):
+    if np.may_share_memory(out, x, _EXACT):
         raise InputError(f"{owner}: out overlaps x without being x; pass out=x or an array of its own.")
     return out
