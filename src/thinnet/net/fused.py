@@ -46,6 +46,8 @@ class Fused:
         self._slope = float(getattr(layers[1], "slope", 0.0))
         self._dropout = layers[2] if len(layers) > 2 and isinstance(layers[2], Dropout) else None
         self._still: End = self._name, self._slope, Key(0), 0, 1.0
+        fixed = self._dropout is not None and not callable(self._dropout.rate)
+        self._drawn = self._law(0) if fixed else None
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         """Return y and what `backward` needs; `key` is that of the dropout layer, at its step."""
@@ -68,9 +70,13 @@ class Fused:
         return x, dy
 
     def _end(self, key: Any) -> End:
+        threshold, gain = self._drawn or self._law(key.step)
+        return self._name, self._slope, key, threshold, gain
+
+    def _law(self, step: int) -> tuple[int, float]:
         dropout: Any = self._dropout
-        law = dropout.row.law_of(dropout.rate_at(key.step))
-        return self._name, self._slope, key, law.threshold, law.kept[0]
+        law = dropout.row.law_of(dropout.rate_at(step))
+        return law.threshold, law.kept[0]
 
 
 def groups(layers: tuple[Layer, ...]) -> list[tuple[int, int, Fused | None]]:

@@ -128,7 +128,8 @@ class BinaryCrossEntropy(Loss):
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         each = np.logaddexp(0, z) - z * y
-        gradient = self.link(z) - y
+        gradient = self.link(z)
+        gradient -= y
         return _mean(each), gradient if z.shape[1] == 1 else gradient / z.shape[1]
 
     def link(self, z: Array) -> Array:  # noqa: D102
