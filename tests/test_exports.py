@@ -40,7 +40,7 @@ EXPORTS = {
         "need",
     ],
     "thinnet.random": ["Key", "Stream", "Window", "lanes", "permutation", "philox4x32", "uniform", "words"],
-    "thinnet.native": ["NUMPY", "bodies", "library", "name", "use", "using", "why_not"],
+    "thinnet.native": ["NUMPY", "bodies", "name", "use", "using", "why_not"],
     "thinnet.kernels": [
         "ACTIVATIONS",
         "NEEDS_INPUT",

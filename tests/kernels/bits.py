@@ -21,7 +21,6 @@ Array = NDArray[Any]
 
 COMPILED = [body for body in native.bodies() if body != native.NUMPY]
 KEYS = st.builds(Key, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
-THRESHOLDS = st.one_of(st.sampled_from([0, 1, 65535, 65536]), st.integers(0, 65536))
 # uint16 stands for the bits of bfloat16.
 DTYPES = ["float16", "float32", "float64", "uint16"]
 
@@ -57,6 +56,15 @@ def numbers(dtype: str, shape: tuple[int, ...], seed: int = 0) -> Array:
     which = rng.integers(0, 8, shape)
     chosen = np.where(which == 0, rng.choice(special, shape), ordinary)
     return np.asarray(np.where(which == 1, anything, chosen), kind)
+
+
+@st.composite
+def thresholds(draw: st.DrawFn, drawn: NDArray[np.uint16]) -> int:
+    """Draw a threshold; often one that a lane is equal to, since there it shows which side is taken."""
+    if drawn.size and draw(st.booleans()):
+        lane = drawn.reshape(-1)[draw(st.integers(0, drawn.size - 1))]
+        return int(lane) + draw(st.sampled_from([0, 1]))
+    return draw(st.one_of(st.sampled_from([0, 1, 65535, 65536]), st.integers(0, 65536)))
 
 
 @contextlib.contextmanager

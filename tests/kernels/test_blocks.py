@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -16,19 +17,20 @@ from thinnet.kernels import Lane, Pair
 from thinnet.kernels.twin import laws as twin
 from thinnet.random import Key, Window, lanes
 
-from .bits import COMPILED, DTYPES, KEYS, alike, layouts, numbers, threads
+from .bits import COMPILED, DTYPES, KEYS, alike, layouts, numbers, threads, thresholds
 
 compiled = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 bodies = pytest.mark.parametrize("body", native.bodies())
 
-# Few seeds, as a wanted rate of a few per cent gives; and the extremes.
-THRESHOLDS = st.one_of(st.sampled_from([0, 1, 65535, 65536]), st.integers(0, 20000))
 SIGMAS = 5.0
+
+# A shape, whose lanes decide, and the threshold of the seeds.
+Case: TypeAlias = tuple[tuple[int, ...], Lane, int]
 
 
 @st.composite
-def blocked(draw: st.DrawFn) -> tuple[tuple[int, ...], Lane]:
-    """Draw a shape and a lane with a block: short sides, and now and then ones longer than a word of bits."""
+def blocked(draw: st.DrawFn) -> Case:
+    """Draw a case of short sides, and now and then of ones longer than a word of bits."""
     axes = draw(st.integers(1, 4))
     over = draw(st.integers(1, axes))
     size = [draw(st.integers(0 if draw(st.integers(0, 9)) == 0 else 1, 5)) for _ in range(axes)]
@@ -44,14 +46,21 @@ def blocked(draw: st.DrawFn) -> tuple[tuple[int, ...], Lane]:
     # the window broadcasts: axes of one entry are shared, and leading ones may be missing
     shape = [n if n != 1 else draw(st.sampled_from([1, 1, 3, 70])) for n in size]
     shape = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(0, 1)))] + shape
-    return tuple(shape), (draw(KEYS), Window(tuple(whole), tuple(start), tuple(size)), tuple(block))
+    key, window = draw(KEYS), Window(tuple(whole), tuple(start), tuple(size))
+    grown = (1,) * (axes - over) + tuple(block)
+    grid = tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True))
+    inside = tuple(n + b - 1 if n else 0 for n, b in zip(size, grown, strict=True))
+    # few seeds, as a wanted rate of a few per cent gives; and ones about a lane's own value
+    seeds = lanes(key, Window(grid, window.start, inside))
+    threshold = draw(st.one_of(st.integers(0, 5000), thresholds(seeds)))
+    return tuple(shape), (key, window, tuple(block)), threshold
 
 
 @compiled
 @settings(max_examples=200)
-@given(blocked(), THRESHOLDS)
-def test_masks_equal_the_twins(case: tuple[tuple[int, ...], Lane], threshold: int) -> None:
-    shape, lane = case
+@given(blocked())
+def test_masks_equal_the_twins(case: Case) -> None:
+    shape, lane, threshold = case
     with native.using(native.NUMPY):
         expected = np.broadcast_to(twin.mask(shape, lane, threshold), shape)
     for body in COMPILED:
@@ -61,11 +70,9 @@ def test_masks_equal_the_twins(case: tuple[tuple[int, ...], Lane], threshold: in
 
 @compiled
 @settings(max_examples=200)
-@given(blocked(), THRESHOLDS, st.sampled_from(DTYPES), st.data())
-def test_laws_equal_the_twins(
-    case: tuple[tuple[int, ...], Lane], threshold: int, dtype: str, data: st.DataObject
-) -> None:
-    shape, lane = case
+@given(blocked(), st.sampled_from(DTYPES), st.data())
+def test_laws_equal_the_twins(case: Case, dtype: str, data: st.DataObject) -> None:
+    shape, lane, threshold = case
     x = numbers(dtype, shape, 3)
     laws: list[tuple[Pair, Pair]] = [((0.0, 0.0), (1.25, 0.0)), ((0.0, 1.0), (1.25, -0.5))]
     sides = data.draw(st.sampled_from(laws))
@@ -168,10 +175,10 @@ def test_a_block_of_one_entry_is_no_block(body: str) -> None:
 @compiled
 @settings(max_examples=60)
 @given(blocked(), st.integers(2, 7), st.integers(1, 300))
-def test_threads_leave_no_seam(case: tuple[tuple[int, ...], Lane], count: int, least: int) -> None:
-    shape, lane = case
+def test_threads_leave_no_seam(case: Case, count: int, least: int) -> None:
+    shape, lane, threshold = case
     x = numbers("float32", shape)
-    law = 3000, ((0.0, 0.0), (1.5, 0.0)), 0.0
+    law = threshold, ((0.0, 0.0), (1.5, 0.0)), 0.0
     for body in COMPILED:
         with native.using(body):
             with threads(1):

@@ -21,7 +21,7 @@ from thinnet.kernels.twin import laws as twin
 from thinnet.random import Key, Window, lanes, words
 from thinnet.variants import drop
 
-from .bits import COMPILED, DTYPES, KEYS, THRESHOLDS, Array, Layout, alike, layouts, numbers, threads
+from .bits import COMPILED, DTYPES, KEYS, Array, Layout, alike, layouts, numbers, threads, thresholds
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 
@@ -76,6 +76,7 @@ class Case:
     into: Layout
     out: Layout
     own: bool
+    threshold: int
 
     def run(self, kernel: Callable[[Array, Array], Array]) -> Array:
         """Return what a kernel writes: in place if `own`, else to an array of another layout."""
@@ -94,7 +95,9 @@ def cases(draw: st.DrawFn) -> Case:
     swapped = draw(layouts(len(shape)))
     out = draw(layouts(len(shape)))
     out = Layout(out.steps, out.order, out.offset, swapped.swapped)  # x and out have one dtype
-    return Case(x, (draw(KEYS), draw(windows(shape)), ()), swapped, out, draw(st.booleans()))
+    key, window = draw(KEYS), draw(windows(shape))
+    threshold = draw(thresholds(lanes(key, window or shape)))
+    return Case(x, (key, window, ()), swapped, out, draw(st.booleans()), threshold)
 
 
 def by_twin(call: Callable[[], Array]) -> Array:
@@ -123,10 +126,11 @@ def test_words(key: Key, start: int, count: int) -> None:
             assert np.array_equal(words(key, start, count), expected), body
 
 
-@given(KEYS, THRESHOLDS, st.data())
-def test_masks(key: Key, threshold: int, data: st.DataObject) -> None:
+@given(KEYS, st.data())
+def test_masks(key: Key, data: st.DataObject) -> None:
     shape = data.draw(shapes())
-    lane = key, data.draw(windows(shape)), ()
+    window = data.draw(windows(shape))
+    lane, threshold = (key, window, ()), data.draw(thresholds(lanes(key, window or shape)))
     expected = np.broadcast_to(by_twin(lambda: twin.mask(shape, lane, threshold)), shape)
     assert_bodies_give(expected, lambda: kernels.mask(shape, lane, threshold))
 
@@ -167,31 +171,31 @@ def others(draw: st.DrawFn, x: Array) -> tuple[float | Array, Layout | None]:
 
 
 @settings(max_examples=300)
-@given(cases(), THRESHOLDS, PAIRS, PAIRS, st.data())
-def test_two_point_laws(case: Case, threshold: int, dropped: Pair, kept: Pair, data: st.DataObject) -> None:
+@given(cases(), PAIRS, PAIRS, st.data())
+def test_two_point_laws(case: Case, dropped: Pair, kept: Pair, data: st.DataObject) -> None:
     other, layout = data.draw(others(case.x))
     third = other if layout is None else layout.place(other).array
     sides = dropped, kept
 
     def definition(x: Array, out: Array) -> Array:
-        return twin.two_point(x, case.lane, threshold, sides, other, out)
+        return twin.two_point(x, case.lane, case.threshold, sides, other, out)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.two_point(x, case.lane, threshold, sides, third, out)
+        return kernels.two_point(x, case.lane, case.threshold, sides, third, out)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
 
 @settings(max_examples=300)
-@given(cases(), THRESHOLDS, st.one_of(st.sampled_from([0.0, 1.0, 1e-50, 65536.0]), st.floats(1, 4)))
-def test_inverted_dropout(case: Case, threshold: int, gain: float) -> None:
+@given(cases(), st.one_of(st.sampled_from([0.0, 1.0, 1e-50, 65536.0]), st.floats(1, 4)))
+def test_inverted_dropout(case: Case, gain: float) -> None:
     sides = (0.0, 0.0), (gain, 0.0)
 
     def definition(x: Array, out: Array) -> Array:
-        return twin.two_point(x, case.lane, threshold, sides, 0.0, out)
+        return twin.two_point(x, case.lane, case.threshold, sides, 0.0, out)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.two_point(x, case.lane, threshold, sides, 0.0, out)
+        return kernels.two_point(x, case.lane, case.threshold, sides, 0.0, out)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
@@ -261,7 +265,7 @@ def test_threads_leave_no_seam(case: Case, law: str, count: int, least: int) -> 
     def kernel(x: Array, out: Array) -> Array:
         if law == "table":
             return kernels.table(x, case.lane, GAINS, out)
-        return kernels.two_point(x, case.lane, 9000, sides, 1.0, out)
+        return kernels.two_point(x, case.lane, case.threshold, sides, 1.0, out)
 
     for body in COMPILED:
         with native.using(body):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thinnet import kernels, native, net
 from thinnet.kernels import ACTIVATIONS, NEEDS_INPUT
-from thinnet.random import Key
+from thinnet.random import Key, lanes
 from thinnet.variants import CATALOGUE
 from thinnet.variants.law import inverted
 from thinnet.variants.schedule import Linear
@@ -140,6 +140,33 @@ def test_smooth_activations_are_near_the_truth(name: str, dtype: str) -> None:
         small = np.s_[:, 3001:]
         if name != "sigmoid":
             assert np.allclose(y[small], truth[small], rtol=8 * np.finfo(dtype).eps, atol=0)
+
+
+@dtypes
+@pytest.mark.parametrize("body", COMPILED)
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_a_saturated_derivative_keeps_its_sign_at_any_rate(name: str, body: str, dtype: str) -> None:
+    # y / gain may be rounded to more than 1, where `1 - y * y` and `1 - y` would be negative
+    z = np.repeat(np.array([[100.0, -100.0]]), 4, axis=1).astype(dtype)
+    with native.using(body):
+        for threshold in range(1, 65536, 131):
+            rate = threshold / 65536
+            _, dz = by_kernels(LAYERS[name], rate, z, np.zeros(8, dtype), np.ones_like(z))
+            assert dz.min() >= 0, rate
+
+
+@dtypes
+@pytest.mark.parametrize("body", COMPILED)
+def test_an_entry_whose_lane_is_the_threshold_is_kept(body: str, dtype: str) -> None:
+    z = np.ones((3, 40), dtype)
+    for lane in lanes(KEY, z.shape)[:, ::13].reshape(-1).tolist():
+        end = "relu", 0.0, KEY, lane, 2.0
+        kept, y, dz = kernels.mask(z.shape, (KEY, None, ()), lane), z.copy(), z.copy()
+        with native.using(body):
+            kernels.dense_forward(y, np.zeros(40, dtype), end, y)
+            kernels.dense_backward(y, dz, end)
+        assert np.array_equal(y, 2 * kept)
+        assert np.array_equal(dz, 2 * kept)
 
 
 @dtypes

@@ -40,7 +40,7 @@ def two_point(
     if window is not None or block:
         where = _where(window or Window.whole(x.shape), x.shape, block, threshold)
         threshold = 1 if block else threshold
-    third = other if type(other) is float else _third(other, x)
+    third: Any = other if type(other) is float else _third(other, x)
     law = key.value, key.step, where, threshold, a, b, c, d
     if x.size < _SMALL:  # the short way, for arrays that take no longer than the call
         if library.two_point(x, out, third, *law, 0, -1):

@@ -15,7 +15,7 @@ from typing import Any
 
 from thinnet.errors import InputError
 
-__all__ = ["NUMPY", "bodies", "library", "name", "use", "using", "why_not"]
+__all__ = ["NUMPY", "bodies", "name", "use", "using", "why_not"]
 
 NUMPY = "numpy"
 """The name under which `use` knows the NumPy twin."""
