@@ -110,7 +110,7 @@ private:
             if (a < blocks.axes - blocks.over) continue;
             // seeds and entries of one plane are held in memory
             seeds *= static_cast<double>(blocks.size[a] + blocks.block[a]);
-            if (seeds > static_cast<double>(most) * 512) refuse("blocks: a plane is too large");
+            if (seeds > static_cast<double>(most) * 4) refuse("blocks: a plane is too large");
             blocks.plane *= blocks.size[a];
         }
         source.blocks = &blocks;

@@ -151,10 +151,7 @@ static void backward_in(const Source& source, const Dense& dense, Range rows, co
                 THINNET_LOOP
                 for (std::int64_t i = 0; i < count; ++i) {
                     const T unscaled = keep * from[i];
-                    T a = A == Activation::gelu ? from[i] : unscaled;
-                    // rounding may have carried it over its bound, where the derivative changes sign
-                    if (A == Activation::sigmoid || A == Activation::tanh) a = a > T(1) ? T(1) : a;
-                    if (A == Activation::tanh) a = a < T(-1) ? T(-1) : a;
+                    const T a = A == Activation::gelu ? from[i] : unscaled;
                     const T kept = slope_times<A, T>(gain * d[i], a, slope);
                     d[i] = lanes[i] >= threshold ? kept : T(0);
                 }

@@ -135,6 +135,15 @@ def test_masks(key: Key, data: st.DataObject) -> None:
     assert_bodies_give(expected, lambda: kernels.mask(shape, lane, threshold))
 
 
+@pytest.mark.parametrize("body", native.bodies())
+def test_a_mask_is_an_array_of_its_own(body: str) -> None:
+    with native.using(body):
+        for lane in ((Key(1), None, ()), (Key(1), Window.whole((1, 4)), ())):
+            kept = kernels.mask((3, 4), lane, 30000)
+            kept[0] = ~kept[0]
+            assert not np.array_equal(kept, kernels.mask((3, 4), lane, 30000))
+
+
 @pytest.mark.parametrize(
     ("whole", "start", "size"),
     [
@@ -231,17 +240,21 @@ class InPieces:
         return run
 
 
+def address(case: Case) -> tuple[int, int, Any]:
+    """Return whose lanes decide, as the compiled functions take it."""
+    key, window, _ = case.lane
+    if window is None or not case.x.size:  # a part that is empty may lie behind all lanes
+        return key.value, key.step, ()
+    start, strides = window.addresses
+    return key.value, key.step, (start, (0,) * (case.x.ndim - len(strides)) + strides)
+
+
 @settings(max_examples=100)
 @given(cases(), st.data())
 def test_pieces_make_up_the_whole(case: Case, data: st.DataObject) -> None:
     pieces = InPieces(sorted(data.draw(st.lists(st.integers(0, case.x.size), max_size=4))))
     sides = data.draw(st.sampled_from([((0.0, 0.0), (1.5, 0.0)), ((0.5, 1.0), (1.5, -1.0))]))
-    key, window, _ = case.lane
-    where: Any = ()
-    if window is not None and case.x.size:  # a part that is empty may lie behind all lanes
-        start, strides = window.addresses
-        where = start, (0,) * (case.x.ndim - len(strides)) + strides
-    law = key.value, key.step, where
+    law = address(case)
 
     def run(library: Any) -> list[Array]:
         x = case.into.place(case.x).array
@@ -255,6 +268,27 @@ def test_pieces_make_up_the_whole(case: Case, data: st.DataObject) -> None:
     for body in COMPILED:
         with native.using(body):
             assert all(map(alike, run(pieces), run(native.library))), body
+
+
+@settings(max_examples=100)
+@given(cases(), st.data())
+def test_three_layouts_are_right_or_refused(case: Case, data: st.DataObject) -> None:
+    other = numbers(case.x.dtype.name, case.x.shape, 9)
+    ways = case.into, case.out, data.draw(layouts(case.x.ndim))
+    x, out, third = (
+        Layout(way.steps, way.order, way.offset).place(values)
+        for way, values in zip(ways, (case.x, np.zeros_like(case.x), other), strict=True)
+    )
+    sides = (0.5, 1.0), (1.5, -1.0)
+    law = case.threshold, *sides[0], *sides[1]
+    expected = by_twin(
+        lambda: twin.two_point(case.x, case.lane, case.threshold, sides, other, np.empty_like(other))
+    )
+    for body in COMPILED:
+        out.array[...] = 0
+        with native.using(body):
+            fits = native.library.two_point(x.array, out.array, third.array, *address(case), *law, 0, -1)
+        assert alike(out.array.copy(), expected if fits else np.zeros_like(other)), body
 
 
 @settings(max_examples=60)

@@ -307,6 +307,19 @@ def test_a_network_may_end_in_a_fused_step(layers: list[net.Layer]) -> None:
                 assert near(mine, known), body
 
 
+@pytest.mark.parametrize("name", ["relu", "gelu"])
+def test_the_body_may_change_between_the_two_passes(name: str) -> None:
+    nn, x = network(LAYERS[name], net.Dropout(0.5)), np.ones((5, 6), np.float32)
+    results: list[Array] = []
+    for first, second in itertools.product(native.bodies(), repeat=2):
+        with native.using(first):
+            z = nn.forward(x, key=Key(1))
+        with native.using(second):
+            nn.backward(np.ones_like(z))
+        results.append(nn.flat_grads.copy())
+    assert all(near(mine, results[0]) for mine in results)
+
+
 @pytest.mark.parametrize("body", COMPILED)
 @pytest.mark.parametrize("optimizer", [net.SGD, net.Adam])
 def test_training_gives_the_same_weights(body: str, optimizer: Callable[[], net.Optimizer]) -> None:

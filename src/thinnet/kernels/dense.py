@@ -1,6 +1,6 @@
 """The end of a dense layer in one pass: bias, activation, inverted dropout; and the way back.
 
-These exist in compiled form alone (`thinnet.native.library` is not None); the layers of `thinnet.net`, one
+These exist in compiled form alone (`thinnet.native.compiled` is not None); the layers of `thinnet.net`, one
 after another, are their definition. What is saved for the way back is y: divided by the gain it is the
 activation, which its own derivative follows from. GELU's does not, so its z is saved.
 """
@@ -41,7 +41,7 @@ def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
     """
     activation, slope, key, threshold, gain = end
     numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
-    forward = native.library.dense_forward
+    forward = native.compiled.dense_forward
     if z.size < _SMALL:
         forward(z, y, bias, *numbers, 0, -1)
     else:
@@ -52,7 +52,7 @@ def dense_backward(saved: Array, dy: Array, end: End) -> None:
     """Turn the gradient of y into that of z, in place; `saved` is y, or z + bias for GELU."""
     activation, slope, key, threshold, gain = end
     numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
-    backward = native.library.dense_backward
+    backward = native.compiled.dense_backward
     if dy.size < _SMALL:
         backward(saved, dy, *numbers, 0, -1)
     else:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import native
+from thinnet.errors import InputError
 from thinnet.kernels.twin import laws as by_numpy
 from thinnet.kernels.twin.laws import Lane, Pair, read, write
 from thinnet.native.threads import get_num_threads, split
@@ -31,6 +32,8 @@ def two_point(
 ) -> Array:
     """Write a two-point law of x to `out`; `thinnet.kernels.twin.laws.two_point` is its definition."""
     library = native.library
+    if isinstance(other, np.ndarray) and other.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
+        raise InputError(f"two_point: other must have the dtype of x, {x.dtype}, got {other.dtype}.")
     (a, b), (c, d) = sides
     numbers = type(threshold) is int and float is type(a) is type(b) is type(c) is type(d)
     if library is None or not numbers:
@@ -70,10 +73,10 @@ def table(x: Array, lane: Lane, gains: NDArray[np.float32], out: Array) -> Array
 
 
 def mask(shape: tuple[int, ...], lane: Lane, threshold: Any) -> NDArray[np.bool_]:
-    """Return what is kept, of `shape` (the twin's may be smaller and broadcast)."""
+    """Return what is kept, as an array of its own of `shape`."""
     library = native.library
     if library is None or type(threshold) is not int:
-        return np.broadcast_to(by_numpy.mask(shape, lane, threshold), shape)
+        return np.array(np.broadcast_to(by_numpy.mask(shape, lane, threshold), shape))
     key, window, block = lane
     where = _where(window or Window.whole(shape), shape, block, threshold)
     out = np.empty(shape, np.bool_)
@@ -118,6 +121,6 @@ def _where(window: Window, shape: tuple[int, ...], block: tuple[int, ...], thres
     axes = len(window.size)
     grown = (1,) * (axes - len(block)) + block
     inside = Window.whole(window.size)
-    seeds = tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True))
-    blocks = seeds, window.start, window.size, grown, len(block), threshold
+    seeds = Window.whole(tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True)))
+    blocks = seeds.shape, window.start, window.size, grown, len(block), threshold
     return 0, (0,) * lead + inside.addresses[1], blocks

@@ -1,6 +1,6 @@
 """Updates of weights in one pass over them: decay, moments, step and max-norm.
 
-These exist in compiled form alone (`thinnet.native.library` is not None); the optimisers of `thinnet.net`
+These exist in compiled form alone (`thinnet.native.compiled` is not None); the optimisers of `thinnet.net`
 are their definition, to the bit.
 """
 
@@ -69,11 +69,12 @@ def update(
         The weights are a matrix of so many columns, each of which is scaled down to the Euclidean length
         `max_norm` if it is longer; 0: they are not.
     """
-    work = native.library.update
-    numbers = (*arrays, _RULES[rule[0]], *rule[1:], decayed, columns, max_norm)
+    work = native.compiled.update
+    kind, *rest = rule
     size = arrays[0].size
     if size < 2 * _WEIGHTS:
-        work(*numbers, 0, -1)
+        work(*arrays, _RULES[kind], *rest, decayed, columns, max_norm, 0, -1)
         return
+    numbers = (*arrays, _RULES[kind], *rest, decayed, columns, max_norm)
     least = max(16, _WEIGHTS // (size // columns)) if columns else _WEIGHTS
     split(lambda begin, end: work(*numbers, begin, end), columns or size, least)

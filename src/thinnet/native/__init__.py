@@ -1,7 +1,8 @@
 """Floor 0: the compiled kernels where they were built, and the threads they run on.
 
 `library` is the compiled module, or None where NumPy does the work; whoever has both a fast path and a
-slow twin looks here which one to take. The two give the same bits.
+slow twin looks here which one to take. The two give the same bits. `compiled` is the module even while
+NumPy does the work: what was begun with it can be ended with it.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ def _load() -> tuple[Any, str]:
         return None, f"does not load: {error}"
 
 
-_compiled, why_not = _load()
-library: Any = _compiled
+compiled, why_not = _load()
+library: Any = compiled
 
 
 def bodies() -> list[str]:
     """Return what this machine can run, best first; the NumPy twin is always last."""
-    return [*(_compiled.bodies() if _compiled else ()), NUMPY]
+    return [*(compiled.bodies() if compiled else ()), NUMPY]
 
 
 def name() -> str:
@@ -61,7 +62,7 @@ def use(wanted: str, owner: str = "use") -> None:
     if wanted == NUMPY:
         library = None
     else:
-        library = _compiled
+        library = compiled
         library.use(wanted)
 
 

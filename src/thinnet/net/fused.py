@@ -43,6 +43,7 @@ class Fused:
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         self._name = _NAMES[type(layers[1])]
+        self._keeps_input = self._name in NEEDS_INPUT
         self._slope = float(getattr(layers[1], "slope", 0.0))
         self._dropout = layers[2] if len(layers) > 2 and isinstance(layers[2], Dropout) else None
         self._still: End = self._name, self._slope, Key(0), 0, 1.0
@@ -54,9 +55,9 @@ class Fused:
         dropping = self._dropout is not None and key is not None
         end = self._end(key) if dropping else self._still
         z = x @ weights["weight"]  # (n, d) @ (d, k)
-        y = np.empty_like(z) if self._name in NEEDS_INPUT else z
+        y = np.empty_like(z) if self._keeps_input else z
         dense_forward(z, weights["bias"], end, y)
-        saved = x, z if self._name in NEEDS_INPUT else y, end, dropping
+        saved = x, z, end, dropping  # z is y, unless the activation needs its argument
         if self._dropout is not None and not dropping:
             y, _ = self._dropout.forward({}, y, None)
         return y, saved

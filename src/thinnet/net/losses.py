@@ -61,8 +61,9 @@ class Loss:
         """
         rows, gradient = self.rows(z, y)
         if sample_weight is None:
-            gradient *= 1 / len(rows)
-            return float(np.add.reduce(rows, dtype=np.float64)) / len(rows), gradient
+            count = len(rows)
+            gradient *= 1 / count
+            return float(np.add.reduce(rows, dtype=np.float64)) / count, gradient
         # A mini-batch may hold nothing but rows of weight 0: it weighs nothing and teaches nothing.
         total = float(sample_weight.sum(dtype=np.float64)) or 1.0
         gradient *= (sample_weight / total).astype(z.dtype)[:, None]

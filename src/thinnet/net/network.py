@@ -156,14 +156,13 @@ class Network:
         """
         self._saved = []
         for first, end, step in self._fused if fused.available(x, self.dtype) else self._single:
-            own = self._layer_key(end - 1, key)
-            layer = step or self.layers[first]
-            x, saved = layer.forward(self.weights[first], x, own)
+            own = None if key is None else self._layer_key(end - 1, key)
+            x, saved = (step or self.layers[first]).forward(self.weights[first], x, own)
             self._saved.append((first, step, saved))
         return x
 
-    def _layer_key(self, i: int, key: Key | None) -> Key | None:
-        if key is None or not isinstance(self.layers[i], Dropout):
+    def _layer_key(self, i: int, key: Key) -> Key | None:
+        if not isinstance(self.layers[i], Dropout):
             return None
         # Folding is cheap but not free: the keys of training are folded once.
         own = self._own_keys[i] if key.value == self.key.value else _mask_key(key, i)

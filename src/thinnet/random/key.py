@@ -88,9 +88,13 @@ class Key:
             step = _whole("Key.at", "step", step, 32)
         # training asks for one at every step: the address has been checked when this key was made
         key = object.__new__(Key)
-        object.__setattr__(key, "value", self.value)
-        object.__setattr__(key, "step", step)
+        _set_value(key, self.value)
+        _set_step(key, step)
         return key
+
+
+# What a frozen class sets its fields with.
+_set_value, _set_step = Key.__dict__["value"].__set__, Key.__dict__["step"].__set__
 
 
 class Stream:
