@@ -32,7 +32,7 @@ def two_point(
 ) -> Array:
     """Write a two-point law of x to `out`; `thinnet.kernels.twin.laws.two_point` is its definition."""
     library = native.library
-    if isinstance(other, np.ndarray) and other.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
+    if getattr(other, "ndim", 0) and other.dtype.newbyteorder("=") != x.dtype.newbyteorder("="):
         raise InputError(f"two_point: other must have the dtype of x, {x.dtype}, got {other.dtype}.")
     (a, b), (c, d) = sides
     numbers = type(threshold) is int and float is type(a) is type(b) is type(c) is type(d)
