@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,34 @@ def test_digits() -> None:
     assert digits["dropout"]["mean"] <= 0.025
 
 
-@pytest.mark.parametrize("page", ["README.md", "benchmarks/README.md"])
-def test_epoch(page: str) -> None:
-    epoch, text = result("epoch"), (ROOT / page).read_text("utf-8")
-    assert f"{epoch['ratio']['median']:.2f}" in text
-    assert epoch["ratio"]["median"] <= epoch["budget"]
+def test_kernels() -> None:
+    kernels, told = result("kernels"), block("kernels")
+    names = ("forward_24_avx512", "forward_20_avx512", "torch_1")
+    large, cached, torch = (kernels[name]["ratio"]["median"] for name in names)
+    assert re.findall(r"(\d+\.?\d*)\s+times", told) == [f"{large:.2f}", f"{cached:.2f}", f"{torch:.0f}"]
+
+
+def test_epoch() -> None:
+    epoch, told = result("epoch"), block("epoch")
+    ratios = [epoch["ratio"]["median"], epoch["sklearn"]["ratio"]["median"]]
+    assert re.findall(r"(\d\.\d\d)\s+times", told) == [f"{ratio:.2f}" for ratio in ratios]
+
+
+@pytest.mark.parametrize("name", ["kernels", "epoch", "xor", "import"])
+def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
+    text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
+
+    def medians(tree: Any) -> Iterator[float]:
+        if isinstance(tree, dict):
+            if "ratio" in tree:
+                yield tree["ratio"]["median"]
+            for branch in tree.values():
+                yield from medians(branch)
+
+    found = list(medians(result(name)))
+    assert found
+    for median in found:
+        assert f"| {median:.2f} " in text
 
 
 def test_links_lead_somewhere() -> None:

@@ -70,11 +70,10 @@ def update(
         `max_norm` if it is longer; 0: they are not.
     """
     work = native.compiled.update
-    kind, *rest = rule
     size = arrays[0].size
     if size < 2 * _WEIGHTS:
-        work(*arrays, _RULES[kind], *rest, decayed, columns, max_norm, 0, -1)
+        work(*arrays, _RULES[rule[0]], *rule[1:], decayed, columns, max_norm, 0, -1)
         return
-    numbers = (*arrays, _RULES[kind], *rest, decayed, columns, max_norm)
+    numbers = (*arrays, _RULES[rule[0]], *rule[1:], decayed, columns, max_norm)
     least = max(16, _WEIGHTS // (size // columns)) if columns else _WEIGHTS
     split(lambda begin, end: work(*numbers, begin, end), columns or size, least)

@@ -134,7 +134,10 @@ class BinaryCrossEntropy(Loss):
         return _mean(each), gradient if z.shape[1] == 1 else gradient / z.shape[1]
 
     def link(self, z: Array) -> Array:  # noqa: D102
-        return 0.5 * (1 + np.tanh(0.5 * z))
+        p = np.tanh(0.5 * z)
+        p += 1
+        p *= 0.5
+        return p
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ class SGD(Optimizer):
 
     def rule(self, rate: float) -> Rule:  # noqa: D102
         kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
-        return Rule(kind, rate, self.l2, beta1=self.momentum)
+        return Rule(kind, rate, self.l2, 1.0, self.momentum)
 
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
         if self.momentum:
