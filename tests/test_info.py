@@ -71,7 +71,7 @@ def test_the_body_in_use_and_the_others(body: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_without_compiled_kernels_one_line_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_compiled", None)
+    monkeypatch.setattr(native, "compiled", None)
     monkeypatch.setattr(native, "library", None)
     monkeypatch.setattr(native, "why_not", "does not load: libc is too old")
     assert line("instruction set: ").endswith(

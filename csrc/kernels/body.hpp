@@ -35,6 +35,8 @@ namespace THINNET_BODY {
 
 #include "lanes.hpp"
 
+#include "halves.hpp"
+
 #include "laws.hpp"
 
 #include "dense.hpp"
