@@ -53,19 +53,23 @@ def clock(run: Callable[[], object], calls: int = 1, before: Callable[[], object
     return seconds
 
 
-def in_turn(pair: Pair, budget: float | None = None, *, faster: bool = False) -> Result:
-    """Read both clocks in turn, A B A B …, after one round of warming up."""
+def in_turn(*pairs: Pair, budget: float | None = None, faster: bool = False) -> Result:
+    """Read both clocks in turn, A B A B …, after one round of warming up.
+
+    Several pairs are one thing in several places of memory; their rounds are put together.
+    """
     ours, theirs, ratios = [], [], []
-    for number in range(pair.rounds + 1):
-        a, b = pair.ours(), pair.theirs()
-        if number:
-            ours.append(a)
-            theirs.append(b)
-            ratios.append(b / a if faster else a / b)
+    for pair in pairs:
+        for number in range(pair.rounds + 1):
+            a, b = pair.ours(), pair.theirs()
+            if number:
+                ours.append(a)
+                theirs.append(b)
+                ratios.append(b / a if faster else a / b)
     result: Result = {
-        "what": pair.what,
-        "rival": pair.rival,
-        "rounds": pair.rounds,
+        "what": pairs[0].what,
+        "rival": pairs[0].rival,
+        "rounds": len(ratios),
         "seconds": {"ours": digits(statistics.median(ours)), "theirs": digits(statistics.median(theirs))},
         "ratio": spread(ratios),
         "faster": faster,

@@ -31,7 +31,7 @@ def main() -> None:
     results = {}
     for statement, budget in BUDGETS.items():
         pair = Pair(f"`{statement}`", "`import numpy`", fresh(statement), fresh("import numpy"), ROUNDS)
-        results[statement.split()[-1]] = tell(in_turn(pair, budget))
+        results[statement.split()[-1]] = tell(in_turn(pair, budget=budget))
     keep("import", results)
 
 
