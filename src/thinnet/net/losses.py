@@ -128,7 +128,10 @@ class BinaryCrossEntropy(Loss):
         return array
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
-        each = np.logaddexp(0, z) - z * y
+        # one call where calls count, the vectors of five where entries do
+        few = z.size < 256
+        softplus = np.logaddexp(0, z) if few else np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+        each = softplus - z * y
         gradient = self.link(z)
         gradient -= y
         return _mean(each), gradient if z.shape[1] == 1 else gradient / z.shape[1]
