@@ -5,10 +5,7 @@ from __future__ import annotations
 import array
 import hashlib
 import itertools
-import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,29 +17,10 @@ import thinnet as tn
 from thinnet import native
 from thinnet.errors import InputError
 
+from .processes import printed, python
+
 COMPILED = [body for body in native.bodies() if body != native.NUMPY]
 compiled = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run another interpreter, in which only the variables given here speak to thinnet."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("THINNET_")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=env | environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-
-
-def printed(script: str, **environment: str) -> str:
-    """Return what a script prints, having made sure that it ends well and says nothing else."""
-    done = python("-c", script, **environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
 
 
 def test_numpy_is_always_there_and_always_last() -> None:

@@ -6,7 +6,6 @@ import itertools
 import multiprocessing
 import os
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -27,6 +26,7 @@ from thinnet.native.threads import split
 from thinnet.random import words
 
 from ..kernels.bits import threads
+from .processes import printed, python
 
 compiled = pytest.mark.skipif(native.library is None, reason=f"no compiled kernels: {native.why_not}")
 
@@ -164,27 +164,6 @@ def test_the_number_is_what_was_said_last() -> None:
         tn.set_num_threads(count)
         assert tn.get_num_threads() == count
         assert drawn().size == SIZE
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run another interpreter, in which only the variables given here speak to thinnet."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("THINNET_")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=env | environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-
-
-def printed(script: str, **environment: str) -> str:
-    """Return what a script prints, having made sure that it ends well and says nothing else."""
-    done = python("-c", script, **environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
 
 
 ASK = "import thinnet as tn; print(tn.get_num_threads())"
