@@ -80,7 +80,8 @@ def mask(shape: tuple[int, ...], lane: Lane, threshold: Any) -> NDArray[np.bool_
     key, window, block = lane
     where = _where(window or Window.whole(shape), shape, block, threshold)
     out = np.empty(shape, np.bool_)
-    library.mask(out, key.value, key.step, where, 1 if block else threshold, 0, -1)
+    numbers = key.value, key.step, where, 1 if block else threshold
+    split(lambda begin, end: library.mask(out, *numbers, begin, end), out.size, _ENTRIES)
     return out
 
 

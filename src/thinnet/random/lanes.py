@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from thinnet import native
 from thinnet.errors import InputError
+from thinnet.native.threads import split
 from thinnet.random.key import Key
 from thinnet.random.philox import BLOCK, words, words_at
 
 __all__ = ["Window", "flat_lanes", "lanes"]
 
 Lanes = NDArray[np.uint16]
+
+# Lanes that are worth a thread of their own.
+_THREADED = 1 << 20
 
 # A window's lanes are numbered by signed 64-bit integers.
 _MOST = 1 << 63
@@ -114,8 +118,9 @@ def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
     if 0 in window.size:
         return np.empty(window.size, np.uint16)
     if native.library is not None:
-        drawn = np.empty(window.size, np.uint16)
-        native.library.lanes(drawn, key.value, key.step, window.addresses, 0, -1)
+        draw, drawn = native.library.lanes, np.empty(window.size, np.uint16)
+        numbers = key.value, key.step, window.addresses
+        split(lambda begin, end: draw(drawn, *numbers, begin, end), drawn.size, _THREADED)
         return drawn
     starts, length = _runs(window)
     if starts.size == 1:
