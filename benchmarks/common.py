@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thinnet import get_num_threads, native
+from thinnet import info
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -148,22 +147,11 @@ def tell(result: Result) -> Result:
 
 def machine(*packages: str) -> dict[str, Any]:
     """Return what the figures depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        model = names[0] if names else model
     about = ("OPENBLAS_", "MKL_", "OMP_", "THINNET_")
     return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "kernels": native.name(),
-        "threads": get_num_threads(),
+        **info.machine(),
         "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(about)},
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("thinnet", "numpy", *packages)},
+        **{name: importlib.metadata.version(name) for name in packages},
     }
 
 

@@ -52,7 +52,13 @@ def place(machine: dict[str, Any]) -> str:
     variables = [f"`{name}={value}`" for name, value in machine["environment"].items()]
     parts = (
         *(f"{machine['processor']}, {machine['cores']} cores", machine["system"]),
-        *(f"kernels {machine['kernels']}", threads, f"Python {machine['python']}", *versions, *variables),
+        *(
+            f"kernels {machine['instruction_set']}",
+            threads,
+            f"Python {machine['python']}",
+            *versions,
+            *variables,
+        ),
     )
     return f"On {', '.join(parts)}."
 
