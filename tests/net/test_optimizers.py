@@ -143,7 +143,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: net.SGD(np.inf), "SGD: learning_rate must be greater than 0, got inf."),
     (lambda: net.SGD(l2=-1), "SGD: l2 must be at least 0, got -1."),
     (lambda: net.Adam(l2=np.nan), "Adam: l2 must be at least 0, got nan."),
-    (lambda: net.SGD(momentum=1.0), "SGD: momentum must be in [0, 1), got 1.0."),
+    (lambda: net.SGD(momentum=1.5), "SGD: momentum must be in [0, 1], got 1.5."),
     (lambda: net.SGD(nesterov=True), "SGD: nesterov needs a momentum greater than 0, got 0."),
     (lambda: net.AdamW(betas=(0.9, 1.0)), "AdamW: betas must be in [0, 1), got (0.9, 1.0)."),
     (lambda: net.AdamW(weight_decay=-0.1), "AdamW: weight_decay must be at least 0, got -0.1."),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from thinnet import native
 from thinnet.kernels import NEEDS_INPUT, End, dense_backward, dense_forward
 from thinnet.net import layers as kinds
-from thinnet.net.layers import Dense, Dropout, Layer, Weights
+from thinnet.net.layers import Dense, Dropout, Layer, Weights, product
 from thinnet.random import Key
 from thinnet.variants.law import TwoPoint
 
@@ -54,7 +54,7 @@ class Fused:
         """Return y and what `backward` needs; `key` is that of the dropout layer, at its step."""
         dropping = self._dropout is not None and key is not None
         end = self._end(key) if dropping else self._still
-        z = np.dot(x, weights["weight"])  # (n, d) @ (d, k); for small ones quicker than matmul
+        z = product(x, weights["weight"])  # (n, d) @ (d, k)
         y = np.empty_like(z) if self._keeps_input else z
         dense_forward(z, weights["bias"], end, y)
         saved = x, z, end, dropping  # z is y, unless the activation needs its argument

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,7 @@ class Dense(Layer):
         return {"weight": weight, "bias": np.zeros(self.outputs)}
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
-        y = x @ weights["weight"]  # (n, d) @ (d, k)
+        y = product(x, weights["weight"])  # (n, d) @ (d, k)
         y += weights["bias"]
         return y, x
 
@@ -105,7 +105,10 @@ class Dense(Layer):
 
     def gradients(self, x: Array, dy: Array, grads: Weights) -> None:
         """Write the gradients alone: the first layer of a network has no use for dx."""
-        np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
+        if isinstance(x, np.ndarray):
+            np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
+        else:
+            grads["weight"][:] = x.T @ dy
         np.add.reduce(dy, axis=0, out=grads["bias"])
 
 
@@ -287,6 +290,14 @@ class Gate(Layer):
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
         return dy * weights["gain"]
+
+
+def product(x: Any, w: Array) -> Array:
+    """Return x @ w, shapes (n, d) @ (d, k), for an array or a sparse matrix x.
+
+    For small arrays `np.dot` is quicker than `matmul`.
+    """
+    return np.dot(cast("Array", x), w) if isinstance(x, np.ndarray) else x @ w
 
 
 def _size(owner: str, name: str, value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -41,6 +42,9 @@ class Network:
         cross-entropy, or binary cross-entropy for one output), numbers with fractions mean squared error.
     dtype : {"float32", "float64"}
         Of weights and activations.
+    weights : ndarray, shape (m,), optional
+        All weights in a row: matrices first, then biases, both in the order of the layers. Drawn from
+        the key if not given.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Network:
         key: Key | None = None,
         loss: Loss | None = None,
         dtype: str | np.dtype[Any] = "float32",
+        weights: ArrayLike | None = None,
     ) -> None:
         self.layers = tuple(layers)
         self.key = Key(0) if key is None else key
@@ -89,38 +94,62 @@ class Network:
         self._single = [(i, i + 1, None) for i in range(len(self.layers))]
         self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
+        if weights is None:
+            self._draw()
+        elif np.shape(weights) != self.flat.shape:
+            raise InputError(f"Network: weights must have shape {self.flat.shape}, got {np.shape(weights)}.")
+        else:
+            self.flat[:] = weights
 
     def _allocate(self) -> None:
-        """Lay all weights in one array, matrices before biases, and set them to initial values."""
-        initial: list[dict[str, Array]] = []
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, Dense):
-                initial.append(layer.initial(self.key.fold("weights").fold(i), self._wants(i)))
-            else:
-                initial.append({})
-        names = [(i, name) for i, group in enumerate(initial) for name in group]
-        names.sort(key=lambda at: initial[at[0]][at[1]].ndim, reverse=True)
-        size = sum(initial[i][name].size for i, name in names)
-        self.flat: Array = np.empty(size, self.dtype)
-        self.flat_grads: Array = np.zeros(size, self.dtype)
-        self.decayed = sum(initial[i][name].size for i, name in names if initial[i][name].ndim > 1)
+        """Lay all weights in one array, matrices before biases."""
+        shapes = [
+            (i, name, shape)
+            for i, layer in enumerate(self.layers)
+            if layer.trainable
+            for name, shape in layer.shapes().items()
+        ]
+        shapes.sort(key=lambda at: len(at[2]), reverse=True)
+        sizes = [math.prod(shape) for _, _, shape in shapes]
+        self.decayed = sum(size for size, (_, _, shape) in zip(sizes, shapes, strict=True) if len(shape) > 1)
+        self.flat: Array = np.empty(sum(sizes), self.dtype)
+        self.flat_grads: Array = np.zeros(sum(sizes), self.dtype)
         self.weights: list[dict[str, Array]] = [{} for _ in self.layers]
         self.grads: list[dict[str, Array]] = [{} for _ in self.layers]
         at = 0
         limits: list[Limit] = []
-        for i, name in names:
-            value = initial[i][name]
+        for (i, name, shape), size in zip(shapes, sizes, strict=True):
             limit = getattr(self.layers[i], "max_norm", None)
-            if limit is not None and value.ndim > 1:
-                limits.append((at, *value.shape, float(limit)))
-            place = slice(at, at := at + value.size)
-            self.weights[i][name] = self.flat[place].reshape(value.shape)
-            self.grads[i][name] = self.flat_grads[place].reshape(value.shape)
-            self.weights[i][name][:] = value
+            if limit is not None and len(shape) == 2:
+                limits.append((at, *shape, float(limit)))
+            place = slice(at, at := at + size)
+            self.weights[i][name] = self.flat[place].reshape(shape)
+            self.grads[i][name] = self.flat_grads[place].reshape(shape)
         self.limits = tuple(limits)
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Gate):
                 self.weights[i]["gain"] = np.ones(layer.units, self.dtype)
+
+    def _draw(self) -> None:
+        """Set all weights to initial values."""
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Dense):
+                initial = layer.initial(self.key.fold("weights").fold(i), self._wants(i))
+                for name, value in initial.items():
+                    self.weights[i][name][:] = value
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes this network: weights are told once, not again by every view of them."""
+        gains = [(i, w["gain"]) for i, w in enumerate(self.weights) if "gain" in w]
+        given = {"layers": self.layers, "key": self.key, "loss": self._loss, "dtype": self.dtype}
+        return {**given, "weights": self.flat, "gains": gains, "step": self.step}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        gains, step = state.pop("gains"), state.pop("step")
+        self.__init__(**state)
+        self.step = step
+        for i, gain in gains:
+            self.weights[i]["gain"] = gain
 
     def _wants(self, i: int) -> str:
         """Return which initial spread the activation after layer i wants."""
@@ -267,11 +296,15 @@ class Network:
 
     def logits(self, x: ArrayLike, *, key: Key | None = None) -> Array:
         """Return the logits of many rows, checked; the latest forward is forgotten."""
-        rows = self._rows(x, "predict")
-        out = np.empty((len(rows), self.outputs), self.dtype)
+        return self.through(self._rows(x, "predict"), key=key)
+
+    def through(self, rows: Any, *, key: Key | None = None) -> Array:
+        """Return the logits of rows that have been checked, an array or a sparse matrix by rows."""
+        count = rows.shape[0]
+        out = np.empty((count, self.outputs), self.dtype)
         # Pieces save memory, but each would begin at lane 0: with a key all rows go at once.
-        step = _ROWS if key is None else max(1, len(rows))
-        for first in range(0, len(rows), step):
+        step = _ROWS if key is None else max(1, count)
+        for first in range(0, count, step):
             out[first : first + step] = self.forward(rows[first : first + step], key=key)
         self._saved = []
         return out
@@ -295,8 +328,7 @@ class Network:
             Gate(self.widths[i]) if isinstance(layer, Dropout) else layer
             for i, layer in enumerate(self.layers)
         )
-        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype)
-        thin.flat[:] = self.flat
+        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype, weights=self.flat)
         thin.step = self.step
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dropout):

@@ -50,7 +50,7 @@ class Optimizer:
         self.learning_rate = learning_rate
         self.l2 = float(l2)  # a number of NumPy's would carry float32 weights over to float64
         self.step = 0
-        self._state: list[Array] = []
+        self.state: list[Array] = []
         self._scratch: Array = np.empty(0)
 
     # How many arrays of the weights' size the update remembers.
@@ -72,8 +72,8 @@ class Optimizer:
         limits : tuple of Limit
             Matrices with a max-norm, in the order of the weights.
         """
-        if not self._state or self._state[0].shape != weights.shape or self._state[0].dtype != weights.dtype:
-            self._state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
+        if not self.state or self.state[0].shape != weights.shape or self.state[0].dtype != weights.dtype:
+            self.state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
             self._scratch = np.empty(_CHUNK, weights.dtype)
             self.step = 0
         rate = self.rate_now()
@@ -84,7 +84,7 @@ class Optimizer:
 
     def _by_kernel(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
         start, stop, columns, max_norm = part
-        arrays = (weights, grads, self._state[0], self._state[-1])
+        arrays = (weights, grads, self.state[0], self.state[-1])
         if stop - start < weights.size:
             arrays = tuple(array[start:stop] for array in arrays)
         update(arrays, self.rule(rate), min(max(0, decayed - start), stop - start), columns, max_norm)
@@ -98,7 +98,7 @@ class Optimizer:
             matrices = max(0, min(decayed - first, w.size))
             if matrices:
                 self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
-            self.move(w, g, scratch, [state[here] for state in self._state], rate)
+            self.move(w, g, scratch, [state[here] for state in self.state], rate)
         if columns:
             shorten(weights[start:stop].reshape(-1, columns), max_norm)
 
@@ -159,8 +159,8 @@ class SGD(Optimizer):
         l2: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, l2=l2)
-        if not 0 <= momentum < 1:
-            raise InputError(f"SGD: momentum must be in [0, 1), got {momentum!r}.")
+        if not 0 <= momentum <= 1:
+            raise InputError(f"SGD: momentum must be in [0, 1], got {momentum!r}.")
         if nesterov and not momentum:
             raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
         self.momentum = float(momentum)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 
 from thinnet.errors import InputError
 from thinnet.net.optimizers import Adam, Optimizer
-from thinnet.random import Key, permutation
+from thinnet.random import permutation
 
 if TYPE_CHECKING:
     from thinnet.net.network import Network
 
-__all__ = ["Epoch", "Fit", "History", "OnEpoch", "train"]
+__all__ = ["Epoch", "Fit", "History", "OnEpoch", "Step", "descend", "one_epoch", "train"]
 
 Array: TypeAlias = NDArray[Any]
+Data: TypeAlias = tuple[Any, Array, Array | None]
+Step: TypeAlias = Callable[[Any, Array, Array | None], float]
 
 
 class Epoch(NamedTuple):
@@ -91,7 +94,9 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     seen: list[Epoch] = []
     best, best_loss, kept = 0, np.inf, None
     for number in range(1, how.epochs + 1):
-        loss = _one_epoch(network, shuffle, (x, y, weight), how.batch, optimizer)
+        # one batch of all rows has no order
+        order = permutation(shuffle.at(network.step), len(x)) if how.batch < len(x) else None
+        loss = one_epoch((x, y, weight), order, how.batch, partial(descend, network, optimizer))
         tested = None if validation is None else network.loss_of(*validation)
         seen.append(Epoch(number, loss, tested))
         if tested is not None and tested < best_loss:
@@ -107,28 +112,39 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     return History(tuple(seen), best)
 
 
-def _one_epoch(
-    network: Network,
-    shuffle: Key,
-    data: tuple[Array, Array, Array | None],
-    batch: int,
-    optimizer: Optimizer,
-) -> float:
-    """Go once over the rows in a fresh order and return the mean loss; one batch of all rows has none."""
-    count, total = len(data[0]), 0.0
-    order = permutation(shuffle.at(network.step), count) if batch < count else None
+def one_epoch(data: Data, order: Array | None, batch: int, step: Step) -> float:
+    """Go once over the rows, `batch` at a time, and return the mean of what `step` returns, row by row.
+
+    Parameters
+    ----------
+    data : (x, y, weight or None)
+        Rows, targets and weights of rows; x may be a sparse matrix by rows.
+    order : ndarray of int, shape (n,), or None
+        The order of the rows; as they are if None.
+    batch : int
+        Rows of a step.
+    step : function of (x, y, weight)
+        Updates weights and returns the loss before.
+    """
+    count, total = data[0].shape[0], 0.0
     for first in range(0, count, batch):
-        x, y, weight = data if order is None else _taken(data, order[first : first + batch])
-        loss, gradient = network.loss(network.forward(x, key=network.key.at(network.step)), y, weight)
-        network.backward(gradient)
-        optimizer.update(network.flat, network.flat_grads, network.decayed, network.limits)
-        network.step += 1
-        total += loss * len(x)
+        x, y, weight = data if order is None and batch >= count else _taken(data, order, first, batch)
+        total += step(x, y, weight) * x.shape[0]
     return total / count
 
 
-def _taken(data: tuple[Array, Array, Array | None], rows: Array) -> tuple[Array, Array, Array | None]:
+def descend(network: Network, optimizer: Optimizer, x: Any, y: Array, weight: Array | None) -> float:
+    """Make one update of the network thinned at its step, and return its loss before."""
+    loss, gradient = network.loss(network.forward(x, key=network.key.at(network.step)), y, weight)
+    network.backward(gradient)
+    optimizer.update(network.flat, network.flat_grads, network.decayed, network.limits)
+    network.step += 1
+    return loss
+
+
+def _taken(data: Data, order: Array | None, first: int, batch: int) -> Data:
     x, y, weight = data
+    rows: Any = slice(first, first + batch) if order is None else order[first : first + batch]
     return x[rows], y[rows], None if weight is None else weight[rows]
 
 

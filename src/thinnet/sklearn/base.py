@@ -1,0 +1,277 @@
+"""What both estimators share: their parameters, fitting, the network behind, rows to predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thinnet import net
+from thinnet.errors import InputError
+from thinnet.net import Network
+from thinnet.random import Key
+from thinnet.sklearn import engine, parameters
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["MLP", "stochastic"]
+
+Array: TypeAlias = NDArray[Any]
+
+
+class MLP(BaseEstimator):
+    """What both estimators share: parameters, fitting, the network behind."""
+
+    loss: str
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_features_in_: int
+    n_layers_: int
+    n_outputs_: int
+    n_iter_: int
+    t_: int
+    out_activation_: str
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+
+    if TYPE_CHECKING:
+        # Parameters become attributes as they are given; the table says what they may be.
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        for row in parameters.rows_of(type(self)):
+            setattr(self, row.name, given[row.name])
+
+    # --- what the two differ in ------------------------------------------------------------------
+
+    def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
+        """Return targets as the network takes them; the first time, learn what they are."""
+        raise NotImplementedError
+
+    def _loss(self) -> net.Loss:
+        raise NotImplementedError
+
+    def _answers(self, z: Array) -> Array:
+        """Return predictions from logits."""
+        raise NotImplementedError
+
+    def _score(self, x: Any, y: Array, weight: Array | None) -> float:
+        """Return the score that early stopping watches; NaN if predictions run away."""
+        raise NotImplementedError
+
+    # --- fitting ---------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train from the beginning, or go on if `warm_start` says so.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows. float32 is trained in float32, all else in float64.
+        y : array_like, shape (n,) or (n, outputs)
+            Classes or values.
+        sample_weight : array_like, shape (n,), optional
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            A parameter that is not legal.
+        ValueError
+            Data that scikit-learn refuses: NaN, infinity, shapes that do not fit; weights that run away.
+        """
+        return self._fit(X, y, sample_weight, incremental=False)
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+        parameters.check(self)
+        if incremental and self.early_stopping:
+            raise InputError(
+                f"{type(self).__name__}: partial_fit sees the data piece by piece and cannot set rows aside; "
+                "set early_stopping=False."
+            )
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        checked: Any = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=isinstance(self, RegressorMixin),
+            dtype=np.float64 if self.solver == "lbfgs" else (np.float64, np.float32),
+            reset=first,
+        )
+        x, y = checked
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not first:
+            x = x.astype(self.network_.dtype, copy=False)
+        weight = self._row_weights(sample_weight, x)
+        targets = self._targets(y, x.dtype, first=first, incremental=incremental)
+        random = check_random_state(self.random_state)
+        self._begin([x.shape[1], *parameters.sizes_of(self), self.n_outputs_], x.dtype, random, first=first)
+        if self.solver == "lbfgs":
+            engine.minimise(self, x, targets, weight)
+        else:
+            if not incremental or not hasattr(self, "_optimizer"):
+                self._optimizer = engine.optimizer_of(self)
+            data, held = self._split((x, targets, weight), y, random)
+            engine.train(self, data, held, random, once=incremental)
+        if not np.isfinite(self.network_.flat).all():
+            raise ValueError(
+                f"{type(self).__name__}: the weights ran away to infinity; standardise the features, "
+                "or lower learning_rate_init."
+            )
+        return self
+
+    def _begin(self, widths: list[int], dtype: Any, random: np.random.RandomState, *, first: bool) -> None:
+        """Set up the network and what is counted, or make ready to go on."""
+        if first:
+            self.n_layers_, self.n_iter_, self.t_ = len(widths), 0, 0
+            self._link(engine.first_network(self, widths, dtype, random))
+        else:
+            self._link(engine.next_network(self, widths))
+        if self.solver != "lbfgs" and (first or not hasattr(self, "loss_curve_")):
+            self.loss_curve_, self._no_improvement_count = [], 0
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _split(self, data: Any, y: Any, random: np.random.RandomState) -> tuple[Any, Any]:
+        """Return the rows to train on, and those set aside by early stopping or None."""
+        if not self.early_stopping:
+            return data, None
+        x, targets, weight = data
+        inside, outside = train_test_split(
+            np.arange(x.shape[0]),
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=targets if self.n_outputs_ == 1 and isinstance(self, ClassifierMixin) else None,
+        )
+        if len(outside) < 2:
+            raise InputError(
+                f"{type(self).__name__}: early_stopping needs at least 2 rows set aside, but of {x.shape[0]} "
+                f"rows validation_fraction={self.validation_fraction} takes {len(outside)}; raise it."
+            )
+        weights = [None, None] if weight is None else [weight[inside], weight[outside]]
+        return (x[inside], targets[inside], weights[0]), (x[outside], y[outside], weights[1])
+
+    def _row_weights(self, sample_weight: Any, X: Any) -> Array | None:
+        if sample_weight is None:
+            return None
+        weight = np.asarray(
+            check_array(sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight")
+        )
+        if weight.ndim == 0:
+            weight = np.full(X.shape[0], weight)
+        if weight.ndim != 1:
+            raise ValueError(
+                f"{type(self).__name__}: sample_weight must have shape (n,), got {weight.shape}."
+            )
+        check_consistent_length(X, weight)
+        if not weight.any():
+            raise InputError(
+                f"{type(self).__name__}: sample_weight is zero in every row; leave out rows instead."
+            )
+        return weight
+
+    # --- the network behind ----------------------------------------------------------------------
+
+    @property
+    def network_(self) -> Network:
+        """The `thinnet.net.Network` that was trained; `coefs_` and `intercepts_` are views of its weights."""
+        check_is_fitted(self)
+        network: Network = self._network
+        given, own = [*self.coefs_, *self.intercepts_], _views(network)
+        if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
+            # Someone has put other arrays in their place.
+            flat = np.concatenate([np.ravel(array) for array in given])
+            self._link(
+                Network(network.layers, key=network.key, loss=network.loss, dtype=network.dtype, weights=flat)
+            )
+            self._network.step = network.step
+        return self._network
+
+    def _link(self, network: Network) -> None:
+        self._network = network
+        dense = [weights for weights in network.weights if "weight" in weights]
+        self.coefs_ = [weights["weight"] for weights in dense]
+        self.intercepts_ = [weights["bias"] for weights in dense]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        state = dict(state)
+        if "_network" in state:
+            state["_network"] = self.network_
+            del state["coefs_"], state["intercepts_"]  # they are in the network
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_network" in state:
+            self._link(state["_network"])
+
+    # --- predicting ------------------------------------------------------------------------------
+
+    def _rows(self, X: Any) -> Any:
+        check_is_fitted(self)
+        x: Any = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        x = x.astype(self.network_.dtype, copy=False)
+        wet = isinstance(self.network_.layers[0], net.Dropout)
+        return x.toarray() if wet and not isinstance(x, np.ndarray) else x
+
+    def predict(self, X: Any) -> Array:
+        """Return the mean network's answers.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows. What is answered for one does not depend on the others; only the last digits may, since sums
+            over many rows are taken in another order.
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, outputs)
+            Classes, indicators of labels, or values.
+        """
+        return self._answers(self.network_.through(self._rows(X)))
+
+    def _thinned(self, X: Any, draws: Any, key: Any) -> tuple[Any, list[Network]]:
+        owner = f"{type(self).__name__}.sample_predict"
+        if not parameters.COUNT.takes(draws):
+            raise InputError(f"{owner}: draws must be {parameters.COUNT.law}, got {draws!r}.")
+        if not isinstance(key, Key):
+            raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
+        return self._rows(X), [self.network_.thinned(key.fold(i)) for i in range(draws)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _views(network: Network) -> list[Array]:
+    dense = [weights for weights in network.weights if "weight" in weights]
+    return [weights[name] for name in ("weight", "bias") for weights in dense]
+
+
+def stochastic(estimator: MLP) -> bool:
+    """Say whether an estimator can be trained piece by piece."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            f'{type(estimator).__name__}: solver="lbfgs" needs all rows at once, so there is no partial_fit; '
+            'use solver="adam" or "sgd".'
+        )
+    return True

@@ -1,0 +1,286 @@
+"""The one table of parameters: names, legal values, what they mean.
+
+The checks, the text of a refusal, the section of the docstrings, the table of the documentation and the tests
+of bad values are all made from it. Defaults are those of the signatures.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from thinnet.errors import InputError
+from thinnet.sklearn.legal import Boolean, Either, Legal, Nothing, Number, RandomState, Row, Schedule, Word
+from thinnet.variants import CATALOGUE
+
+__all__ = [
+    "COUNT",
+    "TABLE",
+    "Parameter",
+    "check",
+    "documented",
+    "drops",
+    "markdown",
+    "rates_of",
+    "rows_of",
+    "sizes_of",
+]
+
+Kind = TypeVar("Kind", bound=type)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One row: what it is called, what it may be, what it does.
+
+    Parameters
+    ----------
+    name : str
+        As in the signature.
+    legal : Legal
+        What it may be.
+    doc : str
+        What it does, in a sentence or two.
+    only : str
+        The one solver, or the two, that look at it; all if empty.
+    ours : bool
+        Whether scikit-learn's MLP lacks it, or takes less.
+    """
+
+    name: str
+    legal: Legal
+    doc: str
+    only: str = ""
+    ours: bool = False
+
+
+COUNT = Number(1, whole=True)
+_RATE = Number(0, 1)
+_SPEED = Number(0, ends="()")
+_DECAY = Number(0, 1, "[)")
+_RATE_OR_SCHEDULE = Either(_RATE, Schedule(_RATE))
+_ACTIVATIONS = tuple(row.name for row in CATALOGUE.values() if row.site == "activation")
+_STEPS = "sgd, adam, adamw"
+
+TABLE = (
+    Parameter(
+        "loss",
+        Word(("squared_error", "poisson")),
+        "What is minimised: half the squared error, or half the Poisson deviance of targets that are not "
+        "negative, whose predictions are exp of the output.",
+    ),
+    Parameter(
+        "hidden_layer_sizes",
+        Either(COUNT, Row(COUNT, "hidden layer")),
+        "Units of each hidden layer; none makes a linear model.",
+    ),
+    Parameter(
+        "activation",
+        Word(("identity", "logistic", "tanh", "relu")),
+        "What follows each hidden layer: x, 1 / (1 + exp(-x)), tanh(x) or max(x, 0).",
+    ),
+    Parameter(
+        "solver",
+        Word(("lbfgs", "sgd", "adam", "adamw")),
+        "How weights are found: quasi-Newton on all rows at once, or mini-batches with momentum, with "
+        "adaptive moments, or with these and decoupled weight decay (`w -= learning rate * alpha * w`).",
+        ours=True,
+    ),
+    Parameter(
+        "alpha",
+        Number(0),
+        "Strength of the L2 penalty `alpha / 2 * ||w||**2 / rows` on weights, not on intercepts; with adamw "
+        "the weight decay.",
+    ),
+    Parameter(
+        "batch_size",
+        Either(Word(("auto",)), COUNT),
+        'Rows of a mini-batch; "auto" is 200, or all rows if there are fewer.',
+        _STEPS,
+    ),
+    Parameter(
+        "learning_rate",
+        Word(("constant", "invscaling", "adaptive")),
+        "What becomes of the learning rate: nothing; `learning_rate_init / rows_seen**power_t` after each "
+        "epoch; a fifth of it whenever training would otherwise stop, which it then does below 1e-6.",
+        "sgd",
+    ),
+    Parameter(
+        "learning_rate_init",
+        Either(_SPEED, Schedule(Number(0))),
+        "The learning rate, or a schedule of it.",
+        _STEPS,
+        ours=True,
+    ),
+    Parameter("power_t", Number(0), "The exponent of invscaling.", "sgd"),
+    Parameter("max_iter", COUNT, "Epochs at most; iterations at most with lbfgs."),
+    Parameter("shuffle", Boolean(), "Whether each epoch takes the rows in a new order.", _STEPS),
+    Parameter(
+        "random_state",
+        RandomState(),
+        "Where first weights, orders of rows, the validation split and the key of the masks come from; with "
+        "a whole number every fit comes out the same. Masks draw nothing from it, so first weights and "
+        "orders are the same at every rate.",
+    ),
+    Parameter(
+        "tol",
+        Number(0),
+        "Training stops when the loss, or the validation score, has not got better by as much for "
+        "`n_iter_no_change` epochs in a row; with lbfgs when no entry of the gradient is larger.",
+    ),
+    Parameter(
+        "verbose", Either(Boolean(), Number(0, whole=True)), "Whether to print the loss after each epoch."
+    ),
+    Parameter("warm_start", Boolean(), "Whether `fit` goes on from the weights of the `fit` before."),
+    Parameter("momentum", Number(0, 1), "How much of the update before is kept.", "sgd"),
+    Parameter("nesterovs_momentum", Boolean(), "Whether momentum looks ahead.", "sgd"),
+    Parameter(
+        "early_stopping",
+        Boolean(),
+        "Whether to set rows aside, to stop when the score on them (accuracy, or R²) gets no better, and to "
+        "keep the weights that were best.",
+        _STEPS,
+    ),
+    Parameter("validation_fraction", _DECAY, "The share of rows set aside by early_stopping.", _STEPS),
+    Parameter("beta_1", _DECAY, "Decay of the first moment.", "adam, adamw"),
+    Parameter("beta_2", _DECAY, "Decay of the second moment.", "adam, adamw"),
+    Parameter("epsilon", _SPEED, "What is added to the root of the second moment.", "adam, adamw"),
+    Parameter(
+        "n_iter_no_change",
+        Either(COUNT, Nothing(math.inf)),
+        "See tol; with infinity all `max_iter` epochs are gone through.",
+        _STEPS,
+    ),
+    Parameter("max_fun", COUNT, "Calls of the loss at most.", "lbfgs"),
+    Parameter(
+        "dropout",
+        Either(_RATE, Schedule(_RATE), Row(_RATE_OR_SCHEDULE, "hidden layer")),
+        "The chance that a hidden unit is dropped, for a row of a mini-batch; 0.5 is where to begin.",
+        _STEPS,
+        ours=True,
+    ),
+    Parameter(
+        "input_dropout",
+        _RATE_OR_SCHEDULE,
+        "The chance that a feature is dropped; seldom more than 0.2.",
+        _STEPS,
+        ours=True,
+    ),
+    Parameter(
+        "variant",
+        Word(_ACTIVATIONS),
+        "Which dropout: a row of `thinnet.CATALOGUE` that acts on activations.",
+        _STEPS,
+        ours=True,
+    ),
+    Parameter(
+        "max_norm",
+        Either(_SPEED, Nothing()),
+        "The greatest length of the weights that come into a hidden unit; longer ones are scaled down after "
+        "each update.",
+        _STEPS,
+        ours=True,
+    ),
+)
+"""Every parameter of both estimators, in the order of the signature; `loss` is the regressor's alone."""
+
+
+def rows_of(kind: type) -> list[Parameter]:
+    """Return the rows of one of the estimators."""
+    names = inspect.signature(kind).parameters
+    return [row for row in TABLE if row.name in names]
+
+
+def check(estimator: Any) -> None:
+    """Hold an estimator's parameters against the table, and against each other.
+
+    Raises
+    ------
+    InputError
+        The first that does not fit; the message names it, its value and what is legal.
+    """
+    owner = type(estimator).__name__
+    for row in rows_of(type(estimator)):
+        value = getattr(estimator, row.name)
+        if not row.legal.takes(value):
+            raise InputError(f"{owner}: {row.name} must be {row.legal.law}, got {value!r}.")
+    _check_dropout(owner, estimator)
+    if callable(estimator.learning_rate_init) and estimator.learning_rate != "constant":
+        raise InputError(
+            f'{owner}: learning_rate must be "constant" where learning_rate_init is a schedule, '
+            f"got {estimator.learning_rate!r}."
+        )
+
+
+def sizes_of(estimator: Any) -> list[int]:
+    """Return the units of each hidden layer."""
+    sizes = estimator.hidden_layer_sizes
+    return [int(size) for size in (sizes if hasattr(sizes, "__len__") else [sizes])]
+
+
+def rates_of(estimator: Any) -> list[Any]:
+    """Return the dropout rate, or its schedule, of each hidden layer."""
+    given = estimator.dropout
+    return list(given) if hasattr(given, "__len__") else [given] * len(sizes_of(estimator))
+
+
+def drops(rate: Any) -> bool:
+    """Say whether a rate or a schedule drops anything."""
+    return callable(rate) or rate > 0
+
+
+def _check_dropout(owner: str, estimator: Any) -> None:
+    rates, hidden = rates_of(estimator), len(sizes_of(estimator))
+    if len(rates) != hidden:
+        raise InputError(
+            f"{owner}: dropout must have one rate for each hidden layer, got {len(rates)} for {hidden}."
+        )
+    if not hidden and not hasattr(estimator.dropout, "__len__") and drops(estimator.dropout):
+        raise InputError(
+            f"{owner}: dropout needs a hidden layer to act on; set hidden_layer_sizes, or use input_dropout."
+        )
+    if estimator.solver != "lbfgs":
+        return
+    if any(map(drops, [*rates, estimator.input_dropout])):
+        raise InputError(
+            f'{owner}: solver="lbfgs" searches along lines of one fixed loss, but dropout draws another '
+            'network at every step; use solver="adam" or "sgd", or set dropout and input_dropout to 0.'
+        )
+    if estimator.max_norm is not None:
+        raise InputError(
+            f'{owner}: solver="lbfgs" takes its steps without bounds, so max_norm cannot be kept; '
+            'use solver="adam" or "sgd", or set max_norm to None.'
+        )
+
+
+def documented(kind: Kind) -> Kind:
+    """Put the table into a class's docstring, where it says `{parameters}`."""
+    signature = inspect.signature(kind).parameters
+    lines: list[str] = []
+    for row in rows_of(kind):
+        only = f" Only with {row.only}." if row.only else ""
+        text = f"{row.doc}{only} Must be {row.legal.law}."
+        lines += [f"{row.name} : default {signature[row.name].default!r}", *_folded(text)]
+    kind.__doc__ = (inspect.getdoc(kind) or "").replace("{parameters}", "\n".join(lines))
+    return kind
+
+
+def _folded(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")
+
+
+def markdown(*kinds: type) -> str:
+    """Return the table for the documentation; what scikit-learn lacks, or takes less of, is bold."""
+    lines = ["| parameter | default | must be | what it does |", "|---|---|---|---|"]
+    for row in TABLE:
+        owners = [kind for kind in kinds if row in rows_of(kind)]
+        default = inspect.signature(owners[0]).parameters[row.name].default
+        name = f"**`{row.name}`**" if row.ours else f"`{row.name}`"
+        name += "" if len(owners) == len(kinds) else f" ({owners[0].__name__})"
+        only = f" Only with {row.only}." if row.only else ""
+        lines.append(f"| {name} | `{default!r}` | {row.legal.law} | {row.doc}{only} |")
+    return "\n".join(lines).replace("||w||", r"\|\|w\|\|") + "\n"
