@@ -20,7 +20,7 @@ Array: TypeAlias = NDArray[Any]
 
 _RULES = {"sgd": 0, "momentum": 1, "nesterov": 2, "adam": 3}
 # Weights that are worth a thread of their own.
-_WEIGHTS = 1 << 16
+_WEIGHTS = 1 << 18
 
 
 class Rule(NamedTuple):

@@ -7,6 +7,7 @@ With a key a layer samples; without one it takes the mean.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from numbers import Integral
@@ -109,7 +110,7 @@ class Dense(Layer):
             np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
         else:
             grads["weight"][:] = x.T @ dy
-        np.add.reduce(dy, axis=0, out=grads["bias"])
+        np.dot(_ones(len(dy), dy.dtype), dy, out=grads["bias"])  # (n,) @ (n, k)
 
 
 @dataclass(frozen=True)
@@ -298,6 +299,14 @@ def product(x: Any, w: Array) -> Array:
     For small arrays `np.dot` is quicker than `matmul`.
     """
     return np.dot(cast("Array", x), w) if isinstance(x, np.ndarray) else x @ w
+
+
+@functools.lru_cache(maxsize=8)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    """Return ones to add up rows with: BLAS is quicker at it than a sum."""
+    ones = np.ones(count, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def _size(owner: str, name: str, value: Any) -> int:

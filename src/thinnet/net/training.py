@@ -145,7 +145,8 @@ def descend(network: Network, optimizer: Optimizer, x: Any, y: Array, weight: Ar
 def _taken(data: Data, order: Array | None, first: int, batch: int) -> Data:
     x, y, weight = data
     rows: Any = slice(first, first + batch) if order is None else order[first : first + batch]
-    return x[rows], y[rows], None if weight is None else weight[rows]
+    some = x[rows] if order is None or not hasattr(x, "take") else x.take(rows, axis=0)
+    return some, y[rows], None if weight is None else weight[rows]
 
 
 def _weights(sample_weight: Any, rows: int) -> Array:

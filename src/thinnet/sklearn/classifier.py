@@ -17,7 +17,7 @@ from thinnet.errors import InputError
 from thinnet.random import Key
 from thinnet.sklearn import parameters
 from thinnet.sklearn.base import MLP, stochastic
-from thinnet.sklearn.losses import Logistic
+from thinnet.sklearn.losses import CrossEntropy, Logistic
 
 if TYPE_CHECKING:
     from typing import Self
@@ -143,7 +143,7 @@ class MLPClassifier(ClassifierMixin, MLP):
             )
 
     def _loss(self) -> net.Loss:
-        return net.SoftmaxCrossEntropy() if self.out_activation_ == "softmax" else Logistic()
+        return CrossEntropy() if self.out_activation_ == "softmax" else Logistic()
 
     def _answers(self, z: Array) -> Array:
         # A logit of 0 is a probability of 1/2.

@@ -1,7 +1,7 @@
 """scikit-learn's losses from outputs before their link: its values, and gradients that are `link(z) - y`.
 
-Differs from `thinnet.net`'s: errors are halved, and several outputs of a row add up in the gradient, even
-where their mean is reported.
+They differ from `thinnet.net`'s: errors are halved, several outputs of a row add up in the gradient, even
+where their mean is reported, and the loss of a class is bounded, which L-BFGS notices on a long step.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, xlogy
 
-from thinnet.net import BinaryCrossEntropy, Loss
+from thinnet.net import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 
-__all__ = ["HalfPoisson", "HalfSquaredError", "Logistic"]
+__all__ = ["CrossEntropy", "HalfPoisson", "HalfSquaredError", "Logistic"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -42,13 +42,27 @@ class HalfPoisson(Loss):
 
 
 @dataclass(frozen=True)
-class Logistic(BinaryCrossEntropy):
-    """Binary cross-entropy, summed over the outputs; small probabilities keep all their digits."""
+class CrossEntropy(SoftmaxCrossEntropy):
+    """`-log softmax(z)[y]`, at most that of the least probability that the dtype tells from 0."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
-        each, gradient = super().rows(z, y)
-        outputs = z.shape[1]
-        return each * outputs, gradient * outputs
+        rows, gradient = super().rows(z, y)
+        return _clipped(rows), gradient
+
+
+@dataclass(frozen=True)
+class Logistic(BinaryCrossEntropy):
+    """Binary cross-entropy, at most that much for an output, summed over the outputs."""
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        each = np.logaddexp(0, z) - z * y
+        return _clipped(each).sum(axis=1), self.link(z) - y
 
     def link(self, z: Array) -> Array:  # noqa: D102
         return expit(z)
+
+
+def _clipped(loss: Array) -> Array:
+    """Bound -log(p) as if p were in [eps, 1 - eps]."""
+    least = np.finfo(loss.dtype).eps
+    return np.clip(loss, -np.log1p(-least), -np.log(least))
