@@ -25,6 +25,7 @@ __all__ = [
     "markdown",
     "rates_of",
     "rows_of",
+    "shown",
     "sizes_of",
 ]
 
@@ -205,13 +206,19 @@ def check(estimator: Any) -> None:
     for row in rows_of(type(estimator)):
         value = getattr(estimator, row.name)
         if not row.legal.takes(value):
-            raise InputError(f"{owner}: {row.name} must be {row.legal.law}, got {value!r}.")
+            raise InputError(f"{owner}: {row.name} must be {row.legal.law}, got {shown(value)}.")
     _check_dropout(owner, estimator)
     if callable(estimator.learning_rate_init) and estimator.learning_rate != "constant":
         raise InputError(
             f'{owner}: learning_rate must be "constant" where learning_rate_init is a schedule, '
             f"got {estimator.learning_rate!r}."
         )
+
+
+def shown(value: Any) -> str:
+    """Return a value as one line of a message shows it."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def sizes_of(estimator: Any) -> list[int]:
