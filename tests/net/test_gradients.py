@@ -80,6 +80,7 @@ LOSSES: list[tuple[net.Loss, NDArray[Any]]] = [
     (net.SquaredError(), P),
     (net.AbsoluteError(), P + 0.01),
     (net.Huber(), P),
+    (net.PoissonDeviance(), np.round(3 * P)),
     (net.Huber(0.3), P),
 ]
 

@@ -73,6 +73,7 @@ def test_a_batch_of_weightless_rows_teaches_nothing() -> None:
         (BINARY, [[0.5, -0.25, 1]], "targets must be in [0, 1], got -0.25."),
         (BINARY, [np.nan, 1], "targets must be in [0, 1], got nan."),
         (net.SquaredError(), ["a", "b"], "targets must be numbers, got 'a'."),
+        (net.PoissonDeviance(), [1, -2], "targets must be at least 0, got -2."),
         (net.Huber(), [None, {}], "targets must be numbers, got None."),
     ],
 )
@@ -84,6 +85,13 @@ def test_targets_that_make_no_sense(loss: net.Loss, y: Any, said: str, refusal: 
 def test_the_delta_of_huber_is_positive(refusal: Callable[..., str]) -> None:
     for delta in (0, -1.0, np.nan):
         assert refusal(InputError, net.Huber, delta).startswith("Huber: delta must be greater than 0, got")
+
+
+def test_the_poisson_deviance_is_scikit_learns() -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    z, y = np.array([[-1.0], [0.5], [2.0]]), np.array([[0.0], [2.0], [7.0]])
+    expected = metrics.mean_poisson_deviance(y, np.exp(z))
+    assert net.PoissonDeviance()(z, y)[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_losses_are_pytorchs() -> None:

@@ -5,14 +5,14 @@ import pytest
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from thinnet.net import Loss
-from thinnet.sklearn.losses import CrossEntropy, HalfPoisson, HalfSquaredError, Logistic
+from thinnet.sklearn.losses import CrossEntropy, HalfPoissonDeviance, HalfSquaredError, Logistic
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(6, 3))
 CASES = [
     (CrossEntropy(), RNG.integers(0, 3, 6)),
     (Logistic(), RNG.integers(0, 2, (6, 3)).astype(float)),
-    (HalfPoisson(), RNG.poisson(2.0, (6, 3)).astype(float)),
+    (HalfPoissonDeviance(), RNG.poisson(2.0, (6, 3)).astype(float)),
     (HalfSquaredError(), RNG.normal(size=(6, 3))),
 ]
 

@@ -10,6 +10,7 @@ from thinnet.net.losses import (
     BinaryCrossEntropy,
     Huber,
     Loss,
+    PoissonDeviance,
     SoftmaxCrossEntropy,
     SquaredError,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Loss",
     "Network",
     "Optimizer",
+    "PoissonDeviance",
     "ReLU",
     "Sigmoid",
     "SoftmaxCrossEntropy",

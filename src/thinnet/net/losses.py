@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from thinnet.errors import InputError
 
-__all__ = ["AbsoluteError", "BinaryCrossEntropy", "Huber", "Loss", "SoftmaxCrossEntropy", "SquaredError"]
+__all__ = [
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "Huber",
+    "Loss",
+    "PoissonDeviance",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -72,6 +80,11 @@ class Loss:
     def link(self, z: Array) -> Array:
         """Return what the logits predict: probabilities or values."""
         return z
+
+    @property
+    def plain(self) -> Loss:
+        """The loss of this module that predicts the same; a saved network names it."""
+        return self
 
 
 def _mean(each: Array) -> Array:
@@ -159,6 +172,26 @@ class AbsoluteError(Loss):
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         error = z - y
         return _mean(np.abs(error)), np.sign(error) / z.shape[1]
+
+
+@dataclass(frozen=True)
+class PoissonDeviance(Loss):
+    """`2 * (y * log(y / m) - y + m)` for targets of at least 0, m = exp(z)."""
+
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+        array = super().targets(y, outputs, dtype)
+        if array.size and not array.min() >= 0:
+            raise InputError(f"PoissonDeviance: targets must be at least 0, got {array.min():g}.")
+        return array
+
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+        error = self.link(z) - y
+        log = np.log(np.where(y > 0, y, 1))
+        return _mean(2 * (y * (log - z) + error)), error * (2 / z.shape[1])
+
+    def link(self, z: Array) -> Array:  # noqa: D102
+        with np.errstate(over="ignore"):
+            return np.exp(z)
 
 
 @dataclass(frozen=True)

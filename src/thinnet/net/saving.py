@@ -51,7 +51,7 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
     description: dict[str, Any] = {
         "format": _FORMAT,
         "layers": [_pack(layer, layer_module) for layer in network.layers],
-        "loss": _pack(network.loss, loss_module),
+        "loss": _pack(network.loss.plain, loss_module),
         "dtype": str(network.dtype),
         "key": [network.key.value, network.key.step],
         "step": network.step,

@@ -20,7 +20,7 @@ from thinnet.sklearn import engine, parameters
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["MLP", "stochastic"]
+__all__ = ["MLP", "stochastic", "watched"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -56,6 +56,9 @@ class MLP(BaseEstimator):
     def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
         """Return targets as the network takes them; the first time, learn what they are."""
         raise NotImplementedError
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        """Hold on to the classes that there are; y may lack some."""
 
     def _loss(self) -> net.Loss:
         raise NotImplementedError
@@ -93,9 +96,20 @@ class MLP(BaseEstimator):
         ValueError
             Data that scikit-learn refuses: NaN, infinity, shapes that do not fit; weights that run away.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        return self._fit(X, y, sample_weight)._bounded()
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
+    def _piece(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        return self._fit(X, y, sample_weight, incremental=True, on_epoch=lambda: True)._bounded()
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        incremental: bool = False,
+        on_epoch: engine.OnEpoch | None = None,
+    ) -> Self:
         parameters.check(self)
         if incremental and self.early_stopping:
             raise InputError(
@@ -128,7 +142,10 @@ class MLP(BaseEstimator):
             if not incremental or not hasattr(self, "_optimizer"):
                 self._optimizer = engine.optimizer_of(self)
             data, held = self._split((x, targets, weight), y, random)
-            engine.train(self, data, held, random, once=incremental)
+            engine.train(self, data, held, random, on_epoch)
+        return self
+
+    def _bounded(self) -> Self:
         if not np.isfinite(self.network_.flat).all():
             raise ValueError(
                 f"{type(self).__name__}: the weights ran away to infinity; standardise the features, "
@@ -260,6 +277,24 @@ class MLP(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def watched(mlp: MLP, X: Any, y: Any, on_epoch: engine.OnEpoch, classes: Any = None) -> None:
+    """Fit from the beginning, in company; with the same rows the weights are those of `fit`.
+
+    Parameters
+    ----------
+    mlp : MLP
+        Not fitted yet, without early stopping. Weights that run away to infinity are no error here.
+    X, y
+        As for `fit`.
+    on_epoch : function
+        Called after each epoch; returning True ends the training.
+    classes : array_like, optional
+        All classes there are, where y may lack some.
+    """
+    mlp._learn_classes(y, classes)
+    mlp._fit(X, y, incremental=True, on_epoch=on_epoch)
 
 
 def _views(network: Network) -> list[Array]:

@@ -176,21 +176,24 @@ class MLPClassifier(ClassifierMixin, MLP):
         -------
         self
         """
-        known = hasattr(self, "classes_")
-        if classes is None and not known:
+        if classes is None and not hasattr(self, "classes_"):
             raise ValueError("MLPClassifier: classes must be passed on the first call to partial_fit.")
-        if classes is not None:
-            names = unique_labels(classes)
-            if known and not np.array_equal(names, self.classes_):
-                raise ValueError(
-                    f"MLPClassifier: classes={names.tolist()} is not what it was before: "
-                    f"{self.classes_.tolist()}."
-                )
-            if not known:
-                labelled = str(type_of_target(y)).startswith("multilabel")
-                self._label_binarizer = LabelBinarizer().fit(y if labelled else names)
-                self.classes_ = names
-        return self._fit(X, y, sample_weight, incremental=True)
+        self._learn_classes(y, classes)
+        return self._piece(X, y, sample_weight)
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        if classes is None:
+            return
+        names = unique_labels(classes)
+        if not hasattr(self, "classes_"):
+            labelled = str(type_of_target(y)).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if labelled else names)
+            self.classes_ = names
+        elif not np.array_equal(names, self.classes_):
+            raise ValueError(
+                f"MLPClassifier: classes={names.tolist()} is not what it was before: "
+                f"{self.classes_.tolist()}."
+            )
 
     def predict_proba(self, X: Any) -> Array:
         """Return the mean network's probabilities.

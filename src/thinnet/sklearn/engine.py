@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -23,7 +24,7 @@ from thinnet.net.training import Step, descend, one_epoch
 from thinnet.random import Key
 from thinnet.sklearn import parameters
 
-__all__ = ["first_network", "minimise", "next_network", "optimizer_of", "train"]
+__all__ = ["OnEpoch", "first_network", "minimise", "next_network", "optimizer_of", "train"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -34,6 +35,8 @@ _ACTIVATIONS: dict[str, list[net.Layer]] = {
     "relu": [net.ReLU()],
 }
 _SLOWEST = 1e-6
+
+OnEpoch: TypeAlias = Callable[[], bool]
 
 
 def first_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.RandomState) -> net.Network:
@@ -107,8 +110,8 @@ def optimizer_of(mlp: Any) -> net.Optimizer:
     )
 
 
-def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, *, once: bool) -> None:
-    """Go over mini-batches until training gets no better, or once.
+def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, on_epoch: OnEpoch | None) -> None:
+    """Go over mini-batches until training gets no better.
 
     Parameters
     ----------
@@ -120,8 +123,8 @@ def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, *, once
         Rows set aside and their targets as the user has them; the best weights on them are kept.
     random : RandomState
         Where the orders come from.
-    once : bool
-        A single epoch (`partial_fit`).
+    on_epoch : function, optional
+        Called after each epoch; returning True ends the training.
     """
     rows = data[0].shape[0]
     batch = _batch(mlp, rows)
@@ -143,7 +146,7 @@ def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, *, once
                 print(f"Iteration {mlp.n_iter_}, loss = {mlp.loss_:.8f}")
             if _watch(mlp, held):
                 best = network.flat.copy()
-            if _ends(mlp) or once:
+            if _ends(mlp) or (on_epoch is not None and on_epoch()):
                 break
         else:
             _warn_unless_meant(mlp)

@@ -11,34 +11,40 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlogy
+from scipy.special import expit
 
-from thinnet.net import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
+from thinnet.net import BinaryCrossEntropy, PoissonDeviance, SoftmaxCrossEntropy, SquaredError
 
-__all__ = ["CrossEntropy", "HalfPoisson", "HalfSquaredError", "Logistic"]
+__all__ = ["CrossEntropy", "HalfPoissonDeviance", "HalfSquaredError", "Logistic"]
 
 Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class HalfSquaredError(Loss):
+class HalfSquaredError(SquaredError):
     """`(z - y)**2 / 2`, mean over the outputs."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
-        error = z - y
-        return np.square(error).mean(axis=1) / 2, error
+        rows, gradient = super().rows(z, y)
+        return rows / 2, gradient * (z.shape[1] / 2)
+
+    @property
+    def plain(self) -> SquaredError:  # noqa: D102
+        return SquaredError()
 
 
 @dataclass(frozen=True)
-class HalfPoisson(Loss):
+class HalfPoissonDeviance(PoissonDeviance):
     """`y * log(y / m) - y + m` with m = exp(z), summed over the outputs."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
-        m = self.link(z)
-        return (xlogy(y, y) - y * z - y + m).sum(axis=1), m - y
+        rows, gradient = super().rows(z, y)
+        half = z.shape[1] / 2
+        return rows * half, gradient * half
 
-    def link(self, z: Array) -> Array:  # noqa: D102
-        return np.exp(z)
+    @property
+    def plain(self) -> PoissonDeviance:  # noqa: D102
+        return PoissonDeviance()
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,10 @@ class CrossEntropy(SoftmaxCrossEntropy):
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
         rows, gradient = super().rows(z, y)
         return _clipped(rows), gradient
+
+    @property
+    def plain(self) -> SoftmaxCrossEntropy:  # noqa: D102
+        return SoftmaxCrossEntropy()
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,10 @@ class Logistic(BinaryCrossEntropy):
 
     def link(self, z: Array) -> Array:  # noqa: D102
         return expit(z)
+
+    @property
+    def plain(self) -> BinaryCrossEntropy:  # noqa: D102
+        return BinaryCrossEntropy()
 
 
 def _clipped(loss: Array) -> Array:

@@ -15,7 +15,7 @@ from thinnet.errors import InputError
 from thinnet.random import Key
 from thinnet.sklearn import parameters
 from thinnet.sklearn.base import MLP, stochastic
-from thinnet.sklearn.losses import HalfPoisson, HalfSquaredError
+from thinnet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -117,7 +117,7 @@ class MLPRegressor(RegressorMixin, MLP):
         return targets
 
     def _loss(self) -> net.Loss:
-        return HalfPoisson() if self.loss == "poisson" else HalfSquaredError()
+        return HalfPoissonDeviance() if self.loss == "poisson" else HalfSquaredError()
 
     def _answers(self, z: Array) -> Array:
         values = self._loss().link(z)
@@ -134,7 +134,7 @@ class MLPRegressor(RegressorMixin, MLP):
     @available_if(stochastic)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go once over some rows; X, y and sample_weight as for `fit`."""
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._piece(X, y, sample_weight)
 
     def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
         """Return the predictions of thinned networks.
