@@ -279,7 +279,7 @@ class MLP(BaseEstimator):
         return tags
 
 
-def watched(mlp: MLP, X: Any, y: Any, on_epoch: engine.OnEpoch, classes: Any = None) -> None:
+def watched(mlp: Any, X: Any, y: Any, on_epoch: engine.OnEpoch, classes: Any = None) -> None:
     """Fit from the beginning, in company; with the same rows the weights are those of `fit`.
 
     Parameters

@@ -32,6 +32,11 @@ class Model:
     center: float
     scale: float
 
+    @property
+    def outputs(self) -> int:
+        """How many the network has to have: 1 for values and for two classes, else one for each class."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
     def predict(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Return predictions for the rows of a table: the target, and for classes their probabilities."""
         x = self.preparation.transform(frame, name)
@@ -72,7 +77,7 @@ def load_model(path: str | Path) -> Model:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path}: its description is damaged ({error}); run the study again.") from error
-    if network.inputs != len(model.preparation.features) or network.outputs != max(1, len(model.classes)):
+    if network.inputs != len(model.preparation.features) or network.outputs != model.outputs:
         raise FileError(f"{path}: its network does not fit its columns; run the study again.")
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -17,7 +18,7 @@ from thinnet.study.preparation import Overrides, Preparation, prepare
 from thinnet.study.table import Table, Target, read_target
 from thinnet.study.training import Rows
 
-__all__ = ["Columns", "Problem", "pose"]
+__all__ = ["Columns", "Problem", "divide", "pose"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -75,14 +76,26 @@ class Problem:
         return self.target.task == "classification"
 
     @property
+    def outputs(self) -> int:
+        """How many a network has: 1 for values and for two classes, else one for each class."""
+        return len(self.target.classes) if len(self.target.classes) > 2 else 1
+
+    @property
     def center(self) -> float:
         """The target's mean outside the test set; 0 for classes."""
-        return 0.0 if self.classification else float(self.target.y[self.rows].mean())
+        return 0.0 if self.classification else float(self._scaler.mean_[0])
 
     @property
     def scale(self) -> float:
         """The target's standard deviation outside the test set; 1 for classes."""
-        return 1.0 if self.classification else float(self.target.y[self.rows].std())
+        return 1.0 if self.classification else float(self._scaler.scale_[0])
+
+    @functools.cached_property
+    def _scaler(self) -> Any:
+        from sklearn.preprocessing import StandardScaler
+
+        scaler: Any = StandardScaler()
+        return scaler.fit(self.target.y[self.rows, None])
 
     def y(self) -> Array:
         """Return the targets outside the test set: classes, or standardised values as float32."""
@@ -94,8 +107,7 @@ class Problem:
         for name, values in (("x", self.x), ("y", self.y()), ("fold", self.fold)):
             with files.replacing(folder / f"{name}.npy") as temporary:
                 np.save(temporary, values, allow_pickle=False)
-        outputs = len(self.target.classes) if self.classification else 1
-        return Rows(folder, outputs, self.classification, self.scale)
+        return Rows(folder, self.outputs, self.classification, self.scale)
 
 
 def pose(table: Table, columns: Columns, seed: int) -> Problem:
@@ -106,11 +118,7 @@ def pose(table: Table, columns: Columns, seed: int) -> Problem:
     DataError
         A column that does not exist, a target or a cell that cannot be used, too few groups.
     """
-    target = read_target(table, columns.target, columns.task)
-    groups = _groups(table, columns.group, target.name)
-    features = table.frame.drop(columns=[target.name, *([columns.group] if columns.group else [])])
-    inside, test = _hold_out(target, groups, seed)
-    _check_inside(table.name, target, inside)
+    features, target, groups, (inside, test) = divide(table, columns, seed)
     train = features.iloc[inside]
     preparation = prepare(train, table.name, overrides=Overrides(columns.categories, columns.drop))
     return Problem(
@@ -125,6 +133,18 @@ def pose(table: Table, columns: Columns, seed: int) -> Problem:
         test,
         groups,
     )
+
+
+def divide(
+    table: Table, columns: Columns, seed: int
+) -> tuple[pd.DataFrame, Target, Array | None, tuple[Array, Array]]:
+    """Return features, target, groups if any, and (rows outside the test set, rows in it)."""
+    target = read_target(table, columns.target, columns.task)
+    groups = _groups(table, columns.group, target.name)
+    features = table.frame.drop(columns=[target.name, *([columns.group] if columns.group else [])])
+    inside, test = _hold_out(target, groups, seed)
+    _check_inside(table.name, target, inside)
+    return features, target, groups, (inside, test)
 
 
 def _groups(table: Table, group: str | None, target: str) -> Array | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import thinnet
+from thinnet.study.code import code
 from thinnet.study.problem import Problem
 from thinnet.study.scoring import Scores
 from thinnet.study.search import Trial
@@ -33,7 +34,7 @@ class Findings:
 
 
 def assemble(
-    problem: Problem, plan: Plan, found: Findings, options: dict[str, Any], seconds: dict[str, float]
+    problem: Problem, plan: Plan, found: Findings, given: dict[str, Any], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """Return the results of a study as plain JSON."""
     side, why = recommend(found)
@@ -85,18 +86,18 @@ def assemble(
             **{side: {name: found.winners[side].outcome.curves[name] for name in CURVES} for side in SIDES},
         },
         "trials": {side: [_trial(i, trial) for i, trial in enumerate(found.trials[side])] for side in SIDES},
-        "code": code(problem, plan, found.winners[side], options["seed"]),
+        "code": code(problem, plan, found.winners[side], given),
         "data": {
             "name": problem.table,
             "rows": problem.shape[0],
             "columns": problem.shape[1],
             "target": problem.target.name,
             "test_rows": len(problem.test),
-            "group": options["group"],
-            "fingerprint": options["fingerprint"],
+            "group": given["group"],
+            "fingerprint": given["fingerprint"],
         },
         "preparation": problem.preparation.describe(),
-        "options": options,
+        "options": given,
         "versions": _versions(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -116,8 +117,7 @@ def recommend(found: Findings) -> tuple[Side, str]:
 
 def _side(problem: Problem, plan: Plan, found: Findings, side: Side) -> dict[str, Any]:
     winner, scores = found.winners[side], found.scores.seeds[side]
-    outputs = len(problem.target.classes) if problem.classification else 1
-    widths = [problem.x.shape[1], *[winner.settings.width] * plan.depth, outputs]
+    widths = [problem.x.shape[1], *[winner.settings.width] * plan.depth, problem.outputs]
     return {
         "settings": winner.settings.to_json(),
         "network": "-".join(str(width) for width in widths),
@@ -159,34 +159,6 @@ def _trial(number: int, trial: Trial) -> dict[str, Any]:
         "validation_loss": trial.outcome.value,
         "validation_score": trial.outcome.score,
     }
-
-
-def code(problem: Problem, plan: Plan, winner: Winner, seed: int) -> str:
-    """Return Python that trains the recommended network; X and Y are the prepared rows."""
-    s, outputs = winner.settings, len(problem.target.classes) if problem.classification else 1
-    norm = "" if s.max_norm is None else f", max_norm={s.max_norm:.4g}"
-    width, layers = problem.x.shape[1], list[str]()
-    if s.input_rate:
-        layers.append(f"Dropout({s.input_rate:.4g})")
-    for _ in range(plan.depth):
-        layers += [f"Dense({width}, {s.width}{norm})", "ReLU()"]
-        layers += [f"Dropout({s.hidden_rate:.4g})"] if s.hidden_rate else []
-        width = s.width
-    layers.append(f"Dense({width}, {outputs})")
-    updates = -(-len(problem.rows) // plan.batch) * s.epochs
-    listed = "\n".join(f"        {layer}," for layer in layers)
-    shape = f"# X: float32 ({len(problem.rows)}, {problem.x.shape[1]}), standardised; "
-    shape += "Y: classes as whole numbers" if problem.classification else "Y: standardised values"
-    return (
-        "import thinnet as tn\n"
-        "from thinnet.net import AdamW, Dense, Dropout, Network, ReLU\n"
-        "from thinnet.variants.schedule import Cosine\n\n"
-        f"{shape}\n"
-        f"net = Network(\n    [\n{listed}\n    ],\n    key=tn.Key({seed}),\n)\n"
-        f"rate = Cosine({s.learning_rate:.4g}, 0.0, steps={updates})\n"
-        f"net.fit(\n    X, Y, epochs={winner.outcome.epochs}, batch={plan.batch},\n"
-        f"    optimizer=AdamW(rate, weight_decay={s.weight_decay:.4g}),\n)\n"
-    )
 
 
 def _versions() -> dict[str, str]:

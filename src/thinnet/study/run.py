@@ -181,7 +181,7 @@ def _run(
     marks.append(time.time())
     names = ("grow", "search", "confirm")
     seconds = dict(zip(names, (b - a for a, b in itertools.pairwise(marks)), strict=True))
-    shown = {**identity, "time_budget": options.time_budget}
+    shown = {**identity, "time_budget": options.time_budget, "missing": list(options.missing)}
     results = assemble(problem, base.plan, found, shown, {**seconds, "total": time.time() - begun})
     chosen = weights[results["recommended"]["side"]][0]
     net.Network.load(chosen).save(options.folder / "model.safetensors", _model(problem, results))

@@ -6,11 +6,21 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from thinnet import net
-from thinnet.random import Key
+from thinnet.sklearn import MLPClassifier, MLPRegressor
 from thinnet.variants.schedule import Cosine
 
-__all__ = ["SIDES", "Plan", "Settings", "Side", "build", "optimizer", "settings_of", "space", "starts"]
+__all__ = [
+    "SIDES",
+    "Plan",
+    "Settings",
+    "Side",
+    "estimator",
+    "options",
+    "random_state",
+    "settings_of",
+    "space",
+    "starts",
+]
 
 Side: TypeAlias = Literal["dropout", "baseline"]
 SIDES: tuple[Side, Side] = ("dropout", "baseline")
@@ -34,7 +44,7 @@ class Settings:
     epochs : int
         Passes over the rows.
     learning_rate : float
-        Of AdamW at the start; it falls to 0 along half a cosine over these epochs.
+        Of Adam at the start; it falls to 0 along half a cosine over these epochs.
     input_rate, hidden_rate : float
         Dropout rates of the inputs and of every hidden layer.
     max_norm : float or None
@@ -97,25 +107,38 @@ class Plan:
         return cls(depth=2, batch=batch, epochs=epochs, folds=folds, max_width=max_width)
 
 
-def build(settings: Settings, plan: Plan, inputs: int, outputs: int, key: Key) -> net.Network:
-    """Return the network of some settings: ReLU layers, dropout on the inputs and after each of them."""
-    layers: list[net.Layer] = []
-    if settings.input_rate:
-        layers.append(net.Dropout(settings.input_rate))
-    width = inputs
-    for _ in range(plan.depth):
-        layers += [net.Dense(width, settings.width, settings.max_norm), net.ReLU()]
-        if settings.hidden_rate:
-            layers.append(net.Dropout(settings.hidden_rate))
-        width = settings.width
-    layers.append(net.Dense(width, outputs))
-    return net.Network(layers, key=key)
+def options(settings: Settings, plan: Plan, rows: int, epochs: int, random_state: int) -> dict[str, Any]:
+    """Return what an estimator is told so that it trains on `rows` rows with some settings.
+
+    The learning rate's cosine spans the settings' epochs, of which `epochs` are gone through.
+    """
+    updates = -(-rows // plan.batch) * settings.epochs
+    told: dict[str, Any] = {
+        "hidden_layer_sizes": (settings.width,) * plan.depth,
+        "solver": "adamw",
+        "alpha": settings.weight_decay,
+        "batch_size": min(plan.batch, rows),
+        "learning_rate_init": Cosine(settings.learning_rate, 0.0, updates),
+        "max_iter": epochs,
+        "n_iter_no_change": math.inf,
+        "random_state": random_state,
+    }
+    dropped = {
+        "dropout": settings.hidden_rate,
+        "input_dropout": settings.input_rate,
+        "max_norm": settings.max_norm,
+    }
+    return told | {name: value for name, value in dropped.items() if value}
 
 
-def optimizer(settings: Settings, updates: int) -> net.Optimizer:
-    """Return AdamW whose learning rate falls to 0 over `updates` updates."""
-    rate = Cosine(settings.learning_rate, 0.0, steps=updates)
-    return net.AdamW(rate, weight_decay=settings.weight_decay)
+def random_state(seed: int, seeds: int, number: int = 0) -> int:
+    """Return where the randomness of one of the final networks comes from; the first is the one kept."""
+    return (seed * seeds + number) % 2**32
+
+
+def estimator(classification: bool, told: dict[str, Any]) -> MLPClassifier | MLPRegressor:
+    """Return the network of some options, not trained yet."""
+    return MLPClassifier(**told) if classification else MLPRegressor(**told)
 
 
 def space(side: Side) -> dict[str, Any]:
@@ -185,25 +208,29 @@ def settings_of(side: Side, choice: dict[str, Any], width: int, plan: Plan) -> S
     without dropout are kept on average (Srivastava et al., JMLR 15, 2014, appendix A.1). None gets
     wider than the plan's `max_width`.
     """
+    # Four digits say all that matters, and code that shows them trains the very same network.
+    short: dict[str, Any] = {
+        name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in choice.items()
+    }
     most = max(width, plan.max_width)
-    width = min(width * choice["times"], most)
-    epochs = max(_FEWEST_EPOCHS, round(choice["length"] * plan.epochs))
+    width = min(width * short["times"], most)
+    epochs = max(_FEWEST_EPOCHS, round(short["length"] * plan.epochs))
     if side == "baseline":
         return Settings(
             width,
             epochs,
-            learning_rate=choice["learning_rate"],
-            weight_decay=choice["weight_decay"],
-            patience=choice["patience"] or None,
+            learning_rate=short["learning_rate"],
+            weight_decay=short["weight_decay"],
+            patience=short["patience"] or None,
         )
-    hidden = choice["hidden_rate"]
-    if choice["widened"]:
+    hidden = short["hidden_rate"]
+    if short["widened"]:
         width = min(most, math.ceil(width / (1 - hidden)))
     return Settings(
         width,
         epochs,
-        learning_rate=choice["learning_rate"],
-        input_rate=choice["input_rate"] if choice["inputs"] else 0.0,
+        learning_rate=short["learning_rate"],
+        input_rate=short["input_rate"] if short["inputs"] else 0.0,
         hidden_rate=hidden,
-        max_norm=choice["max_norm"] if choice["constrained"] else None,
+        max_norm=short["max_norm"] if short["constrained"] else None,
     )

@@ -16,7 +16,7 @@ from typing import Any
 from thinnet.random import Key
 from thinnet.study.engine import Clock, Engine, Task
 from thinnet.study.search import GENERATION, Trial, best_of, propose
-from thinnet.study.settings import SIDES, Plan, Settings, Side, settings_of, space, starts
+from thinnet.study.settings import SIDES, Plan, Settings, Side, random_state, settings_of, space, starts
 from thinnet.study.training import Job, Outcome, Past, Rows, on_all_rows
 
 __all__ = ["Base", "Grown", "Winner", "confirm", "grow", "search", "where"]
@@ -50,9 +50,9 @@ class Base:
         All of a study's validated trainings share their initial weights and orders of rows, fold by
         fold: what differs between them is the settings.
         """
-        key = Key(self.seed).fold("validate")
+        state = Key(self.seed).fold("validate").value % 2**32
         folds = tuple(range(self.plan.folds))
-        return Job(self.rows, self.plan, settings, key, folds, settings.epochs, deadline=deadline)
+        return Job(self.rows, self.plan, settings, state, folds, settings.epochs, deadline=deadline)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def confirm(engine: Engine, base: Base, found: dict[Side, Winner]) -> dict[Side,
             winner = found[side]
             name = f"{side}-{_digest(winner.settings, winner.outcome.epochs)}-{seed}"
             path = base.folder / f"{name}.safetensors"
-            job = replace(base.job(winner.settings), key=Key(base.seed).fold("confirm").fold(seed))
+            job = replace(base.job(winner.settings), random_state=random_state(base.seed, base.seeds, seed))
             tasks.append(Task("confirm", name, on_all_rows(job, winner.outcome.epochs, path)))
             files[side].append(path)
     engine.run(tasks)

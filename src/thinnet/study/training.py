@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import net
-from thinnet.random import Key
-from thinnet.study.settings import Plan, Settings, Side, build, optimizer, space
+from thinnet.sklearn.base import watched
+from thinnet.study.settings import Plan, Settings, Side, estimator, options, space
 
 __all__ = ["CURVES", "Job", "Outcome", "Past", "Rows", "run_job"]
 
@@ -40,7 +40,7 @@ class Rows:
     folder : Path
         Holds x.npy (n, d) float32, y.npy (n,) and fold.npy (n,), numbers 0 … 4.
     outputs : int
-        Classes, or 1.
+        Of a network: 1 for values and for two classes, else one for each class.
     classification : bool
         What y holds: classes as int64, or standardised values as float32.
     scale : float
@@ -62,12 +62,19 @@ class Rows:
 
     def score(self, network: net.Network, x: Array, y: Array) -> tuple[float, float]:
         """Return loss and score (fraction of errors, or RMSE in the target's unit) of the mean network."""
-        z = network.logits(x)
-        rows, _ = network.loss.rows(z, y if self.classification else y[:, None])
+        z = network.through(x)
+        plain = network.loss.plain
+        rows, _ = plain.rows(z, y if self.outputs > 1 else y[:, None].astype(z.dtype))
         loss = float(rows.mean(dtype=np.float64))
         if self.classification:
-            return loss, float(np.mean(np.asarray(z.argmax(axis=1) != y)))
+            answers = z.argmax(axis=1) if self.outputs > 1 else z[:, 0] > 0
+            return loss, float(np.mean(np.asarray(answers != y)))
         return loss, self.scale * loss**0.5
+
+    @property
+    def classes(self) -> Array | None:
+        """Every class there is."""
+        return np.arange(max(2, self.outputs)) if self.classification else None
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ class Job:
     ----------
     rows, plan, settings
         What to train on and how.
-    key : Key
-        Its randomness; fold and seed are folded in already or by fold number.
+    random_state : int
+        Where first weights, orders of rows and masks come from; a fold adds its number.
     folds : tuple of int
         Validation folds to go through; empty: train on all rows and measure nothing.
     epochs : int
@@ -104,7 +111,7 @@ class Job:
     rows: Rows
     plan: Plan
     settings: Settings
-    key: Key
+    random_state: int
     folds: tuple[int, ...]
     epochs: int
     past: Past | None = None
@@ -177,20 +184,14 @@ def _mean(folds: list[list[float]]) -> list[float]:
 
 
 def _train_on_all(job: Job, x: Array, y: Array, begun: float) -> Outcome:
-    network = build(job.settings, job.plan, x.shape[1], job.rows.outputs, job.key)
-    updates = -(-len(x) // job.plan.batch)
-    history = network.fit(
-        x,
-        y,
-        epochs=job.epochs,
-        batch=job.plan.batch,
-        optimizer=optimizer(job.settings, job.settings.epochs * updates),
-    )
+    told = options(job.settings, job.plan, len(x), job.epochs, job.random_state)
+    mlp = estimator(job.rows.classification, told)
+    watched(mlp, x, y, lambda: False, job.rows.classes)
     if job.save_to is not None:
-        network.save(job.save_to)
-    curves: dict[str, list[list[float]]] = {"train_loss": [[_short(v) for v in history.loss]]}
+        mlp.network_.save(job.save_to)
+    losses = [_short(value) for value in mlp.loss_curve_]
     seconds = time.perf_counter() - begun
-    return Outcome("complete", _short(history.loss[-1]), job.epochs, 0.0, curves, [], seconds)
+    return Outcome("complete", losses[-1], job.epochs, 0.0, {"train_loss": [losses]}, [], seconds)
 
 
 def _train_fold(
@@ -204,33 +205,26 @@ def _train_fold(
     x, y, fold = data
     inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
     x_train, y_train, x_out, y_out = x[inside], y[inside], x[outside], y[outside]
-    network = build(job.settings, job.plan, x.shape[1], job.rows.outputs, job.key.fold(number))
+    told = options(job.settings, job.plan, len(x_train), job.epochs, (job.random_state + number) % 2**32)
+    mlp = estimator(job.rows.classification, told)
     for name in CURVES:
         curves[name].append([])
     here = {name: curves[name][-1] for name in CURVES}
     patience = job.settings.patience
 
-    def measure(epoch: net.Epoch) -> bool:
-        loss, score = job.rows.score(network, x_out, y_out)
-        inner = job.rows.score(network, x_train[:_MEASURED], y_train[:_MEASURED])
+    def measure() -> bool:
+        loss, score = job.rows.score(mlp.network_, x_out, y_out)
+        inner = job.rows.score(mlp.network_, x_train[:_MEASURED], y_train[:_MEASURED])
         for name, value in zip(CURVES, (inner[0], loss, inner[1], score), strict=True):
             here[name].append(_short(value))
         if job.deadline is not None and time.time() > job.deadline:
             raise _StopTraining("cut")
-        if watch.hopeless(epoch.number):
+        if watch.hopeless(mlp.n_iter_):
             raise _StopTraining("pruned")
         so_far = here["validation_loss"]
         return patience is not None and len(so_far) - 1 - int(np.argmin(so_far)) >= patience
 
-    updates = -(-len(x_train) // job.plan.batch)
-    network.fit(
-        x_train,
-        y_train,
-        epochs=job.epochs,
-        batch=job.plan.batch,
-        optimizer=optimizer(job.settings, job.settings.epochs * updates),
-        on_epoch=measure,
-    )
+    watched(mlp, x_train, y_train, measure, job.rows.classes)
 
 
 class _Watch:
