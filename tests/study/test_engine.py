@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from thinnet.random import Key
 from thinnet.study import engine as module
 from thinnet.study.engine import Clock, Engine, Task
 from thinnet.study.progress import Progress
@@ -70,7 +69,7 @@ def engine_of(path: Path, hands: Hands) -> Engine:
 
 
 def task_of(number: int, **changes: Any) -> Task:
-    job = Job(Rows(Path(), 1, False), PLAN, Settings(4, 5), Key(0), (0,), number, **changes)
+    job = Job(Rows(Path(), 1, False), PLAN, Settings(4, 5), 0, (0,), number, **changes)
     return Task("grow", f"slot {number}", job)
 
 

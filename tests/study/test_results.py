@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 import thinnet
-from thinnet import net
-from thinnet.study.problem import Problem
-from thinnet.study.results import Findings, code, recommend
+from thinnet.study.results import Findings, recommend
 from thinnet.study.scoring import Scores
-from thinnet.study.settings import Plan, Settings
+from thinnet.study.settings import Settings
 from thinnet.study.stages import Grown, Winner
 from thinnet.study.verdict import Difference, Interval
 
@@ -77,48 +75,6 @@ def test_the_best_trial_is_the_one_confirmed(name: str, request: pytest.FixtureR
         assert r[side]["validation_loss"] in losses
     chosen = r[r["recommended"]["side"]]
     assert chosen["settings"].items() <= {**r["recommended"], "epochs": chosen["settings"]["epochs"]}.items()
-
-
-# Code to copy
-
-
-def ran(source: str, problem: Problem) -> net.Network:
-    names: dict[str, Any] = {"X": problem.x, "Y": problem.y()}
-    exec(source, names)
-    return names["net"]
-
-
-@pytest.mark.parametrize(("run", "problem"), [("houses_results", "priced"), ("flowers_results", "kinds")])
-def test_the_code_of_a_study_trains_the_recommended_network(
-    run: str, problem: str, request: pytest.FixtureRequest
-) -> None:
-    results, posed = request.getfixturevalue(run), request.getfixturevalue(problem)
-    network = ran(results["code"], posed)
-    best = results["recommended"]
-    widths = [layer.inputs for layer in network.layers if isinstance(layer, net.Dense)]
-    assert "-".join(map(str, [*widths, network.outputs])) == results[best["side"]]["network"]
-    assert network.step == best["epochs"] * -(-len(posed.rows) // best["batch"])
-    rates = [layer.rate for layer in network.layers if isinstance(layer, net.Dropout)]
-    wanted = [best["input_rate"], best["hidden_rate"], best["hidden_rate"]]
-    assert rates == pytest.approx([rate for rate in wanted if rate], rel=1e-3)
-    x, y = network.check(posed.x, posed.y(), "test")
-    untrained = net.Network(network.layers, key=network.key, loss=network.loss)
-    assert network.loss_of(x, y) < untrained.loss_of(x, y)
-
-
-def test_the_code_says_all_that_was_chosen(kinds: Problem) -> None:
-    settings = Settings(6, 4, 0.00123456, 0.1, 0.25, 2.5, 0.03)
-    winner = Winner(settings, outcome(epochs=3))
-    network = ran(code(kinds, Plan(2, 16, 10, 5, 8), winner, 11), kinds)
-    assert network.key == thinnet.Key(11)
-    assert [repr(layer) for layer in network.layers if isinstance(layer, net.Dropout)]
-    norms = [layer.max_norm for layer in network.layers if isinstance(layer, net.Dense)]
-    assert norms == [2.5, 2.5, None]
-    source = code(kinds, Plan(2, 16, 10, 5, 8), winner, 11)
-    updates = 4 * -(-len(kinds.rows) // 16)
-    assert f"Cosine(0.001235, 0.0, steps={updates})" in source
-    assert "weight_decay=0.03" in source
-    assert "epochs=3, batch=16" in source
 
 
 # Which to use

@@ -8,20 +8,17 @@ import pytest
 from numpy.typing import NDArray
 
 from thinnet import net
-from thinnet.random import Key
 from thinnet.study.problem import Problem
 from thinnet.study.scoring import Scores, answers, score
-from thinnet.study.settings import SIDES, Plan, Settings, Side, build
+from thinnet.study.settings import SIDES, Plan, Settings, Side, estimator, options
 from thinnet.study.verdict import difference
 
 PLAN = Plan(2, 8, 5, 2, 8)
 
 
 def trained(problem: Problem, seed: int, epochs: int) -> net.Network:
-    outputs = len(problem.target.classes) or 1
-    network = build(Settings(4, epochs), PLAN, problem.x.shape[1], outputs, Key(seed))
-    network.fit(problem.x, problem.y(), epochs=epochs, batch=8, optimizer=net.Adam(1e-2))
-    return network
+    told = options(Settings(4, epochs, learning_rate=1e-2), PLAN, len(problem.rows), epochs, seed)
+    return estimator(problem.classification, told).fit(problem.x, problem.y()).network_
 
 
 def scored(problem: Problem, folder: Path) -> tuple[Scores, dict[Side, list[net.Network]]]:

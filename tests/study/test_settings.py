@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from thinnet import net
-from thinnet.random import Key
-from thinnet.study.settings import SIDES, Plan, Settings, Side, build, optimizer, settings_of, space, starts
+from thinnet.sklearn import MLPRegressor
+from thinnet.study.settings import SIDES, Plan, Settings, Side, estimator, options, settings_of, space, starts
 
 PLAN = Plan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
 
@@ -109,26 +110,32 @@ def test_the_recipe_comes_first() -> None:
 # The network
 
 
-def test_a_network_of_the_settings() -> None:
-    settings = Settings(8, 10, input_rate=0.2, hidden_rate=0.5, max_norm=3.0)
-    made = build(settings, PLAN, 5, 3, Key(0))
-    assert made.widths == [5, 5, 8, 8, 8, 8, 8, 8, 3]
-    rates = [layer.rate for layer in made.layers if isinstance(layer, net.Dropout)]
+def test_an_estimator_of_the_settings() -> None:
+    settings = Settings(8, 10, 1e-2, input_rate=0.2, hidden_rate=0.5, max_norm=3.0)
+    x, y = np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 3
+    made = estimator(True, options(settings, PLAN, 40, 6, 11)).fit(x, y)
+    assert made.network_.widths == [5, 5, 8, 8, 8, 8, 8, 8, 3]
+    rates = [layer.rate for layer in made.network_.layers if isinstance(layer, net.Dropout)]
     assert rates == [0.2, 0.5, 0.5]
-    norms = [layer.max_norm for layer in made.layers if isinstance(layer, net.Dense)]
+    norms = [layer.max_norm for layer in made.network_.layers if isinstance(layer, net.Dense)]
     assert norms == [3.0, 3.0, None]  # the outputs are free
+    assert (made.n_iter_, made.network_.step) == (6, 12)  # two updates an epoch
 
 
 def test_without_rates_there_is_no_dropout() -> None:
-    made = build(Settings(8, 10), PLAN, 5, 3, Key(0))
-    assert not any(isinstance(layer, net.Dropout) for layer in made.layers)
+    told = options(Settings(8, 10), PLAN, 40, 10, 0)
+    assert not {"dropout", "input_dropout", "max_norm"} & set(told)
+    assert isinstance(estimator(False, told), MLPRegressor)
 
 
-def test_the_learning_rate_falls_from_its_start_to_zero() -> None:
-    made = optimizer(Settings(4, 1, learning_rate=0.1, weight_decay=0.5), updates=10)
-    assert isinstance(made, net.AdamW)
-    rates = [made.learning_rate(step) for step in range(11)] if callable(made.learning_rate) else []
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[5] == pytest.approx(0.05)
-    assert rates[10] == pytest.approx(0.0)
-    assert made.weight_decay == 0.5
+def test_the_learning_rate_falls_from_its_start_to_zero_over_the_settings_epochs() -> None:
+    told = options(Settings(4, 5, learning_rate=0.1, weight_decay=0.5), PLAN, 64, 3, 0)
+    rates = [told["learning_rate_init"](step) for step in range(11)]  # two updates an epoch
+    assert (rates[0], rates[5], rates[10]) == pytest.approx((0.1, 0.05, 0.0))
+    assert (told["solver"], told["alpha"], told["max_iter"]) == ("adamw", 0.5, 3)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_numbers_of_a_choice_are_kept_to_four_digits(side: Side) -> None:
+    settings = settings_of(side, chosen(side, learning_rate=0.00123456789), 8, PLAN)
+    assert settings.learning_rate == 0.001235

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from thinnet import net
-from thinnet.random import Key
 from thinnet.study.problem import Problem
-from thinnet.study.settings import Plan, Settings, space, starts
+from thinnet.study.settings import Plan, Settings, estimator, options, space, starts
 from thinnet.study.training import CURVES, Job, Outcome, Past, on_all_rows, run_job
 
 PLAN = Plan(depth=2, batch=8, epochs=20, folds=3, max_width=8)
@@ -20,7 +19,7 @@ PLAN = Plan(depth=2, batch=8, epochs=20, folds=3, max_width=8)
 @pytest.fixture(scope="module")
 def job(priced: Problem, tmp_path_factory: pytest.TempPathFactory) -> Job:
     rows = priced.write(tmp_path_factory.mktemp("work"))
-    return Job(rows, PLAN, Settings(4, 20, learning_rate=1e-2), Key(0), (0, 1, 2), 20)
+    return Job(rows, PLAN, Settings(4, 20, learning_rate=1e-2), 0, (0, 1, 2), 20)
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +59,10 @@ def test_every_fold_is_measured_every_epoch(plain: Outcome) -> None:
 
 def test_the_curves_are_those_of_the_network(job: Job, plain: Outcome, priced: Problem) -> None:
     """Train the first fold by hand and measure its RMSE, in the target's own unit."""
-    from thinnet.study.settings import build, optimizer
-
     inside, outside = priced.fold != 0, priced.fold == 0
-    network = build(job.settings, PLAN, 3, 1, Key(0).fold(0))
-    updates = 20 * -(-int(inside.sum()) // PLAN.batch)
-    network.fit(
-        *(priced.x[inside], priced.y()[inside]),
-        epochs=20,
-        batch=8,
-        optimizer=optimizer(job.settings, updates),
-    )
-    errors = network.predict(priced.x[outside]) - priced.y()[outside]
+    told = options(job.settings, PLAN, int(inside.sum()), 20, 0)
+    mlp = estimator(False, told).fit(priced.x[inside], priced.y()[inside])
+    errors = mlp.predict(priced.x[outside]) - priced.y()[outside]
     rmse = priced.scale * float(np.sqrt(np.mean(errors**2)))
     assert plain.curves["validation_score"][0][-1] == pytest.approx(rmse, rel=1e-4)
 
@@ -83,7 +74,7 @@ def test_it_learns(plain: Outcome) -> None:
 
 def test_the_same_job_has_the_same_outcome(job: Job, plain: Outcome) -> None:
     assert told(run_job(job)) == told(plain)
-    assert told(run_job(replace(job, key=Key(1)))) != told(plain)
+    assert told(run_job(replace(job, random_state=9))) != told(plain)
 
 
 def test_a_fold_does_not_depend_on_the_others(job: Job, plain: Outcome) -> None:
@@ -168,8 +159,8 @@ def test_on_all_rows_a_network_is_trained_and_saved(job: Job, priced: Problem, t
 
 def test_classes_are_scored_by_the_fraction_missed(kinds: Problem, tmp_path: Path) -> None:
     rows = kinds.write(tmp_path)
-    assert (rows.outputs, rows.classification) == (2, True)
-    outcome = run_job(Job(rows, PLAN, Settings(4, 5), Key(0), (0, 1), 5))
+    assert (rows.outputs, rows.classification) == (1, True)
+    outcome = run_job(Job(rows, PLAN, Settings(4, 5), 0, (0, 1), 5))
     sizes = [int((kinds.fold == fold).sum()) for fold in (0, 1)]
     for scores, size in zip(outcome.curves["validation_score"], sizes, strict=True):
         missed = np.array(scores) * size

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from thinnet.errors import FileError, RunError
-from thinnet.random import Key
 from thinnet.study.problem import Problem
 from thinnet.study.settings import Plan, Settings
 from thinnet.study.training import Job, Outcome, on_all_rows, run_job
@@ -25,7 +24,7 @@ PLAN = Plan(depth=2, batch=8, epochs=20, folds=2, max_width=8)
 @pytest.fixture(scope="module")
 def job(priced: Problem, tmp_path_factory: pytest.TempPathFactory) -> Job:
     rows = priced.write(tmp_path_factory.mktemp("work"))
-    return Job(rows, PLAN, Settings(4, 5), Key(0), (0, 1), 5)
+    return Job(rows, PLAN, Settings(4, 5), 0, (0, 1), 5)
 
 
 def told(outcome: Outcome) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def test_workers_train_as_this_process_does_and_take_jobs_as_they_are_free(job: 
     def jobs() -> Iterator[tuple[int, Job]]:
         for number in range(5):
             taken.append(number - len(found))
-            yield number, replace(job, key=Key(number))
+            yield number, replace(job, random_state=10 * number)
 
     with Workers(2) as workers:
         workers.run(jobs(), found.__setitem__, nothing)
@@ -53,7 +52,7 @@ def test_workers_train_as_this_process_does_and_take_jobs_as_they_are_free(job: 
         more: dict[int, Outcome] = {}
         workers.run(iter([(7, job)]), more.__setitem__, nothing)
     assert {number: told(outcome) for number, outcome in found.items()} == {
-        number: told(run_job(replace(job, key=Key(number)))) for number in range(5)
+        number: told(run_job(replace(job, random_state=10 * number))) for number in range(5)
     }
     assert told(more[7]) == told(found[0])
     assert not multiprocessing.active_children()

@@ -173,16 +173,18 @@ class Network:
             raise InputError("Network: no loss is known yet; pass loss= or call fit first.")
         return self._loss
 
-    def forward(self, x: Array, *, key: Key | None = None) -> Array:
+    def forward(self, x: Any, *, key: Key | None = None) -> Array:
         """Return the logits of rows x, shape (n, inputs) → (n, outputs).
 
         Parameters
         ----------
-        x : ndarray of the network's dtype, shape (n, inputs)
+        x : ndarray of the network's dtype, shape (n, inputs), or a sparse matrix by rows
             Rows.
         key : Key, optional
             Draw masks from this key (training; one sample), or take the mean network if not given.
         """
+        if type(x) is not np.ndarray and isinstance(self.layers[0], Dropout | Gate) and hasattr(x, "toarray"):
+            x = x.toarray()
         self._saved = []
         for first, end, step in self._fused if fused.available(x, self.dtype) else self._single:
             own = None if key is None else self._layer_key(end - 1, key)

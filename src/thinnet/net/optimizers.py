@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,15 @@ class Optimizer:
 
     def rate_now(self) -> float:
         """Return the learning rate of the coming update."""
-        return float(self.learning_rate(self.step) if callable(self.learning_rate) else self.learning_rate)
+        if not callable(self.learning_rate):
+            return float(self.learning_rate)
+        rate: Any = self.learning_rate(self.step)
+        if not (isinstance(rate, int | float | np.floating) and 0 <= rate < math.inf):
+            raise InputError(
+                f"{type(self).__name__}: a schedule of learning_rate must return numbers of at least 0, "
+                f"got {rate!r} at step {self.step}."
+            )
+        return float(cast("float", rate))
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
         """Change `weights` in place.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import contextlib
+from collections.abc import Callable, Generator
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,8 +51,9 @@ class MLP(BaseEstimator):
         def __getattr__(self, name: str) -> Any: ...
 
     def _keep(self, given: dict[str, Any]) -> None:
-        for row in parameters.rows_of(type(self)):
-            setattr(self, row.name, given[row.name])
+        for row in parameters.TABLE:
+            if row.name in given:
+                setattr(self, row.name, given[row.name])
 
     # --- what the two differ in ------------------------------------------------------------------
 
@@ -96,10 +100,36 @@ class MLP(BaseEstimator):
         ValueError
             Data that scikit-learn refuses: NaN, infinity, shapes that do not fit; weights that run away.
         """
-        return self._fit(X, y, sample_weight)._bounded()
+        with self._unless_refused():
+            self._fit(X, y, sample_weight)
+            self._check_bounded()
+        return self
 
-    def _piece(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        return self._fit(X, y, sample_weight, incremental=True, on_epoch=lambda: True)._bounded()
+    def _piece(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        with self._unless_refused():
+            self._learn_classes(y, classes)
+            self._fit(X, y, sample_weight, incremental=True, on_epoch=lambda: True)
+            self._check_bounded()
+        return self
+
+    @contextlib.contextmanager
+    def _unless_refused(self) -> Generator[None, None, None]:
+        """Leave everything as it was if what is done ends in an error; only the optimiser begins afresh."""
+        before: dict[str, Any] = {
+            name: list(cast("list[Any]", value)) if name.endswith("_") and isinstance(value, list) else value
+            for name, value in vars(self).items()
+        }
+        network: Network | None = before.get("_network")
+        flat, step = (network.flat.copy(), network.step) if network is not None else (None, 0)
+        try:
+            yield
+        except Exception:
+            vars(self).clear()
+            vars(self).update(before)
+            if network is not None:
+                network.flat[:], network.step = flat, step
+                vars(self).pop("_optimizer", None)
+            raise
 
     def _fit(
         self,
@@ -109,7 +139,7 @@ class MLP(BaseEstimator):
         *,
         incremental: bool = False,
         on_epoch: engine.OnEpoch | None = None,
-    ) -> Self:
+    ) -> None:
         parameters.check(self)
         if incremental and self.early_stopping:
             raise InputError(
@@ -131,7 +161,7 @@ class MLP(BaseEstimator):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not first:
-            x = x.astype(self.network_.dtype, copy=False)
+            x = self._as_trained(x)
         weight = self._row_weights(sample_weight, x)
         targets = self._targets(y, x.dtype, first=first, incremental=incremental)
         random = check_random_state(self.random_state)
@@ -139,19 +169,18 @@ class MLP(BaseEstimator):
         if self.solver == "lbfgs":
             engine.minimise(self, x, targets, weight)
         else:
-            if not incremental or not hasattr(self, "_optimizer"):
-                self._optimizer = engine.optimizer_of(self)
+            policy = engine.policy_of(self)
+            if not incremental or getattr(self, "_policy", None) != policy or not hasattr(self, "_optimizer"):
+                self._optimizer, self._policy = engine.optimizer_of(self), policy
             data, held = self._split((x, targets, weight), y, random)
             engine.train(self, data, held, random, on_epoch)
-        return self
 
-    def _bounded(self) -> Self:
+    def _check_bounded(self) -> None:
         if not np.isfinite(self.network_.flat).all():
             raise ValueError(
                 f"{type(self).__name__}: the weights ran away to infinity; standardise the features, "
                 "or lower learning_rate_init."
             )
-        return self
 
     def _begin(self, widths: list[int], dtype: Any, random: np.random.RandomState, *, first: bool) -> None:
         """Set up the network and what is counted, or make ready to go on."""
@@ -160,8 +189,12 @@ class MLP(BaseEstimator):
             self._link(engine.first_network(self, widths, dtype, random))
         else:
             self._link(engine.next_network(self, widths))
-        if self.solver != "lbfgs" and (first or not hasattr(self, "loss_curve_")):
-            self.loss_curve_, self._no_improvement_count = [], 0
+        if self.solver == "lbfgs":
+            return
+        if first or not hasattr(self, "loss_curve_"):
+            self.loss_curve_, self._watching = [], None
+        if self._watching != bool(self.early_stopping):
+            self._watching, self._no_improvement_count = bool(self.early_stopping), 0
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_ = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
@@ -188,20 +221,18 @@ class MLP(BaseEstimator):
     def _row_weights(self, sample_weight: Any, X: Any) -> Array | None:
         if sample_weight is None:
             return None
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(X.shape[0], sample_weight)
         weight = np.asarray(
             check_array(sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight")
         )
-        if weight.ndim == 0:
-            weight = np.full(X.shape[0], weight)
         if weight.ndim != 1:
             raise ValueError(
                 f"{type(self).__name__}: sample_weight must have shape (n,), got {weight.shape}."
             )
         check_consistent_length(X, weight)
-        if not weight.any():
-            raise InputError(
-                f"{type(self).__name__}: sample_weight is zero in every row; leave out rows instead."
-            )
+        if not weight.sum() > 0:
+            raise InputError(f"{type(self).__name__}: sample_weight must add up to more than zero.")
         return weight
 
     # --- the network behind ----------------------------------------------------------------------
@@ -214,6 +245,11 @@ class MLP(BaseEstimator):
         given, own = [*self.coefs_, *self.intercepts_], _views(network)
         if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
             # Someone has put other arrays in their place.
+            shapes, found = ([np.shape(array) for array in arrays] for arrays in (own, given))
+            if found != shapes:
+                raise InputError(
+                    f"{type(self).__name__}: coefs_ and intercepts_ must have shapes {shapes}, got {found}."
+                )
             flat = np.concatenate([np.ravel(array) for array in given])
             self._link(
                 Network(network.layers, key=network.key, loss=network.loss, dtype=network.dtype, weights=flat)
@@ -245,9 +281,25 @@ class MLP(BaseEstimator):
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self)
         x: Any = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        x = x.astype(self.network_.dtype, copy=False)
-        wet = isinstance(self.network_.layers[0], net.Dropout)
-        return x.toarray() if wet and not isinstance(x, np.ndarray) else x
+        return self._as_trained(x)
+
+    def _as_trained(self, x: Any) -> Any:
+        """Return rows in the dtype of the weights."""
+        dtype = self.network_.dtype
+        if x.dtype == dtype:
+            return x
+        with np.errstate(over="ignore"):
+            cast_down = x.astype(dtype)
+        held = cast_down if isinstance(x, np.ndarray) else cast_down.data
+        if not np.isfinite(held).all():
+            raise InputError(
+                f"{type(self).__name__}: X has values beyond {dtype}, in which it was trained; scale X, "
+                "or fit on float64 rows."
+            )
+        return cast_down
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_network")
 
     def predict(self, X: Any) -> Array:
         """Return the mean network's answers.
@@ -265,13 +317,19 @@ class MLP(BaseEstimator):
         """
         return self._answers(self.network_.through(self._rows(X)))
 
-    def _thinned(self, X: Any, draws: Any, key: Any) -> tuple[Any, list[Network]]:
+    def _drawn(self, X: Any, draws: Any, key: Any, answer: Callable[[Array], Array]) -> Array:
+        """Return what thinned networks answer, one after another, shape (draws, ...)."""
         owner = f"{type(self).__name__}.sample_predict"
         if not parameters.COUNT.takes(draws):
             raise InputError(f"{owner}: draws must be {parameters.COUNT.law}, got {draws!r}.")
         if not isinstance(key, Key):
             raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
-        return self._rows(X), [self.network_.thinned(key.fold(i)) for i in range(draws)]
+        rows = self._rows(X)
+        each = answer(self.network_.thinned(key.fold(0)).through(rows))
+        drawn = np.empty((draws, *each.shape), each.dtype)
+        for i in range(draws):
+            drawn[i] = answer(self.network_.thinned(key.fold(i)).through(rows)) if i else each
+        return drawn
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

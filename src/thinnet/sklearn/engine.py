@@ -24,7 +24,7 @@ from thinnet.net.training import Step, descend, one_epoch
 from thinnet.random import Key
 from thinnet.sklearn import parameters
 
-__all__ = ["OnEpoch", "first_network", "minimise", "next_network", "optimizer_of", "train"]
+__all__ = ["OnEpoch", "first_network", "minimise", "next_network", "optimizer_of", "policy_of", "train"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -63,6 +63,11 @@ def next_network(mlp: Any, widths: list[int]) -> net.Network:
             f"{type(mlp).__name__}: its layers have {sizes} units, but now {widths[1:]} are asked for; "
             "to begin afresh set warm_start=False and call fit."
         )
+    if type(known.loss) is not type(mlp._loss()):
+        raise InputError(
+            f"{type(mlp).__name__}: it was trained for another loss; to begin afresh set warm_start=False "
+            "and call fit."
+        )
     layers = tuple(_layers(mlp, widths))
     if layers == known.layers:
         return known
@@ -92,8 +97,16 @@ class _Adam(net.Adam):
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
         given, self.epsilon = self.epsilon, self.epsilon / math.sqrt(1 - self.betas[1] ** (self.step + 1))
-        super().update(weights, grads, decayed, limits)
-        self.epsilon = given
+        try:
+            super().update(weights, grads, decayed, limits)
+        finally:
+            self.epsilon = given
+
+
+def policy_of(mlp: Any) -> tuple[Any, ...]:
+    """Return what an optimiser is made for; under another policy it cannot go on."""
+    rate = mlp.learning_rate_init
+    return (mlp.solver, mlp.learning_rate if mlp.solver == "sgd" else "", rate if callable(rate) else "")
 
 
 def optimizer_of(mlp: Any) -> net.Optimizer:
@@ -172,11 +185,8 @@ def _step(mlp: Any, network: net.Network) -> Step:
     """Return what makes one update; its loss includes the penalty, which is divided by the rows' weight."""
     optimizer, matrices = mlp._optimizer, network.flat[: network.decayed]
     alpha = 0.0 if mlp.solver == "adamw" else float(mlp.alpha)
-    wet = isinstance(network.layers[0], net.Dropout)
 
     def step(x: Any, y: Array, weight: Array | None) -> float:
-        if wet and not isinstance(x, np.ndarray):
-            x = x.toarray()
         penalty = 0.0
         if alpha:
             optimizer.l2 = alpha / (x.shape[0] if weight is None else float(weight.sum()) or 1.0)

@@ -54,7 +54,10 @@ class Number(Legal):
     def takes(self, value: Any) -> bool:  # noqa: D102
         if isinstance(value, bool | np.bool_) or not isinstance(value, Integral if self.whole else Real):
             return False
-        number = float(cast("Any", value))
+        try:
+            number = float(cast("Any", value))
+        except OverflowError:  # a whole number with hundreds of digits
+            return False
         above = number >= self.low if self.ends[0] == "[" else number > self.low
         below = number <= self.high if self.ends[1] == "]" else number < self.high
         return above and below and math.isfinite(number)
@@ -118,7 +121,7 @@ class Nothing(Legal):
     value: float | None = None
 
     def takes(self, value: Any) -> bool:  # noqa: D102
-        return value is None if self.value is None else isinstance(value, float) and value == self.value
+        return value is None if self.value is None else isinstance(value, Real) and value == self.value
 
     @property
     def law(self) -> str:  # noqa: D102

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from thinnet.errors import InputError
 from thinnet.sklearn.legal import Boolean, Either, Legal, Nothing, Number, RandomState, Row, Schedule, Word
 from thinnet.variants import CATALOGUE
@@ -188,6 +190,26 @@ TABLE = (
 """Every parameter of both estimators, in the order of the signature; `loss` is the regressor's alone."""
 
 
+ATTRIBUTES = {
+    "coefs_ : list of ndarray": "Weights of each layer, shape (d, k); views of those of `network_`.",
+    "intercepts_ : list of ndarray": "Intercepts of each layer, shape (k,); views of those of `network_`.",
+    "network_ : thinnet.net.Network": "What was trained, with `save` and `thinned(key)`.",
+    "loss_ : float": "Loss of the last epoch.",
+    "best_loss_ : float or None": "The least loss of an epoch; None with early_stopping.",
+    "loss_curve_ : list of float": "Loss of each epoch, of thinned networks, with the penalty.",
+    "validation_scores_ : list of float or None": "With early_stopping, the score on the rows set aside.",
+    "best_validation_score_ : float or None": "The best of these.",
+    "n_iter_ : int": "Epochs, or iterations, of the last fit.",
+    "t_ : int": "Rows seen.",
+    "n_layers_ : int": "Layers, the inputs counted as one.",
+    "n_outputs_ : int": "Outputs.",
+    "out_activation_ : str": "What follows the last layer.",
+    "n_features_in_ : int": "Features seen by fit.",
+    "feature_names_in_ : ndarray of shape (n_features_in_,)": "Their names, if all are strings.",
+}
+"""What a fitted estimator has, and what it is."""
+
+
 def rows_of(kind: type) -> list[Parameter]:
     """Return the rows of one of the estimators."""
     names = inspect.signature(kind).parameters
@@ -203,12 +225,15 @@ def check(estimator: Any) -> None:
         The first that does not fit; the message names it, its value and what is legal.
     """
     owner = type(estimator).__name__
-    for row in rows_of(type(estimator)):
+    for row in TABLE:
+        if row.name not in vars(estimator):
+            continue  # the classifier has but one loss
         value = getattr(estimator, row.name)
         if not row.legal.takes(value):
             raise InputError(f"{owner}: {row.name} must be {row.legal.law}, got {shown(value)}.")
     _check_dropout(owner, estimator)
-    if callable(estimator.learning_rate_init) and estimator.learning_rate != "constant":
+    scheduled = callable(estimator.learning_rate_init) and estimator.solver == "sgd"
+    if scheduled and estimator.learning_rate != "constant":
         raise InputError(
             f'{owner}: learning_rate must be "constant" where learning_rate_init is a schedule, '
             f"got {estimator.learning_rate!r}."
@@ -230,7 +255,10 @@ def sizes_of(estimator: Any) -> list[int]:
 def rates_of(estimator: Any) -> list[Any]:
     """Return the dropout rate, or its schedule, of each hidden layer."""
     given = estimator.dropout
-    return list(given) if hasattr(given, "__len__") else [given] * len(sizes_of(estimator))
+    if callable(given) or not hasattr(given, "__len__"):
+        return [given] * len(sizes_of(estimator))
+    several: Any = given
+    return list(several)
 
 
 def drops(rate: Any) -> bool:
@@ -244,7 +272,9 @@ def _check_dropout(owner: str, estimator: Any) -> None:
         raise InputError(
             f"{owner}: dropout must have one rate for each hidden layer, got {len(rates)} for {hidden}."
         )
-    if not hidden and not hasattr(estimator.dropout, "__len__") and drops(estimator.dropout):
+    if not hidden and (
+        callable(estimator.dropout) or (np.ndim(estimator.dropout) == 0 and estimator.dropout > 0)
+    ):
         raise InputError(
             f"{owner}: dropout needs a hidden layer to act on; set hidden_layer_sizes, or use input_dropout."
         )
@@ -263,14 +293,17 @@ def _check_dropout(owner: str, estimator: Any) -> None:
 
 
 def documented(kind: Kind) -> Kind:
-    """Put the table into a class's docstring, where it says `{parameters}`."""
+    """Put the tables into a class's docstring, where it says `{parameters}` and `{attributes}`."""
     signature = inspect.signature(kind).parameters
     lines: list[str] = []
     for row in rows_of(kind):
         only = f" Only with {row.only}." if row.only else ""
         text = f"{row.doc}{only} Must be {row.legal.law}."
         lines += [f"{row.name} : default {signature[row.name].default!r}", *_folded(text)]
-    kind.__doc__ = (inspect.getdoc(kind) or "").replace("{parameters}", "\n".join(lines))
+    attributes = [line for name, text in ATTRIBUTES.items() for line in (name, *_folded(text))]
+    doc = inspect.getdoc(kind) or ""
+    doc = doc.replace("{parameters}", "\n".join(lines)).replace("{attributes}", "\n".join(attributes))
+    kind.__doc__ = doc
     return kind
 
 

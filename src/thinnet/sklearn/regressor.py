@@ -39,22 +39,7 @@ class MLPRegressor(RegressorMixin, MLP):
 
     Attributes
     ----------
-    coefs_, intercepts_ : list of ndarray
-        Weights (d, k) and intercepts (k,) of each layer; views of those of `network_`.
-    network_ : thinnet.net.Network
-        What was trained; `network_.save` writes it, `network_.thinned(key)` is one thinned network.
-    loss_, best_loss_ : float
-        Loss of the last epoch, and the least; the second is None with early_stopping.
-    loss_curve_ : list of float
-        Loss of each epoch: of the thinned networks that were trained, penalty included.
-    validation_scores_, best_validation_score_ : list of float, float
-        With early_stopping: the mean network's R² on the rows set aside. None without.
-    n_iter_, t_ : int
-        Epochs (or iterations) of the last fit; rows seen.
-    n_layers_, n_outputs_, out_activation_ : int, int, str
-        Layers with the inputs', outputs, and what follows the last one.
-    n_features_in_, feature_names_in_ : int, ndarray
-        Features seen by fit, and their names if all are strings.
+    {attributes}
 
     Examples
     --------
@@ -63,9 +48,13 @@ class MLPRegressor(RegressorMixin, MLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from thinnet.sklearn import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> reg = make_pipeline(StandardScaler(), MLPRegressor((64,), dropout=0.3, max_iter=500, random_state=0))
-    >>> reg.fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.4
+    >>> network = MLPRegressor(hidden_layer_sizes=64, dropout=0.3, learning_rate_init=0.01, random_state=0)
+    >>> make_pipeline(StandardScaler(), network).fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.4
     True
+
+    Differs from scikit-learn: the training loss is that of thinned networks, and may lie above the
+    validation loss; a model trained on float32 rows answers in float32; a fit that ends in an error leaves
+    the model as it was; loss="poisson" refuses negative targets; True and False are no numbers.
 
     References
     ----------
@@ -108,7 +97,10 @@ class MLPRegressor(RegressorMixin, MLP):
         self._keep(locals())
 
     def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
-        targets = y.astype(dtype)
+        with np.errstate(over="ignore"):
+            targets = (y if isinstance(y, np.ndarray) else y.toarray()).astype(dtype)
+        if not np.isfinite(targets).all():
+            raise InputError(f"MLPRegressor: y has values beyond {dtype}; scale it, or give X as float64.")
         if self.loss == "poisson" and targets.min() < 0:
             raise InputError(f'MLPRegressor: loss="poisson" needs y of at least 0, got {targets.min():g}.')
         targets = targets[:, None] if targets.ndim == 1 else targets
@@ -120,7 +112,7 @@ class MLPRegressor(RegressorMixin, MLP):
         return HalfPoissonDeviance() if self.loss == "poisson" else HalfSquaredError()
 
     def _answers(self, z: Array) -> Array:
-        values = self._loss().link(z)
+        values = self.network_.loss.link(z)
         return values[:, 0] if self.n_outputs_ == 1 else values
 
     def _score(self, x: Any, y: Any, weight: Array | None) -> float:
@@ -164,5 +156,4 @@ class MLPRegressor(RegressorMixin, MLP):
         ----------
         Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
         """
-        rows, networks = self._thinned(X, draws, key)
-        return np.stack([self._answers(thin.through(rows)) for thin in networks])
+        return self._drawn(X, draws, key, self._answers)

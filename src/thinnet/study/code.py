@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from thinnet.study.problem import Problem
 from thinnet.study.settings import Plan, options, random_state
@@ -89,4 +89,6 @@ def _written(value: Any) -> str:
         return "math.inf"
     if isinstance(value, str) and value.isprintable() and not set(value) & {'"', "\\"}:
         return f'"{value}"'
-    return f"[{', '.join(map(_written, value))}]" if isinstance(value, list) else repr(value)
+    return (
+        f"[{', '.join(map(_written, cast('list[Any]', value)))}]" if isinstance(value, list) else repr(value)
+    )
