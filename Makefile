@@ -55,7 +55,9 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/epoch.py
 	$(BENCH) benchmarks/xor.py
 	$(BENCH) benchmarks/import.py
+	$(BENCH) benchmarks/sklearn_mlp.py
 	$(BENCH) benchmarks/table.py
+	$(BENCH) docs/tables.py
 
 KERNELS := CMakeLists.txt $(shell find csrc -name '*.[ch]pp')
 

@@ -89,12 +89,15 @@ EXPORTS = {
         "Loss",
         "Network",
         "Optimizer",
+        "PoissonDeviance",
         "ReLU",
         "Sigmoid",
         "SoftmaxCrossEntropy",
         "SquaredError",
         "Tanh",
     ],
+    "thinnet.sklearn": ["MLPClassifier", "MLPRegressor"],
+    "thinnet.study": ["TablePreparation", "split"],
 }
 VARIANTS = ["Dropout", "VanillaDropout", "UnscaledDropout", "GaussianDropout"]
 

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def block(name: str) -> str:
-    text = (ROOT / "README.md").read_text("utf-8")
+def block(name: str, page: str = "README.md") -> str:
+    text = (ROOT / page).read_text("utf-8")
     found = re.search(rf"<!-- {name} -->(.*?)<!-- /{name} -->", text, re.DOTALL)
     assert found is not None
     return found[1]
@@ -52,7 +52,27 @@ def test_epoch() -> None:
     assert re.findall(r"(\d\.\d\d)\s+times", told) == [f"{ratio:.2f}" for ratio in ratios]
 
 
-@pytest.mark.parametrize("name", ["kernels", "epoch", "xor", "import"])
+def test_fits() -> None:
+    fits, told = result("sklearn_mlp"), block("fits")
+    ratios = [fits[name]["ratio"]["median"] for name in ("fit_256", "fit_1024")]
+    assert re.findall(r"(\d\.\d\d)\s+times", told) == [f"{ratio:.2f}" for ratio in ratios]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/sklearn.md"])
+def test_errors(page: str) -> None:
+    rows = [line.split(" | ") for line in block("errors", page).splitlines() if "%" in line][1:]
+    for name, (title, before, after, change) in zip(("mnist", "digits", "breast_cancer"), rows, strict=True):
+        found = result("sklearn_errors")[name]
+        assert name[:5] in title.lower()
+        assert before == f"{100 * found['mean']['before']:.2f} %"
+        assert after == f"{100 * found['mean']['after']:.2f} %"
+        gap = [f"{100 * found['difference'][part]:+.2f}" for part in ("mean", "low", "high")]
+        assert re.findall(r"[+-]\d+\.\d\d", change) == gap
+        assert len(found["before"]) == len(found["after"]) == 10
+        assert found["mean"]["before"] == pytest.approx(sum(found["before"]) / 10, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["kernels", "epoch", "sklearn_mlp", "xor", "import"])
 def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -235,6 +237,47 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
 @pytest.mark.parametrize(("call", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_what_networks_refuse(call: Callable[[], Any], said: str, refusal: Callable[..., str]) -> None:
     assert refusal(InputError, call) == said
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))])
+def test_a_copy_goes_on_by_itself(copied: Callable[[net.Network], net.Network]) -> None:
+    network, x, y = build(), rows(30), np.arange(30) % 3
+    network.fit(x, y, epochs=2, batch=10)
+    twin, before = copied(network), network.flat.copy()
+    assert twin.step == network.step == 6
+    assert np.array_equal(twin.logits(x), network.logits(x))
+    twin.fit(x, y, epochs=2, batch=10)
+    assert np.array_equal(network.flat, before)
+    network.fit(x, y, epochs=2, batch=10)
+    assert np.array_equal(network.flat, twin.flat)
+    assert np.array_equal(network.logits(x), twin.logits(x))
+    assert all(np.shares_memory(w, twin.flat) for group in twin.weights for w in group.values())
+    thin = network.thinned(KEY)
+    assert np.array_equal(copied(thin).logits(x), thin.logits(x))
+
+
+def test_a_network_may_be_given_its_weights(refusal: Callable[..., str]) -> None:
+    network = build()
+    again = net.Network(network.layers, loss=network.loss, dtype="float64", weights=network.flat)
+    assert np.array_equal(again.logits(rows(5)), network.logits(rows(5)))
+    assert not np.shares_memory(again.flat, network.flat)
+    line = refusal(InputError, net.Network, [net.Dense(2, 3)], weights=np.zeros(4))
+    assert line == "Network: weights must have shape (9,), got (4,)."
+
+
+def test_sparse_rows_go_through_as_dense_ones() -> None:
+    sparse = pytest.importorskip("scipy.sparse", reason="SciPy is not installed")
+    x = rows(9) * (rows(9)[:, ::-1] > 0)
+    for layers in (build().layers, build().layers[1:]):
+        network = net.Network(layers, loss=net.SoftmaxCrossEntropy(), dtype="float64")
+        for key in (None, KEY):
+            z, dense = network.forward(sparse.csr_array(x), key=key), network.forward(x, key=key)
+            np.testing.assert_allclose(z, dense, atol=1e-14)
+            network.backward(np.ones_like(z))
+            expected = network.flat_grads.copy()
+            network.forward(sparse.csr_array(x), key=key)
+            network.backward(np.ones_like(z))
+            np.testing.assert_allclose(network.flat_grads, expected, atol=1e-13)
 
 
 def test_a_network_prints_itself() -> None:

@@ -136,6 +136,19 @@ def test_a_network_of_another_size_begins_afresh() -> None:
     assert np.array_equal(w, expected)
 
 
+@pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, None, "0.1"])
+def test_a_schedule_that_leaves_its_range_is_named(rate: Any, refusal: Callable[..., str]) -> None:
+    optimizer = net.Adam(lambda step: rate if step == 2 else 0.1)
+    w = np.ones(3)
+    for _ in range(2):
+        optimizer.update(w, np.ones(3), 0)
+    line = refusal(InputError, optimizer.update, w, np.ones(3), 0)
+    assert (
+        line
+        == f"Adam: a schedule of learning_rate must return numbers of at least 0, got {rate!r} at step 2."
+    )
+
+
 WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: net.SGD(0), "SGD: learning_rate must be greater than 0, got 0."),
     (lambda: net.Adam(-1e-3), "Adam: learning_rate must be greater than 0, got -0.001."),
