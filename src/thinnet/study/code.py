@@ -25,7 +25,7 @@ model = make_pipeline(
     {preparation},
     MLPClassifier({network}),
 )
-with threadpool_limits(1):  # one order of sums, so that the weights are the study's to the bit
+with threadpool_limits(1):  # sums in one order: the study's very weights
     model.fit(X_train, y_train)
 print(1 - model.score(X_test, y_test))  # the test error of the first seed
 """
@@ -48,7 +48,7 @@ pipeline = make_pipeline(
     MLPRegressor({network}),
 )
 model = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
-with threadpool_limits(1):  # one order of sums, so that the weights are the study's to the bit
+with threadpool_limits(1):  # sums in one order: the study's very weights
     model.fit(X_train, y_train)
 print(root_mean_squared_error(y_test, model.predict(X_test)))  # the test RMSE of the first seed
 """
