@@ -4,8 +4,8 @@
 rates of Hinton et al. (arXiv:1207.0580), nothing tuned. Ten seeds. digits and breast_cancer are split anew
 for each seed; their intervals allow for training sets that overlap (Nadeau, Bengio: Inference for the
 generalization error. Machine Learning 52, 2003, section 3). MNIST: its first 10,000 training digits, and all
-10,000 test digits; there the interval is over seeds alone. `--mnist FOLDER` names the folder of the four idx
-files; without it the last result is kept.
+10,000 test digits; there the interval is over seeds alone. `--mnist FOLDER` names the folder of the idx files
+(train-images-idx3-ubyte.gz and so on, or train10k-… if it holds no more); without it the last result is kept.
 """
 
 from __future__ import annotations
@@ -95,8 +95,10 @@ def main() -> None:
     if folder is None:
         results["mnist"] = json.loads((RESULTS / "sklearn_errors.json").read_text("utf-8"))["mnist"]
     else:
-        (x, y), (x_test, y_test) = images(folder, "train10k"), images(folder, "t10k")
-        results["mnist"] = compare("mnist", FunctionTransformer(), [(x, x_test, y, y_test)] * SEEDS)
+        part = "train" if (folder / "train-images-idx3-ubyte.gz").exists() else "train10k"
+        (x, y), (x_test, y_test) = images(folder, part), images(folder, "t10k")
+        split = x[:10_000], x_test, y[:10_000], y_test
+        results["mnist"] = compare("mnist", FunctionTransformer(), [split] * SEEDS)
     keep("sklearn_errors", results, "scikit-learn")
 
 

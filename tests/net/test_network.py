@@ -258,11 +258,11 @@ def test_a_copy_goes_on_by_itself(copied: Callable[[net.Network], net.Network]) 
 
 def test_a_network_may_be_given_its_weights(refusal: Callable[..., str]) -> None:
     network = build()
-    again = net.Network(network.layers, loss=network.loss, dtype="float64", weights=network.flat)
+    again = net.Network(network.layers, loss=network.loss, dtype="float64", flat=network.flat)
     assert np.array_equal(again.logits(rows(5)), network.logits(rows(5)))
     assert not np.shares_memory(again.flat, network.flat)
-    line = refusal(InputError, net.Network, [net.Dense(2, 3)], weights=np.zeros(4))
-    assert line == "Network: weights must have shape (9,), got (4,)."
+    line = refusal(InputError, net.Network, [net.Dense(2, 3)], flat=np.zeros(4))
+    assert line == "Network: flat must have shape (9,), got (4,)."
 
 
 def test_sparse_rows_go_through_as_dense_ones() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -14,7 +16,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import BaggingClassifier, StackingRegressor, VotingClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, cross_val_score, learning_curve
+from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -36,6 +38,14 @@ def test_pipeline_and_scores() -> None:
     assert scores.min() > 0.95
 
 
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """Processes of joblib, which would outlive the test."""
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.mark.usefixtures("processes")
 def test_grid_search_in_two_processes() -> None:
     grid = {
         "mlp__dropout": [0.0, 0.5, Linear(0.0, 0.5, 100), [0.25]],
@@ -63,8 +73,9 @@ def test_pandas_in_and_through() -> None:
         assert pipeline.score(x, y) > 0.9
         with pytest.raises(ValueError, match="feature names should match"):
             pipeline[-1].predict(x[x.columns[::-1]])
-    named = MLPClassifier((8,), max_iter=200).fit(x, pd.Series(y).map({0: "a", 1: "b", 2: "c"}))
-    assert set(named.predict(x)) == {"a", "b", "c"}
+    named = clone(CLASSIFIER).fit(x, pd.Series(y).map({0: "a", 1: "b", 2: "c"}))
+    assert named.classes_.tolist() == ["a", "b", "c"]
+    assert set(named.predict(x)) <= {"a", "b", "c"}
 
 
 def test_weights_of_rows_are_routed() -> None:
@@ -74,9 +85,11 @@ def test_weights_of_rows_are_routed() -> None:
         scale = StandardScaler().set_fit_request(sample_weight=False)
         pipeline = make_pipeline(scale, routed).fit(X, Y, sample_weight=weight)
         scores = cross_val_score(pipeline, X, Y, params={"sample_weight": weight}, cv=2)
+        rows = next(iter(check_cv(2, Y, classifier=True).split(X, Y)))
+        alone = clone(pipeline).fit(X[rows[0]], Y[rows[0]], sample_weight=weight[rows[0]])
+        assert scores[0] == alone.score(X[rows[1]], Y[rows[1]], sample_weight=weight[rows[1]])
     direct = clone(CLASSIFIER).fit(StandardScaler().fit_transform(X), Y, sample_weight=weight)
     assert np.array_equal(pipeline[-1].coefs_[0], direct.coefs_[0])
-    assert scores.min() > 0.5
 
 
 def test_calibration() -> None:
@@ -96,7 +109,8 @@ def test_learning_curve() -> None:
     _, train, test = learning_curve(
         CLASSIFIER, StandardScaler().fit_transform(X), Y, cv=2, train_sizes=[0.5, 1.0]
     )
-    assert train.shape == test.shape == (2, 2)
+    assert train.min() > 0.9
+    assert test.min() > 0.9
 
 
 def test_inside_other_estimators() -> None:

@@ -48,7 +48,7 @@ def test_laws_read_as_words() -> None:
     assert Number(1, whole=True).law == "a whole number of at least 1"
     assert Word(("sgd", "adam", "lbfgs")).law == '"sgd", "adam" or "lbfgs"'
     assert Either(UNIT, Nothing()).law == "a number in [0, 1], or None"
-    assert Row(UNIT, "layer").law == "a row of such, one for each layer"
+    assert Row(UNIT, "layer").law == "a list of such, one for each layer"
 
 
 def test_a_row_is_not_used_up() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +42,7 @@ def runs_out(step: int) -> float:
 REFUSED: list[tuple[str, dict[str, Any], Callable[[Any], Any]]] = [
     ("at least 2 rows", {"early_stopping": True, "validation_fraction": 0.01}, lambda m: m.fit(X, Y)),
     ("got -0.5 at step 5", {"learning_rate_init": runs_out, "batch_size": 10}, lambda m: m.fit(X, Y)),
-    ("ran away", {"learning_rate_init": 1e300, "solver": "sgd"}, lambda m: m.fit(X, Y)),
+    ("diverged", {"learning_rate_init": 1e300, "solver": "sgd"}, lambda m: m.fit(X, Y)),
     ("NaN", {}, lambda m: m.fit(X * np.nan, Y)),
     ("more than zero", {}, lambda m: m.fit(X[:, :3], Y, sample_weight=np.zeros(60))),
     ("got -0.5 at step 5", {"learning_rate_init": runs_out, "batch_size": 10}, lambda m: m.partial_fit(X, Y)),
@@ -181,3 +183,65 @@ def test_draws_are_made_one_by_one() -> None:
         assert tracemalloc.get_traced_memory()[1] < 6 * model.network_.flat.nbytes
     finally:
         tracemalloc.stop()
+
+
+def test_the_penalty_may_change_between_pieces() -> None:
+    for solver in ("adam", "sgd", "adamw"):
+        model = classifier(solver=solver, alpha=0.0).partial_fit(X, Y, classes=[0, 1, 2])
+        twin = copy.deepcopy(model)
+        for _ in range(3):
+            model.set_params(alpha=100.0).partial_fit(X, Y)
+            twin.partial_fit(X, Y)
+        assert np.linalg.norm(model.coefs_[0]) < np.linalg.norm(twin.coefs_[0]), solver
+
+
+def test_lbfgs_leaves_nothing_of_epochs_behind() -> None:
+    model = (
+        classifier(early_stopping=True)
+        .fit(X.astype("f4"), Y)
+        .set_params(solver="lbfgs")
+        .fit(X.astype("f4"), Y)
+    )
+    assert not {"loss_curve_", "best_loss_", "validation_scores_"} & set(vars(model))
+    assert model.coefs_[0].dtype == np.float64
+
+
+def test_warnings_point_to_the_caller() -> None:
+    calls = [
+        lambda: classifier(batch_size=100).fit(X, Y),
+        lambda: classifier(batch_size=100).partial_fit(X, Y, classes=[0, 1, 2]),
+        lambda: classifier(solver="lbfgs").fit(X, Y),
+    ]
+    for call in calls:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call()
+        assert caught
+        assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_ctrl_c_keeps_what_was_learned() -> None:
+    seen: list[int] = []
+
+    def interrupts(step: int) -> float:
+        seen.append(step)
+        if step == 20:
+            raise KeyboardInterrupt
+        return 0.01
+
+    model = classifier(learning_rate_init=interrupts, batch_size=10)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, Y)
+    assert (model.n_iter_, len(model.loss_curve_)) == (3, 3)
+    assert model.predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.01), np.int64(1), 1])
+def test_a_schedule_may_return_any_number(rate: Any) -> None:
+    assert len(classifier(learning_rate_init=lambda step: rate).fit(X, Y).loss_curve_) == 8
+
+
+def test_early_stopping_needs_a_part_of_the_rows(refusal: Callable[..., str]) -> None:
+    model = classifier(early_stopping=True, validation_fraction=0)
+    assert "validation_fraction must be greater than 0" in refusal(InputError, model.fit, X, Y)
+    classifier(validation_fraction=0).fit(X, Y)

@@ -301,7 +301,7 @@ def product(x: Any, w: Array) -> Array:
     return np.dot(cast("Array", x), w) if isinstance(x, np.ndarray) else x @ w
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)
 def _ones(count: int, dtype: np.dtype[Any]) -> Array:
     """Return ones to add up rows with: BLAS is quicker at it than a sum."""
     ones = np.ones(count, dtype)

@@ -42,9 +42,8 @@ class Network:
         cross-entropy, or binary cross-entropy for one output), numbers with fractions mean squared error.
     dtype : {"float32", "float64"}
         Of weights and activations.
-    weights : ndarray, shape (m,), optional
-        All weights in a row: matrices first, then biases, both in the order of the layers. Drawn from
-        the key if not given.
+    flat : ndarray, shape (m,), optional
+        All weights: matrices, then biases, in the order of the layers; drawn from the key if not given.
 
     Raises
     ------
@@ -76,7 +75,7 @@ class Network:
         key: Key | None = None,
         loss: Loss | None = None,
         dtype: str | np.dtype[Any] = "float32",
-        weights: ArrayLike | None = None,
+        flat: ArrayLike | None = None,
     ) -> None:
         self.layers = tuple(layers)
         self.key = Key(0) if key is None else key
@@ -94,12 +93,12 @@ class Network:
         self._single = [(i, i + 1, None) for i in range(len(self.layers))]
         self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
-        if weights is None:
+        if flat is None:
             self._draw()
-        elif np.shape(weights) != self.flat.shape:
-            raise InputError(f"Network: weights must have shape {self.flat.shape}, got {np.shape(weights)}.")
+        elif np.shape(flat) != self.flat.shape:
+            raise InputError(f"Network: flat must have shape {self.flat.shape}, got {np.shape(flat)}.")
         else:
-            self.flat[:] = weights
+            self.flat[:] = flat
 
     def _allocate(self) -> None:
         """Lay all weights in one array, matrices before biases."""
@@ -142,7 +141,7 @@ class Network:
         """Return what makes this network: weights are told once, not again by every view of them."""
         gains = [(i, w["gain"]) for i, w in enumerate(self.weights) if "gain" in w]
         given = {"layers": self.layers, "key": self.key, "loss": self._loss, "dtype": self.dtype}
-        return {**given, "weights": self.flat, "gains": gains, "step": self.step}
+        return {**given, "flat": self.flat, "gains": gains, "step": self.step}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         gains, step = state.pop("gains"), state.pop("step")
@@ -301,7 +300,7 @@ class Network:
         return self.through(self._rows(x, "predict"), key=key)
 
     def through(self, rows: Any, *, key: Key | None = None) -> Array:
-        """Return the logits of rows that have been checked, an array or a sparse matrix by rows."""
+        """Return the logits of checked rows, an array or a sparse matrix, (n, inputs) → (n, outputs)."""
         count = rows.shape[0]
         out = np.empty((count, self.outputs), self.dtype)
         # Pieces save memory, but each would begin at lane 0: with a key all rows go at once.
@@ -330,7 +329,7 @@ class Network:
             Gate(self.widths[i]) if isinstance(layer, Dropout) else layer
             for i, layer in enumerate(self.layers)
         )
-        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype, weights=self.flat)
+        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype, flat=self.flat)
         thin.step = self.step
         for i, layer in enumerate(self.layers):
             if isinstance(layer, Dropout):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, TypeAlias, cast
+from numbers import Real
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,6 @@ class Optimizer:
         self.l2 = float(l2)  # a number of NumPy's would carry float32 weights over to float64
         self.step = 0
         self.state: list[Array] = []
-        self._scratch: Array = np.empty(0)
 
     # How many arrays of the weights' size the update remembers.
     moments = 0
@@ -61,12 +61,13 @@ class Optimizer:
         if not callable(self.learning_rate):
             return float(self.learning_rate)
         rate: Any = self.learning_rate(self.step)
-        if not (isinstance(rate, int | float | np.floating) and 0 <= rate < math.inf):
+        number = float("nan") if isinstance(rate, bool) or not isinstance(rate, Real) else float(rate)
+        if not 0 <= number < math.inf:
             raise InputError(
                 f"{type(self).__name__}: a schedule of learning_rate must return numbers of at least 0, "
                 f"got {rate!r} at step {self.step}."
             )
-        return float(cast("float", rate))
+        return number
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
         """Change `weights` in place.
@@ -82,7 +83,6 @@ class Optimizer:
         """
         if not self.state or self.state[0].shape != weights.shape or self.state[0].dtype != weights.dtype:
             self.state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
-            self._scratch = np.empty(_CHUNK, weights.dtype)
             self.step = 0
         rate = self.rate_now()
         self.step += 1
@@ -99,10 +99,11 @@ class Optimizer:
 
     def _by_numpy(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
         start, stop, columns, max_norm = part
+        room = np.empty(min(_CHUNK, stop - start), weights.dtype)
         for first in range(start, stop, _CHUNK):
             here = slice(first, min(first + _CHUNK, stop))
             w, g = weights[here], grads[here]
-            scratch = self._scratch[: w.size]
+            scratch = room[: w.size]
             matrices = max(0, min(decayed - first, w.size))
             if matrices:
                 self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)

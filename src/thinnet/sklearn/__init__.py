@@ -1,7 +1,7 @@
 """Floor 5: scikit-learn's multi-layer perceptrons, with dropout.
 
 `parameters.py` is the one table of parameters, `legal.py` what they may be; `classifier.py` and
-`regressor.py` stand on `base.py`; `engine.py` trains them, `losses.py` is what they minimise.
+`regressor.py` stand on `base.py`; `rows.py` checks data, `engine.py` trains, `losses.py` is minimised.
 """
 
 from thinnet.errors import need

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
-from numbers import Real
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thinnet import net
@@ -19,6 +18,7 @@ from thinnet.errors import InputError
 from thinnet.net import Network
 from thinnet.random import Key
 from thinnet.sklearn import engine, parameters
+from thinnet.sklearn.rows import as_trained, checked, row_weights
 
 if TYPE_CHECKING:
     from typing import Self
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["MLP", "stochastic", "watched"]
 
 Array: TypeAlias = NDArray[Any]
+
+# What a training by epochs leaves behind.
+_BY_EPOCH = ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "_optimizer")
 
 
 class MLP(BaseEstimator):
@@ -71,6 +74,10 @@ class MLP(BaseEstimator):
         """Return predictions from logits."""
         raise NotImplementedError
 
+    def _soft(self, z: Array) -> Array:
+        """Return what thinned networks answer from logits: probabilities where there are classes."""
+        return self._answers(z)
+
     def _score(self, x: Any, y: Array, weight: Array | None) -> float:
         """Return the score that early stopping watches; NaN if predictions run away."""
         raise NotImplementedError
@@ -83,7 +90,7 @@ class MLP(BaseEstimator):
         Parameters
         ----------
         X : array_like or sparse matrix, shape (n, features)
-            Rows. float32 is trained in float32, all else in float64.
+            Rows. float32 is trained in float32, but with lbfgs; all else in float64.
         y : array_like, shape (n,) or (n, outputs)
             Classes or values.
         sample_weight : array_like, shape (n,), optional
@@ -108,7 +115,7 @@ class MLP(BaseEstimator):
     def _piece(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         with self._unless_refused():
             self._learn_classes(y, classes)
-            self._fit(X, y, sample_weight, incremental=True, on_epoch=lambda: True)
+            self._fit(X, y, sample_weight, incremental=True, after_epoch=lambda: True)
             self._check_bounded()
         return self
 
@@ -138,7 +145,7 @@ class MLP(BaseEstimator):
         sample_weight: Any = None,
         *,
         incremental: bool = False,
-        on_epoch: engine.OnEpoch | None = None,
+        after_epoch: engine.AfterEpoch | None = None,
     ) -> None:
         parameters.check(self)
         if incremental and self.early_stopping:
@@ -147,22 +154,8 @@ class MLP(BaseEstimator):
                 "set early_stopping=False."
             )
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
-        checked: Any = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=isinstance(self, RegressorMixin),
-            dtype=np.float64 if self.solver == "lbfgs" else (np.float64, np.float32),
-            reset=first,
-        )
-        x, y = checked
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if not first:
-            x = self._as_trained(x)
-        weight = self._row_weights(sample_weight, x)
+        x, y = checked(self, X, y, first=first)
+        weight = row_weights(self, sample_weight, x)
         targets = self._targets(y, x.dtype, first=first, incremental=incremental)
         random = check_random_state(self.random_state)
         self._begin([x.shape[1], *parameters.sizes_of(self), self.n_outputs_], x.dtype, random, first=first)
@@ -173,12 +166,12 @@ class MLP(BaseEstimator):
             if not incremental or getattr(self, "_policy", None) != policy or not hasattr(self, "_optimizer"):
                 self._optimizer, self._policy = engine.optimizer_of(self), policy
             data, held = self._split((x, targets, weight), y, random)
-            engine.train(self, data, held, random, on_epoch)
+            engine.train(self, data, held, random, after_epoch)
 
     def _check_bounded(self) -> None:
         if not np.isfinite(self.network_.flat).all():
             raise ValueError(
-                f"{type(self).__name__}: the weights ran away to infinity; standardise the features, "
+                f"{type(self).__name__}: training diverged to infinite weights; standardise the features, "
                 "or lower learning_rate_init."
             )
 
@@ -190,6 +183,8 @@ class MLP(BaseEstimator):
         else:
             self._link(engine.next_network(self, widths))
         if self.solver == "lbfgs":
+            for name in _BY_EPOCH if first else ():
+                vars(self).pop(name, None)
             return
         if first or not hasattr(self, "loss_curve_"):
             self.loss_curve_, self._watching = [], None
@@ -218,23 +213,6 @@ class MLP(BaseEstimator):
         weights = [None, None] if weight is None else [weight[inside], weight[outside]]
         return (x[inside], targets[inside], weights[0]), (x[outside], y[outside], weights[1])
 
-    def _row_weights(self, sample_weight: Any, X: Any) -> Array | None:
-        if sample_weight is None:
-            return None
-        if isinstance(sample_weight, Real):
-            sample_weight = np.full(X.shape[0], sample_weight)
-        weight = np.asarray(
-            check_array(sample_weight, ensure_2d=False, dtype=X.dtype, input_name="sample_weight")
-        )
-        if weight.ndim != 1:
-            raise ValueError(
-                f"{type(self).__name__}: sample_weight must have shape (n,), got {weight.shape}."
-            )
-        check_consistent_length(X, weight)
-        if not weight.sum() > 0:
-            raise InputError(f"{type(self).__name__}: sample_weight must add up to more than zero.")
-        return weight
-
     # --- the network behind ----------------------------------------------------------------------
 
     @property
@@ -252,7 +230,7 @@ class MLP(BaseEstimator):
                 )
             flat = np.concatenate([np.ravel(array) for array in given])
             self._link(
-                Network(network.layers, key=network.key, loss=network.loss, dtype=network.dtype, weights=flat)
+                Network(network.layers, key=network.key, loss=network.loss, dtype=network.dtype, flat=flat)
             )
             self._network.step = network.step
         return self._network
@@ -281,22 +259,7 @@ class MLP(BaseEstimator):
     def _rows(self, X: Any) -> Any:
         check_is_fitted(self)
         x: Any = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
-        return self._as_trained(x)
-
-    def _as_trained(self, x: Any) -> Any:
-        """Return rows in the dtype of the weights."""
-        dtype = self.network_.dtype
-        if x.dtype == dtype:
-            return x
-        with np.errstate(over="ignore"):
-            cast_down = x.astype(dtype)
-        held = cast_down if isinstance(x, np.ndarray) else cast_down.data
-        if not np.isfinite(held).all():
-            raise InputError(
-                f"{type(self).__name__}: X has values beyond {dtype}, in which it was trained; scale X, "
-                "or fit on float64 rows."
-            )
-        return cast_down
+        return as_trained(self, x)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_network")
@@ -307,8 +270,8 @@ class MLP(BaseEstimator):
         Parameters
         ----------
         X : array_like or sparse matrix, shape (n, features)
-            Rows. What is answered for one does not depend on the others; only the last digits may, since sums
-            over many rows are taken in another order.
+            Rows. A row's prediction does not depend on the others; only its last digits may, since sums over
+            many rows are taken in another order.
 
         Returns
         -------
@@ -317,19 +280,41 @@ class MLP(BaseEstimator):
         """
         return self._answers(self.network_.through(self._rows(X)))
 
-    def _drawn(self, X: Any, draws: Any, key: Any, answer: Callable[[Array], Array]) -> Array:
-        """Return what thinned networks answer, one after another, shape (draws, ...)."""
+    def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
+        """Return the answers of thinned networks: probabilities of a classifier, values of a regressor.
+
+        Draw i is of the network thinned at `key.fold(i)`: one mask for each unit, shared by all rows. So
+        a row's answers depend on the key alone, and draws of two calls with one key belong together.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows.
+        draws : int
+            How many networks.
+        key : Key
+            The address of their masks.
+
+        Returns
+        -------
+        ndarray, shape (draws, n, classes), (draws, n) or (draws, n, outputs)
+
+        Raises
+        ------
+        InputError
+            draws is less than 1, or key is no Key.
+
+        References
+        ----------
+        Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
+        """
         owner = f"{type(self).__name__}.sample_predict"
         if not parameters.COUNT.takes(draws):
             raise InputError(f"{owner}: draws must be {parameters.COUNT.law}, got {draws!r}.")
         if not isinstance(key, Key):
             raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
-        rows = self._rows(X)
-        each = answer(self.network_.thinned(key.fold(0)).through(rows))
-        drawn = np.empty((draws, *each.shape), each.dtype)
-        for i in range(draws):
-            drawn[i] = answer(self.network_.thinned(key.fold(i)).through(rows)) if i else each
-        return drawn
+        rows, network = self._rows(X), self.network_
+        return np.stack([self._soft(network.thinned(key.fold(i)).through(rows)) for i in range(draws)])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -337,22 +322,24 @@ class MLP(BaseEstimator):
         return tags
 
 
-def watched(mlp: Any, X: Any, y: Any, on_epoch: engine.OnEpoch, classes: Any = None) -> None:
-    """Fit from the beginning, in company; with the same rows the weights are those of `fit`.
+def watched(
+    mlp: Any, X: Any, y: Any, after_epoch: engine.AfterEpoch | None = None, classes: Any = None
+) -> None:
+    """Fit from the beginning; with the same rows the weights are those of `fit`.
 
     Parameters
     ----------
     mlp : MLP
-        Not fitted yet, without early stopping. Weights that run away to infinity are no error here.
+        Not fitted yet, without early stopping. That it diverges is no error here.
     X, y
         As for `fit`.
-    on_epoch : function
+    after_epoch : function, optional
         Called after each epoch; returning True ends the training.
     classes : array_like, optional
         All classes there are, where y may lack some.
     """
     mlp._learn_classes(y, classes)
-    mlp._fit(X, y, incremental=True, on_epoch=on_epoch)
+    mlp._fit(X, y, incremental=True, after_epoch=after_epoch)
 
 
 def _views(network: Network) -> list[Array]:

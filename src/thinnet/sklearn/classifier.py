@@ -14,7 +14,6 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.random import Key
 from thinnet.sklearn import parameters
 from thinnet.sklearn.base import MLP, stochastic
 from thinnet.sklearn.losses import CrossEntropy, Logistic
@@ -58,7 +57,7 @@ class MLPClassifier(ClassifierMixin, MLP):
 
     Differs from scikit-learn: the training loss is that of thinned networks, and may lie above the
     validation loss; a model trained on float32 rows answers in float32; a fit that ends in an error leaves
-    the model as it was; True and False are no numbers.
+    the model as it was; True and False are not numbers.
 
     References
     ----------
@@ -141,7 +140,7 @@ class MLPClassifier(ClassifierMixin, MLP):
             return float("nan")
         return float(accuracy_score(y, self._answers(z), sample_weight=weight))
 
-    def _probabilities(self, z: Array) -> Array:
+    def _soft(self, z: Array) -> Array:
         p = self.network_.loss.link(z)
         return np.concatenate([1 - p, p], axis=1) if self.n_outputs_ == 1 else p
 
@@ -161,6 +160,11 @@ class MLPClassifier(ClassifierMixin, MLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        InputError
+            A parameter that is not legal, `early_stopping`, or classes that were not announced.
         """
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("MLPClassifier: classes must be passed on the first call to partial_fit.")
@@ -193,42 +197,12 @@ class MLPClassifier(ClassifierMixin, MLP):
         ndarray, shape (n, classes)
             In the order of `classes_`; of multilabel targets, the probability of each label.
         """
-        return self._probabilities(self.network_.through(self._rows(X)))
+        return self._soft(self.network_.through(self._rows(X)))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`; -inf where that is 0."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
-
-    def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
-        """Return the probabilities of thinned networks: what `predict_proba` averages away.
-
-        Draw i is of the network thinned at `key.fold(i)`: one mask for each unit, shared by all rows. So
-        a row's answers depend on the key alone, and draws of two calls with one key belong together.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix, shape (n, features)
-            Rows.
-        draws : int
-            How many networks.
-        key : Key
-            The address of their masks.
-
-        Returns
-        -------
-        ndarray, shape (draws, n, classes)
-
-        Raises
-        ------
-        InputError
-            draws is less than 1, or key is no Key.
-
-        References
-        ----------
-        Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
-        """
-        return self._drawn(X, draws, key, self._probabilities)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

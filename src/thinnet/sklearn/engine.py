@@ -6,6 +6,7 @@ Functions over an estimator: they read its parameters and write what scikit-lear
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from thinnet.net.training import Step, descend, one_epoch
 from thinnet.random import Key
 from thinnet.sklearn import parameters
 
-__all__ = ["OnEpoch", "first_network", "minimise", "next_network", "optimizer_of", "policy_of", "train"]
+__all__ = ["AfterEpoch", "first_network", "minimise", "next_network", "optimizer_of", "policy_of", "train"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -36,7 +37,15 @@ _ACTIVATIONS: dict[str, list[net.Layer]] = {
 }
 _SLOWEST = 1e-6
 
-OnEpoch: TypeAlias = Callable[[], bool]
+AfterEpoch: TypeAlias = Callable[[], bool]
+
+
+def outside() -> int:
+    """Return the stacklevel of a warning that points to whoever called thinnet."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("thinnet."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def first_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.RandomState) -> net.Network:
@@ -51,7 +60,7 @@ def first_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.Ran
         matrices.append(random.uniform(-limit, limit, (d, k)).ravel())
         biases.append(random.uniform(-limit, limit, k))
     weights = np.concatenate([*matrices, *biases])
-    return net.Network(_layers(mlp, widths), key=key, loss=mlp._loss(), dtype=dtype, weights=weights)
+    return net.Network(_layers(mlp, widths), key=key, loss=mlp._loss(), dtype=dtype, flat=weights)
 
 
 def next_network(mlp: Any, widths: list[int]) -> net.Network:
@@ -71,7 +80,7 @@ def next_network(mlp: Any, widths: list[int]) -> net.Network:
     layers = tuple(_layers(mlp, widths))
     if layers == known.layers:
         return known
-    network = net.Network(layers, key=known.key, loss=known.loss, dtype=known.dtype, weights=known.flat)
+    network = net.Network(layers, key=known.key, loss=known.loss, dtype=known.dtype, flat=known.flat)
     network.step = known.step
     return network
 
@@ -87,7 +96,7 @@ def _dropout(mlp: Any, rate: Any) -> list[net.Layer]:
     return [net.Dropout(rate, mlp.variant)] if parameters.drops(rate) else []
 
 
-class _Adam(net.Adam):
+class Adam(net.Adam):
     """Adam with epsilon added before the second moment is corrected, as scikit-learn and Keras have it.
 
     References
@@ -117,13 +126,15 @@ def optimizer_of(mlp: Any) -> net.Optimizer:
         return net.SGD(rate, momentum=mlp.momentum, nesterov=nesterov)
     adaptive: dict[str, Any] = {"betas": (mlp.beta_1, mlp.beta_2), "epsilon": mlp.epsilon}
     return (
-        _Adam(rate, **adaptive)
+        Adam(rate, **adaptive)
         if mlp.solver == "adam"
         else net.AdamW(rate, **adaptive, weight_decay=mlp.alpha)
     )
 
 
-def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, on_epoch: OnEpoch | None) -> None:
+def train(
+    mlp: Any, data: Any, held: Any, random: np.random.RandomState, after_epoch: AfterEpoch | None
+) -> None:
     """Go over mini-batches until training gets no better.
 
     Parameters
@@ -136,7 +147,7 @@ def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, on_epoc
         Rows set aside and their targets as the user has them; the best weights on them are kept.
     random : RandomState
         Where the orders come from.
-    on_epoch : function, optional
+    after_epoch : function, optional
         Called after each epoch; returning True ends the training.
     """
     rows = data[0].shape[0]
@@ -159,12 +170,12 @@ def train(mlp: Any, data: Any, held: Any, random: np.random.RandomState, on_epoc
                 print(f"Iteration {mlp.n_iter_}, loss = {mlp.loss_:.8f}")
             if _watch(mlp, held):
                 best = network.flat.copy()
-            if _ends(mlp) or (on_epoch is not None and on_epoch()):
+            if _ends(mlp) or (after_epoch is not None and after_epoch()):
                 break
         else:
             _warn_unless_meant(mlp)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=outside())
     if best is not None:
         network.flat[:] = best
 
@@ -176,7 +187,7 @@ def _batch(mlp: Any, rows: int) -> int:
         warnings.warn(
             f"{type(mlp).__name__}: batch_size is {mlp.batch_size}, but there are {rows} rows; "
             "each mini-batch holds them all.",
-            stacklevel=5,
+            stacklevel=outside(),
         )
     return min(mlp.batch_size, rows)
 
@@ -184,7 +195,9 @@ def _batch(mlp: Any, rows: int) -> int:
 def _step(mlp: Any, network: net.Network) -> Step:
     """Return what makes one update; its loss includes the penalty, which is divided by the rows' weight."""
     optimizer, matrices = mlp._optimizer, network.flat[: network.decayed]
-    alpha = 0.0 if mlp.solver == "adamw" else float(mlp.alpha)
+    alpha = float(mlp.alpha)
+    if mlp.solver == "adamw":
+        optimizer.weight_decay, alpha = alpha, 0.0
 
     def step(x: Any, y: Array, weight: Array | None) -> float:
         penalty = 0.0
@@ -197,7 +210,7 @@ def _step(mlp: Any, network: net.Network) -> Step:
 
 
 def _watch(mlp: Any, held: Any) -> bool:
-    """Count the epochs without progress; say whether the rows set aside were never better predicted."""
+    """Count the epochs without progress; return whether the validation score is the best so far."""
     if held is None:
         loss = mlp.loss_curve_[-1]
         mlp._no_improvement_count = mlp._no_improvement_count + 1 if loss > mlp.best_loss_ - mlp.tol else 0
@@ -208,7 +221,8 @@ def _watch(mlp: Any, held: Any) -> bool:
     if mlp.verbose:
         print(f"Validation score: {score:f}")
     best = mlp.best_validation_score_
-    mlp._no_improvement_count = mlp._no_improvement_count + 1 if score < best + mlp.tol else 0
+    better = score >= best + mlp.tol  # not so if it is NaN
+    mlp._no_improvement_count = 0 if better else mlp._no_improvement_count + 1
     mlp.best_validation_score_ = max(best, score)
     return score > best
 
@@ -223,19 +237,16 @@ def _ends(mlp: Any) -> bool:
         return False
     what = "Validation score" if mlp.early_stopping else "Training loss"
     said = f"{what} did not improve more than tol={mlp.tol:f} for {mlp.n_iter_no_change} consecutive epochs."
-    if policy != "adaptive" or optimizer.learning_rate <= _SLOWEST:
-        return _say(
-            mlp, f"{said} {'Stopping' if policy != 'adaptive' else 'Learning rate too small. Stopping'}."
-        )
-    _set_rate(optimizer, optimizer.learning_rate / 5)
-    mlp._no_improvement_count = 0
-    return not _say(mlp, f"{said} Setting learning rate to {optimizer.learning_rate:f}")
-
-
-def _say(mlp: Any, line: str) -> bool:
+    ends = policy != "adaptive" or optimizer.learning_rate <= _SLOWEST
+    if ends:
+        said += " Stopping." if policy != "adaptive" else " Learning rate too small. Stopping."
+    else:
+        _set_rate(optimizer, optimizer.learning_rate / 5)
+        mlp._no_improvement_count = 0
+        said += f" Setting learning rate to {optimizer.learning_rate:f}"
     if mlp.verbose:
-        print(line)
-    return True
+        print(said)
+    return ends
 
 
 def _set_rate(optimizer: Any, rate: float) -> None:
@@ -252,7 +263,7 @@ def _warn_unless_meant(mlp: Any) -> None:
             f"{type(mlp).__name__}: all max_iter={mlp.max_iter} epochs are over and training has not "
             "converged; raise max_iter, or give learning_rate_init a schedule that ends there.",
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=outside(),
         )
 
 
@@ -297,5 +308,5 @@ def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
             f"{type(mlp).__name__}: lbfgs ended before it converged, after {found.nit} iterations and "
             f"{found.nfev} calls of the loss ({found.message}); raise max_iter or max_fun, or standardise X.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )

@@ -165,7 +165,7 @@ class Schedule(Legal):
 
     @property
     def law(self) -> str:  # noqa: D102
-        return "a schedule, a function of the update's number that returns such a number"
+        return f"a schedule (a function of the update's number that returns {self.result.law})"
 
     @property
     def bad(self) -> tuple[Any, ...]:  # noqa: D102
@@ -198,7 +198,7 @@ class Row(Legal):
 
     @property
     def law(self) -> str:  # noqa: D102
-        return f"a row of such, one for each {self.of}"
+        return f"a list of such, one for each {self.of}"
 
     @property
     def bad(self) -> tuple[Any, ...]:  # noqa: D102

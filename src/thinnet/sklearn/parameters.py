@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -130,7 +131,7 @@ TABLE = (
     Parameter(
         "tol",
         Number(0),
-        "Training stops when the loss, or the validation score, has not got better by as much for "
+        "Training stops when the loss, or the validation score, has not improved by as much for "
         "`n_iter_no_change` epochs in a row; with lbfgs when no entry of the gradient is larger.",
     ),
     Parameter(
@@ -232,6 +233,8 @@ def check(estimator: Any) -> None:
         if not row.legal.takes(value):
             raise InputError(f"{owner}: {row.name} must be {row.legal.law}, got {shown(value)}.")
     _check_dropout(owner, estimator)
+    if estimator.early_stopping and estimator.validation_fraction == 0:
+        raise InputError(f"{owner}: validation_fraction must be greater than 0 with early_stopping, got 0.")
     scheduled = callable(estimator.learning_rate_init) and estimator.solver == "sgd"
     if scheduled and estimator.learning_rate != "constant":
         raise InputError(
@@ -308,8 +311,6 @@ def documented(kind: Kind) -> Kind:
 
 
 def _folded(text: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="    ")
 
 

@@ -12,7 +12,6 @@ from sklearn.utils.metaestimators import available_if
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.random import Key
 from thinnet.sklearn import parameters
 from thinnet.sklearn.base import MLP, stochastic
 from thinnet.sklearn.losses import HalfPoissonDeviance, HalfSquaredError
@@ -54,7 +53,7 @@ class MLPRegressor(RegressorMixin, MLP):
 
     Differs from scikit-learn: the training loss is that of thinned networks, and may lie above the
     validation loss; a model trained on float32 rows answers in float32; a fit that ends in an error leaves
-    the model as it was; loss="poisson" refuses negative targets; True and False are no numbers.
+    the model as it was; loss="poisson" refuses negative targets; True and False are not numbers.
 
     References
     ----------
@@ -125,35 +124,11 @@ class MLPRegressor(RegressorMixin, MLP):
 
     @available_if(stochastic)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Go once over some rows; X, y and sample_weight as for `fit`."""
-        return self._piece(X, y, sample_weight)
-
-    def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
-        """Return the predictions of thinned networks.
-
-        Draw i is of the network thinned at `key.fold(i)`: one mask for each unit, shared by all rows. So
-        a row's answers depend on the key alone, and draws of two calls with one key belong together.
-
-        Parameters
-        ----------
-        X : array_like or sparse matrix, shape (n, features)
-            Rows.
-        draws : int
-            How many networks.
-        key : Key
-            The address of their masks.
-
-        Returns
-        -------
-        ndarray, shape (draws, n) or (draws, n, outputs)
+        """Go once over some rows; X, y and sample_weight as for `fit`.
 
         Raises
         ------
         InputError
-            draws is less than 1, or key is no Key.
-
-        References
-        ----------
-        Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
+            A parameter that is not legal, or `early_stopping`.
         """
-        return self._drawn(X, draws, key, self._answers)
+        return self._piece(X, y, sample_weight)

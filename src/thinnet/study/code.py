@@ -8,6 +8,7 @@ from typing import Any, cast
 from thinnet.study.problem import Problem
 from thinnet.study.settings import Plan, options, random_state
 from thinnet.study.stages import Winner
+from thinnet.study.table import BUILTIN
 
 __all__ = ["code"]
 
@@ -20,7 +21,7 @@ from thinnet.study import TablePreparation, split
 from thinnet.variants.schedule import Cosine
 from threadpoolctl import threadpool_limits
 
-X_train, X_test, y_train, y_test = {split}  # as the study did
+X_train, X_test, y_train, y_test = {split}  # the study's rows{place}
 model = make_pipeline(
     {preparation},
     MLPClassifier({network}),
@@ -42,7 +43,7 @@ from thinnet.study import TablePreparation, split
 from thinnet.variants.schedule import Cosine
 from threadpoolctl import threadpool_limits
 
-X_train, X_test, y_train, y_test = {split}  # as the study did
+X_train, X_test, y_train, y_test = {split}  # the study's rows{place}
 pipeline = make_pipeline(
     {preparation},
     MLPRegressor({network}),
@@ -70,6 +71,7 @@ def code(problem: Problem, plan: Plan, winner: Winner, given: dict[str, Any]) ->
     wanted = ("target", "task", "group", "missing", "seed")
     return (_CLASSES if problem.classification else _VALUES).format(
         split=f"split({', '.join([_written(problem.table), *_arguments(_said(given, wanted))])})",
+        place="" if problem.table in BUILTIN else "; run this in the folder of the file",
         preparation=f"TablePreparation({', '.join(_arguments(_said(given, ('categories', 'drop'))))})",
         network=f"{network}\n    ",
     )

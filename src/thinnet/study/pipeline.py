@@ -135,5 +135,5 @@ def _answers(target: Target) -> Array:
     spelled = np.array([cells.number_of(name) for name in target.classes])
     if np.isnan(spelled).any():
         return np.array(target.classes)[y]
-    whole = bool((spelled == np.floor(spelled)).all())
+    whole = bool((spelled == np.floor(spelled)).all() and np.abs(spelled).max() < 2**53)
     return (spelled.astype(np.int64) if whole else spelled)[y]

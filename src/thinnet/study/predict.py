@@ -14,7 +14,7 @@ from thinnet import files, net
 from thinnet.errors import FileError
 from thinnet.net import saving
 from thinnet.study.preparation import Preparation
-from thinnet.study.table import load_table
+from thinnet.study.table import load_table, outputs_of
 
 __all__ = ["Model", "load_model", "predict"]
 
@@ -31,11 +31,6 @@ class Model:
     classes: tuple[str, ...]
     center: float
     scale: float
-
-    @property
-    def outputs(self) -> int:
-        """How many the network has to have: 1 for values and for two classes, else one for each class."""
-        return len(self.classes) if len(self.classes) > 2 else 1
 
     def predict(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """Return predictions for the rows of a table: the target, and for classes their probabilities."""
@@ -77,7 +72,7 @@ def load_model(path: str | Path) -> Model:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path}: its description is damaged ({error}); run the study again.") from error
-    if network.inputs != len(model.preparation.features) or network.outputs != model.outputs:
+    if network.inputs != len(model.preparation.features) or network.outputs != outputs_of(model.classes):
         raise FileError(f"{path}: its network does not fit its columns; run the study again.")
     return model
 

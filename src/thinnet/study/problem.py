@@ -15,7 +15,7 @@ from thinnet import files
 from thinnet.errors import DataError
 from thinnet.study.cells import nearest, quoted
 from thinnet.study.preparation import Overrides, Preparation, prepare
-from thinnet.study.table import Table, Target, read_target
+from thinnet.study.table import Table, Target, outputs_of, read_target
 from thinnet.study.training import Rows
 
 __all__ = ["Columns", "Problem", "divide", "pose"]
@@ -77,8 +77,8 @@ class Problem:
 
     @property
     def outputs(self) -> int:
-        """How many a network has: 1 for values and for two classes, else one for each class."""
-        return len(self.target.classes) if len(self.target.classes) > 2 else 1
+        """How many outputs a network has."""
+        return outputs_of(self.target.classes)
 
     @property
     def center(self) -> float:

@@ -44,7 +44,7 @@ class Settings:
     epochs : int
         Passes over the rows.
     learning_rate : float
-        Of Adam at the start; it falls to 0 along half a cosine over these epochs.
+        Of AdamW at the start; it falls to 0 along half a cosine over these epochs.
     input_rate, hidden_rate : float
         Dropout rates of the inputs and of every hidden layer.
     max_norm : float or None

@@ -78,6 +78,11 @@ class Target:
     why: str
 
 
+def outputs_of(classes: Sequence[str]) -> int:
+    """Return how many outputs a network for some classes has; without classes it predicts a value."""
+    return len(classes) if len(classes) > 2 else 1
+
+
 def load_table(source: str, missing: Sequence[str] = ()) -> Table:
     """Read a table.
 

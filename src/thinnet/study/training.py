@@ -40,7 +40,7 @@ class Rows:
     folder : Path
         Holds x.npy (n, d) float32, y.npy (n,) and fold.npy (n,), numbers 0 … 4.
     outputs : int
-        Of a network: 1 for values and for two classes, else one for each class.
+        Of a network; see `thinnet.study.table.outputs_of`.
     classification : bool
         What y holds: classes as int64, or standardised values as float32.
     scale : float
@@ -63,7 +63,7 @@ class Rows:
     def score(self, network: net.Network, x: Array, y: Array) -> tuple[float, float]:
         """Return loss and score (fraction of errors, or RMSE in the target's unit) of the mean network."""
         z = network.through(x)
-        plain = network.loss.plain
+        plain = network.loss.plain  # the estimators' own halves squares
         rows, _ = plain.rows(z, y if self.outputs > 1 else y[:, None].astype(z.dtype))
         loss = float(rows.mean(dtype=np.float64))
         if self.classification:
@@ -186,7 +186,7 @@ def _mean(folds: list[list[float]]) -> list[float]:
 def _train_on_all(job: Job, x: Array, y: Array, begun: float) -> Outcome:
     told = options(job.settings, job.plan, len(x), job.epochs, job.random_state)
     mlp = estimator(job.rows.classification, told)
-    watched(mlp, x, y, lambda: False, job.rows.classes)
+    watched(mlp, x, y, classes=job.rows.classes)
     if job.save_to is not None:
         mlp.network_.save(job.save_to)
     losses = [_short(value) for value in mlp.loss_curve_]
