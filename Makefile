@@ -56,6 +56,7 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/xor.py
 	$(BENCH) benchmarks/import.py
 	$(BENCH) benchmarks/sklearn_mlp.py
+	$(BENCH) benchmarks/convolution.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
 

@@ -32,27 +32,46 @@ def classes_of(base: type) -> list[type]:
     ]
 
 
-ARGUMENTS: dict[type, tuple[Any, ...]] = {net.Dense: (5, 4), net.Dropout: (0.4,), net.Gate: (5,)}
+BRANCH = (net.BatchNorm(4), net.Conv2d(4, 3, 1), net.Tanh(), net.Dropout(0.4), net.Conv2d(3, 4, 3, 1, 1))
+ARGUMENTS: dict[type, tuple[Any, ...]] = {
+    net.Dense: (5, 4),
+    net.Dropout: (0.4,),
+    net.Gate: (5,),
+    net.Conv2d: (4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
+    net.MaxPool2d: (3, 2, 1),
+    net.AvgPool2d: ((3, 2), (2, 1), 1),
+    net.BatchNorm: (5,),
+    net.Residual: (BRANCH,),
+}
+IMAGES = {net.Conv2d, net.MaxPool2d, net.AvgPool2d, net.GlobalAvgPool2d, net.Flatten, net.Residual}
+# A network learns statistics in training; there the gradient goes through them.
+WAYS = {"mean": (None, "forward"), "sample": (KEY, "forward"), "training": (KEY, "learn")}
 
 
 @pytest.mark.parametrize("kind", classes_of(net.Layer), ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("key", [None, KEY], ids=["mean", "sample"])
-def test_every_layer(kind: Any, key: Key | None) -> None:
+@pytest.mark.parametrize(("key", "way"), WAYS.values(), ids=WAYS)
+def test_every_layer(kind: Any, key: Key | None, way: str) -> None:
     layer = kind(*ARGUMENTS.get(kind, ()))
-    weights = {name: away_from_kinks(shape, 1) for name, shape in layer.shapes().items()}
-    grads = {name: np.full_like(weight, np.nan) for name, weight in weights.items()}
-    x = away_from_kinks((6, 5))
-    y, saved = layer.forward(weights, x, key)
+    trained = {name: away_from_kinks(shape, 1) for name, shape in layer.shapes().items()}
+    kept = {name: np.full(shape, value + 0.5) for name, (shape, value) in layer.buffers().items()}
+    weights = {**trained, **kept}
+    grads = {name: np.full_like(weight, np.nan) for name, weight in trained.items()}
+    x = away_from_kinks((3, 4, 5, 6) if kind in IMAGES else (6, 5))
+    forward = getattr(layer, way)
+    y, saved = forward(weights, x, key)
+    assert y.shape == (len(x), *layer.out(x.shape[1:]))
     r = away_from_kinks(y.shape, 2)
     dx = layer.backward(weights, saved, r, grads)
 
     def value() -> float:
-        return float(np.vdot(r, layer.forward(weights, x, key)[0]))
+        return float(np.vdot(r, forward(weights, x, key)[0]))
 
     assert relative_error(dx, numeric(value, x)) < TOLERANCE
-    if layer.trainable:
-        for name, weight in weights.items():
-            assert relative_error(grads[name], numeric(value, weight)) < TOLERANCE, name
+    for name, weight in trained.items():
+        assert relative_error(grads[name], numeric(value, weight)) < TOLERANCE, name
+    alone = {name: np.full_like(weight, np.nan) for name, weight in trained.items()}
+    layer.gradients(weights, saved, r, alone)
+    assert all(np.array_equal(alone[name], grads[name]) for name in grads)
 
 
 @VARIANTS

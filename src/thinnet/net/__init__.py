@@ -4,6 +4,7 @@
 updates, `training.py` the one training loop, `saving.py` the file format, `network.py` ties them.
 """
 
+from thinnet.net.conv import Conv2d, conv2d, conv2d_naive
 from thinnet.net.layers import GELU, SELU, Dense, Dropout, Gate, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from thinnet.net.losses import (
     AbsoluteError,
@@ -14,8 +15,12 @@ from thinnet.net.losses import (
     SoftmaxCrossEntropy,
     SquaredError,
 )
+from thinnet.net.models import three_layer_convnet, vgg
 from thinnet.net.network import Network
+from thinnet.net.norm import BatchNorm
 from thinnet.net.optimizers import SGD, Adam, AdamW, Optimizer
+from thinnet.net.pool import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d
+from thinnet.net.residual import Residual
 from thinnet.net.training import Epoch, History
 
 __all__ = [
@@ -25,22 +30,33 @@ __all__ = [
     "AbsoluteError",
     "Adam",
     "AdamW",
+    "AvgPool2d",
+    "BatchNorm",
     "BinaryCrossEntropy",
+    "Conv2d",
     "Dense",
     "Dropout",
     "Epoch",
+    "Flatten",
     "Gate",
+    "GlobalAvgPool2d",
     "History",
     "Huber",
     "Layer",
     "LeakyReLU",
     "Loss",
+    "MaxPool2d",
     "Network",
     "Optimizer",
     "PoissonDeviance",
     "ReLU",
+    "Residual",
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "SquaredError",
     "Tanh",
+    "conv2d",
+    "conv2d_naive",
+    "three_layer_convnet",
+    "vgg",
 ]

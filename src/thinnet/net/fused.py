@@ -62,6 +62,8 @@ class Fused:
             y, _ = self._dropout.forward({}, y, None)
         return y, saved
 
+    learn = forward
+
     def backward(self, saved: Any, dy: Array) -> tuple[Array, Array]:
         """Return what went into the dense layer and the gradient of its output, made of dy in place."""
         x, kept, end, dropping = saved

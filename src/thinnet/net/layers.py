@@ -26,6 +26,9 @@ __all__ = ["GELU", "SELU", "Dense", "Dropout", "Gate", "Layer", "LeakyReLU", "Re
 
 Array: TypeAlias = NDArray[Any]
 Weights: TypeAlias = dict[str, Array]
+Shape: TypeAlias = tuple[int, ...]
+"""The shape of one row: (features,) or (channels, height, width)."""
+Buffers: TypeAlias = dict[str, tuple[Shape, float]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,37 @@ class Layer:
     """One step of a network; a value without state. Weights and keys are handed in."""
 
     trainable: ClassVar[bool] = False
-    # Which spread of initial weights keeps the scale of what flows into this layer (see Dense.initial).
-    wants: ClassVar[str] = "glorot"
+    # Whether it draws, and so wants a key of its own.
+    draws: ClassVar[bool] = False
+    # Which spread of initial weights keeps the scale of what flows into this layer (see initial_weights);
+    # None where that is for the layer behind to say.
+    wants: ClassVar[str | None] = "glorot"
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each of its weights."""
+    def out(self, shape: Shape) -> Shape:
+        """Return the shape of a row behind it, given that before it.
+
+        Raises
+        ------
+        InputError
+            It takes no such rows.
+        """
+        return shape
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape of each of its trained weights."""
         return {}
+
+    def initial(self, key: Key, wants: str) -> Weights:
+        """Return first values of its trained weights."""
+        return {}
+
+    def buffers(self) -> Buffers:
+        """Return shape and first value of what it keeps beside trained weights."""
+        return {}
+
+    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+        """Do as `forward` does, in training; the two differ where statistics are kept."""
+        return self.forward(weights, x, key)
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         """Return y and what backward needs."""
@@ -47,6 +75,10 @@ class Layer:
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         """Write the weights' gradients to `grads` and return dx."""
         raise NotImplementedError
+
+    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:
+        """Write the gradients alone: the first layer of a network has no use for dx."""
+        self.backward(weights, saved, dy, grads)
 
 
 @dataclass(frozen=True)
@@ -74,26 +106,22 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
-            object.__setattr__(self, name, _size("Dense", name, value))
+            object.__setattr__(self, name, size("Dense", name, value))
         if self.max_norm is not None and not self.max_norm > 0:
             raise InputError(f"Dense: max_norm must be greater than 0, got {self.max_norm!r}.")
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:  # noqa: D102
+        if len(shape) > 1:
+            raise InputError(f"takes {self.inputs} inputs, but gets {shape}; put Flatten() before it")
+        if shape != (self.inputs,):
+            raise InputError(f"takes {self.inputs} inputs, but gets {shown(shape)}")
+        return (self.outputs,)
+
+    def shapes(self) -> dict[str, Shape]:  # noqa: D102
         return {"weight": (self.inputs, self.outputs), "bias": (self.outputs,)}
 
-    def initial(self, key: Key, wants: str) -> Weights:
-        """Return uniform weights whose spread suits the activation that follows, and zero biases.
-
-        Limits: he sqrt(6 / d), glorot sqrt(6 / (d + k)), lecun sqrt(3 / d).
-        """
-        variance = {
-            "he": 2 / self.inputs,
-            "glorot": 2 / (self.inputs + self.outputs),
-            "lecun": 1 / self.inputs,
-        }
-        limit = math.sqrt(3 * variance[wants])
-        weight = (2 * uniform(key, (self.inputs, self.outputs)) - 1) * limit
-        return {"weight": weight, "bias": np.zeros(self.outputs)}
+    def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
+        return initial_weights(key, wants, (self.inputs, self.outputs), self.inputs, self.outputs)
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         y = product(x, weights["weight"])  # (n, d) @ (d, k)
@@ -101,15 +129,14 @@ class Dense(Layer):
         return y, x
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
-        self.gradients(saved, dy, grads)
+        self.gradients(weights, saved, dy, grads)
         return dy @ weights["weight"].T  # (n, k) @ (k, d)
 
-    def gradients(self, x: Array, dy: Array, grads: Weights) -> None:
-        """Write the gradients alone: the first layer of a network has no use for dx."""
-        if isinstance(x, np.ndarray):
-            np.matmul(x.T, dy, out=grads["weight"])  # (d, n) @ (n, k)
+    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:  # noqa: D102
+        if isinstance(saved, np.ndarray):
+            np.matmul(cast("Array", saved).T, dy, out=grads["weight"])  # (d, n) @ (n, k)
         else:
-            grads["weight"][:] = x.T @ dy
+            grads["weight"][:] = saved.T @ dy
         np.dot(_ones(len(dy), dy.dtype), dy, out=grads["bias"])  # (n,) @ (n, k)
 
 
@@ -117,7 +144,7 @@ class Dense(Layer):
 class ReLU(Layer):
     """`y = max(x, 0)`."""
 
-    wants: ClassVar[str] = "he"
+    wants: ClassVar[str | None] = "he"
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         y = np.maximum(x, 0)
@@ -132,7 +159,7 @@ class LeakyReLU(Layer):
     """`y = x` where x > 0, else `slope * x`."""
 
     slope: float = 0.01
-    wants: ClassVar[str] = "he"
+    wants: ClassVar[str | None] = "he"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.slope):
@@ -181,7 +208,7 @@ class SELU(Layer):
     Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, equation 2 and 14.
     """
 
-    wants: ClassVar[str] = "lecun"
+    wants: ClassVar[str | None] = "lecun"
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         y = _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
@@ -206,7 +233,7 @@ class GELU(Layer):
     Hendrycks, Gimpel: Gaussian error linear units. arXiv:1606.08415, section 2.
     """
 
-    wants: ClassVar[str] = "he"
+    wants: ClassVar[str | None] = "he"
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         t = np.tanh(_GELU_A * (x + _GELU_B * x * x * x))
@@ -239,6 +266,9 @@ class Dropout(Layer):
 
     rate: float | Schedule
     variant: str = "Dropout"
+
+    draws: ClassVar[bool] = True
+    wants: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         rate = check_rate(find(self.variant).name, self.rate(0) if callable(self.rate) else self.rate, ())
@@ -276,21 +306,57 @@ class Dropout(Layer):
 
 @dataclass(frozen=True)
 class Gate(Layer):
-    """Multiply each unit by a fixed gain: what is left of a dropout layer in a thinned network."""
+    """Multiply each unit by a fixed gain: what is left of a dropout layer in a thinned network.
 
-    units: int
+    Parameters
+    ----------
+    units : int or tuple of int
+        How many, or the shape of a row.
+    """
+
+    units: int | Shape
+
+    wants: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "units", _size("Gate", "units", self.units))
+        several = self.units if isinstance(self.units, tuple) else (self.units,)
+        sizes = tuple(size("Gate", "units", each) for each in several)
+        object.__setattr__(self, "units", sizes if len(sizes) != 1 else sizes[0])
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:  # noqa: D102
-        return {"gain": (self.units,)}
+    @property
+    def shape(self) -> Shape:
+        """The shape of a row."""
+        return self.units if isinstance(self.units, tuple) else (self.units,)
+
+    def out(self, shape: Shape) -> Shape:  # noqa: D102
+        if shape != self.shape:
+            raise InputError(f"takes {shown(self.shape)} inputs, but gets {shown(shape)}")
+        return shape
+
+    def buffers(self) -> Buffers:  # noqa: D102
+        return {"gain": (self.shape, 1.0)}
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         return x * weights["gain"], None
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
         return dy * weights["gain"]
+
+
+def initial_weights(key: Key, wants: str, shape: Shape, inputs: int, outputs: int) -> Weights:
+    """Return uniform weights whose spread suits the activation that follows, and zero biases.
+
+    Limits for d inputs and k outputs of a unit: he sqrt(6 / d), glorot sqrt(6 / (d + k)), lecun sqrt(3 / d).
+    """
+    variance = {"he": 2 / inputs, "glorot": 2 / (inputs + outputs), "lecun": 1 / inputs}
+    limit = math.sqrt(3 * variance[wants])
+    biases = shape[1] if len(shape) == 2 else shape[0]
+    return {"weight": (2 * uniform(key, shape) - 1) * limit, "bias": np.zeros(biases)}
+
+
+def shown(shape: Shape) -> str:
+    """Return the shape of a row as a message shows it."""
+    return ", ".join(map(str, shape)) if len(shape) == 1 else str(shape)
 
 
 def product(x: Any, w: Array) -> Array:
@@ -309,8 +375,19 @@ def _ones(count: int, dtype: np.dtype[Any]) -> Array:
     return ones
 
 
-def _size(owner: str, name: str, value: Any) -> int:
+def size(owner: str, name: str, value: Any) -> int:
     # A NumPy integer is welcome (`y.max() + 1`), but a saved network holds plain ones.
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
     return int(value)
+
+
+def pair(owner: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """Return (height, width) of one number for both, or of two."""
+    two: Any = cast("Any", value) if isinstance(value, list | tuple) else (value, value)
+    whole = all(isinstance(each, Integral) and not isinstance(each, bool) for each in two)
+    if len(two) != 2 or not whole or min(two) < least:
+        raise InputError(
+            f"{owner}: {name} must be one or two whole numbers of at least {least}, got {value!r}."
+        )
+    return int(two[0]), int(two[1])

@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
 from thinnet.net import fused
-from thinnet.net.layers import Dense, Dropout, Gate, Layer
+from thinnet.net.layers import Dropout, Gate, Layer, Shape
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Limit, Optimizer
-from thinnet.net.shapes import rows, widths
+from thinnet.net.residual import spread
+from thinnet.net.shapes import rows, through
 from thinnet.net.training import Fit, History, OnEpoch, train
 from thinnet.random import Key
-from thinnet.variants import sample
 
-__all__ = ["Network"]
+__all__ = ["Network", "mask_key"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -34,7 +34,7 @@ class Network:
     Parameters
     ----------
     layers : iterable of Layer
-        At least one `Dense`; the outputs of one have to be the inputs of the next.
+        At least one with weights; what comes out of one has to fit the next.
     key : Key
         The address of all its randomness: initial weights, the order of rows, masks.
     loss : Loss, optional
@@ -42,6 +42,8 @@ class Network:
         cross-entropy, or binary cross-entropy for one output), numbers with fractions mean squared error.
     dtype : {"float32", "float64"}
         Of weights and activations.
+    inputs : tuple of int, optional
+        The shape of a row, (channels, height, width); not needed where `Dense` comes first.
     flat : ndarray, shape (m,), optional
         All weights: matrices, then biases, in the order of the layers; drawn from the key if not given.
 
@@ -75,6 +77,7 @@ class Network:
         key: Key | None = None,
         loss: Loss | None = None,
         dtype: str | np.dtype[Any] = "float32",
+        inputs: Shape | None = None,
         flat: ArrayLike | None = None,
     ) -> None:
         self.layers = tuple(layers)
@@ -84,14 +87,14 @@ class Network:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
             raise InputError(f"Network: dtype must be float32 or float64, got {self.dtype}.")
-        self.widths = widths(self.layers)
+        self.shapes = through(self.layers, None if inputs is None else tuple(inputs))
         self._loss = loss
         self.step = 0
         self._saved: list[tuple[int, fused.Fused | None, Any]] = []
         self._first = next(i for i, layer in enumerate(self.layers) if layer.trainable)
         self._fused = fused.groups(self.layers)
         self._single = [(i, i + 1, None) for i in range(len(self.layers))]
-        self._own_keys = [_mask_key(self.key, i) for i in range(len(self.layers))]
+        self._own_keys = [mask_key(self.key, i) for i in range(len(self.layers))]
         self._allocate()
         if flat is None:
             self._draw()
@@ -125,45 +128,49 @@ class Network:
             self.weights[i][name] = self.flat[place].reshape(shape)
             self.grads[i][name] = self.flat_grads[place].reshape(shape)
         self.limits = tuple(limits)
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, Gate):
-                self.weights[i]["gain"] = np.ones(layer.units, self.dtype)
+        for group, layer in zip(self.weights, self.layers, strict=True):
+            for name, (shape, value) in layer.buffers().items():
+                group[name] = np.full(shape, value, self.dtype)
 
     def _draw(self) -> None:
-        """Set all weights to initial values."""
+        """Set all weights to first values."""
         for i, layer in enumerate(self.layers):
-            if isinstance(layer, Dense):
-                initial = layer.initial(self.key.fold("weights").fold(i), self._wants(i))
-                for name, value in initial.items():
-                    self.weights[i][name][:] = value
+            first = layer.initial(self.key.fold("weights").fold(i), spread(self.layers, i))
+            for name, value in first.items():
+                self.weights[i][name][:] = value
+
+    def buffers(self) -> list[Array]:
+        """Return what is kept beside trained weights, as it is: gains of gates, running means."""
+        each = zip(self.weights, self.layers, strict=True)
+        return [group[name] for group, layer in each for name in layer.buffers()]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes this network: weights are told once, not again by every view of them."""
-        gains = [(i, w["gain"]) for i, w in enumerate(self.weights) if "gain" in w]
         given = {"layers": self.layers, "key": self.key, "loss": self._loss, "dtype": self.dtype}
-        return {**given, "flat": self.flat, "gains": gains, "step": self.step}
+        kept = {"inputs": self.shapes[0], "flat": self.flat, "buffers": self.buffers(), "step": self.step}
+        return {**given, **kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        gains, step = state.pop("gains"), state.pop("step")
+        buffers, step = state.pop("buffers"), state.pop("step")
         self.__init__(**state)
         self.step = step
-        for i, gain in gains:
-            self.weights[i]["gain"] = gain
+        for place, value in zip(self.buffers(), buffers, strict=True):
+            place[...] = value
 
-    def _wants(self, i: int) -> str:
-        """Return which initial spread the activation after layer i wants."""
-        behind = next((layer for layer in self.layers[i + 1 :] if not isinstance(layer, Dropout)), None)
-        return "glorot" if behind is None else behind.wants
+    @property
+    def widths(self) -> list[int]:
+        """How many features go into each layer, and how many come out at the end."""
+        return [math.prod(shape) for shape in self.shapes]
 
     @property
     def inputs(self) -> int:
         """How many features a row has."""
-        return self.widths[0]
+        return math.prod(self.shapes[0])
 
     @property
     def outputs(self) -> int:
         """How many logits a row gets."""
-        return self.widths[-1]
+        return self.shapes[-1][0]
 
     @property
     def loss(self) -> Loss:
@@ -172,7 +179,7 @@ class Network:
             raise InputError("Network: no loss is known yet; pass loss= or call fit first.")
         return self._loss
 
-    def forward(self, x: Any, *, key: Key | None = None) -> Array:
+    def forward(self, x: Any, *, key: Key | None = None, training: bool = False) -> Array:
         """Return the logits of rows x, shape (n, inputs) → (n, outputs).
 
         Parameters
@@ -181,21 +188,24 @@ class Network:
             Rows.
         key : Key, optional
             Draw masks from this key (training; one sample), or take the mean network if not given.
+        training : bool
+            Whether layers that keep statistics learn them from these rows, and use them.
         """
         if type(x) is not np.ndarray and isinstance(self.layers[0], Dropout | Gate) and hasattr(x, "toarray"):
             x = x.toarray()
         self._saved = []
         for first, end, step in self._fused if fused.available(x, self.dtype) else self._single:
             own = None if key is None else self._layer_key(end - 1, key)
-            x, saved = (step or self.layers[first]).forward(self.weights[first], x, own)
+            layer = step or self.layers[first]
+            x, saved = (layer.learn if training else layer.forward)(self.weights[first], x, own)
             self._saved.append((first, step, saved))
         return x
 
     def _layer_key(self, i: int, key: Key) -> Key | None:
-        if not isinstance(self.layers[i], Dropout):
+        if not self.layers[i].draws:
             return None
         # Folding is cheap but not free: the keys of training are folded once.
-        own = self._own_keys[i] if key.value == self.key.value else _mask_key(key, i)
+        own = self._own_keys[i] if key.value == self.key.value else mask_key(key, i)
         return own.at(key.step)
 
     def backward(self, gradient: Array, *, inputs: bool = False) -> Array | None:
@@ -219,8 +229,8 @@ class Network:
             if step is not None:
                 # the pass back works in place, but not on the caller's array
                 into, dy = step.backward(saved, dy.copy() if dy is gradient else dy)
-            if first == self._first and not inputs and isinstance(layer, Dense):
-                layer.gradients(into, dy, self.grads[first])
+            if first == self._first and not inputs:
+                layer.gradients(self.weights[first], into, dy, self.grads[first])
                 return None
             dy = layer.backward(self.weights[first], into, dy, self.grads[first])
         return dy
@@ -325,20 +335,9 @@ class Network:
         ----------
         Srivastava et al.: Dropout. JMLR 15, 2014, section 1.
         """
-        layers = tuple(
-            Gate(self.widths[i]) if isinstance(layer, Dropout) else layer
-            for i, layer in enumerate(self.layers)
-        )
-        thin = Network(layers, key=self.key, loss=self._loss, dtype=self.dtype, flat=self.flat)
-        thin.step = self.step
-        for i, layer in enumerate(self.layers):
-            if isinstance(layer, Dropout):
-                ones = np.ones((1, self.widths[i]), self.dtype)
-                own = _mask_key(key, i).at(key.step)
-                thin.weights[i]["gain"] = sample(layer.row, ones, layer.rate_at(self.step), own)[0]
-            elif isinstance(layer, Gate):
-                thin.weights[i]["gain"] = self.weights[i]["gain"].copy()
-        return thin
+        from thinnet.net.thinning import thin
+
+        return thin(self, key)
 
     def save(self, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
         """Write weights and JSON metadata to a safetensors file; see `thinnet.net.saving`."""
@@ -384,17 +383,18 @@ class Network:
             rows = np.asarray(x, self.dtype)
         except (TypeError, ValueError):
             raise InputError(f"{owner}: X must be an array of numbers, got {type(x).__name__}.") from None
-        if rows.ndim != 2 or rows.shape[1] != self.inputs:
-            raise InputError(f"{owner}: X must have shape (n, {self.inputs}), got {rows.shape}.")
+        if rows.shape[1:] != self.shapes[0] or not rows.ndim:
+            wanted = ", ".join(map(str, ("n", *self.shapes[0])))
+            raise InputError(f"{owner}: X must have shape ({wanted}), got {rows.shape}.")
         if not bool(np.isfinite(rows).all()):
             raise InputError(f"{owner}: X holds NaN or infinity.")
         return rows
 
     def __repr__(self) -> str:
         title = f"Network {self.inputs} -> {self.outputs}, {self.flat.size:,} weights, {self.dtype}"
-        return "\n".join([title, *rows(self.layers, self.widths)])
+        return "\n".join([title, *rows(self.layers, self.shapes)])
 
 
-def _mask_key(key: Key, i: int) -> Key:
+def mask_key(key: Key, i: int) -> Key:
     """Return the key of layer i's masks, at step 0."""
     return key.at(0).fold("dropout").fold(i)

@@ -10,14 +10,17 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from types import ModuleType
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from thinnet import files
 from thinnet.errors import FileError, InputError, need
+from thinnet.net import conv, norm, pool, residual
 from thinnet.net import layers as layer_module
 from thinnet.net import losses as loss_module
+from thinnet.net.layers import Layer
 from thinnet.net.network import Network
 from thinnet.random import Key
 from thinnet.variants import schedule as schedule_module
@@ -25,6 +28,29 @@ from thinnet.variants import schedule as schedule_module
 __all__ = ["load", "save"]
 
 _FORMAT = "thinnet.network/1"
+
+
+class Kinds(NamedTuple):
+    """Classes that a file may name."""
+
+    one: str
+    home: str
+    known: dict[str, type]
+
+
+def _kinds(one: str, base: type, *modules: ModuleType) -> Kinds:
+    found: dict[str, type] = {}
+    for module in modules:
+        for name in module.__all__:
+            kind = getattr(module, name)
+            if isinstance(kind, type) and issubclass(kind, base) and kind is not base:
+                found[name] = kind
+    return Kinds(one, modules[0].__name__, found)
+
+
+LAYERS = _kinds("layer", Layer, layer_module, conv, norm, pool, residual)
+LOSSES = _kinds("loss", loss_module.Loss, loss_module)
+SCHEDULES = _kinds("object", object, schedule_module)
 
 
 def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
@@ -50,8 +76,9 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
     safetensors = need("safetensors.numpy", extra="save", owner="Network.save")
     description: dict[str, Any] = {
         "format": _FORMAT,
-        "layers": [_pack(layer, layer_module) for layer in network.layers],
-        "loss": _pack(network.loss.plain, loss_module),
+        "inputs": list(network.shapes[0]),
+        "layers": [_pack(layer, LAYERS) for layer in network.layers],
+        "loss": _pack(network.loss.plain, LOSSES),
         "dtype": str(network.dtype),
         "key": [network.key.value, network.key.step],
         "step": network.step,
@@ -109,12 +136,12 @@ def _reason(error: Exception) -> str:
 
 
 def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
-    layers = [_unpack(value, layer_module, layer_module.Layer) for value in description["layers"]]
-    loss = _unpack(description["loss"], loss_module, loss_module.Loss)
+    layers = [_unpack(value, LAYERS) for value in description["layers"]]
+    loss = _unpack(description["loss"], LOSSES)
     key = Key(*description["key"])
-    shapes = {
-        f"{i}.{name}": shape for i, layer in enumerate(layers) for name, shape in layer.shapes().items()
-    }
+    kept = [{name: shape for name, (shape, _) in layer.buffers().items()} for layer in layers]
+    known = [{**layer.shapes(), **also} for layer, also in zip(layers, kept, strict=True)]
+    shapes = {f"{i}.{name}": shape for i, group in enumerate(known) for name, shape in group.items()}
     if set(shapes) != set(tensors):
         raise InputError("its weights do not belong to its layers")
     # Before the network is made: a file cannot ask for more memory than it brings weights.
@@ -124,7 +151,8 @@ def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
                 f"{name} is {tensors[name].dtype} of shape {tensors[name].shape}, "
                 f"not {description['dtype']} of shape {shape}"
             )
-    network = Network(layers, key=key, loss=loss, dtype=description["dtype"])
+    inputs = tuple(int(each) for each in description["inputs"])
+    network = Network(layers, key=key, loss=loss, dtype=description["dtype"], inputs=inputs)
     network.step = key.at(description["step"]).step
     for i, group in enumerate(network.weights):
         for name, place in group.items():
@@ -132,30 +160,36 @@ def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
     return network
 
 
-def _pack(value: Any, module: Any) -> dict[str, Any]:
+def _pack(value: Any, kinds: Kinds) -> dict[str, Any]:
     """Return a layer, loss or schedule as plain JSON: its class name and fields."""
-    if getattr(module, type(value).__name__, None) is not type(value):
+    name = type(value).__name__
+    if kinds.known.get(name) is not type(value):
         raise InputError(
-            f"Network.save: {type(value).__name__} is not a class of {module.__name__}, "
-            f"so the file could not be loaded; use one of those."
+            f"Network.save: {name} is not a class of {kinds.home}, so the file could not be loaded; "
+            "use one of those."
         )
-    fields: dict[str, Any] = {"type": type(value).__name__}
+    packed: dict[str, Any] = {"type": name}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
         if callable(content):
-            content = _pack(content, schedule_module)
-        fields[field.name] = content
-    return fields
+            content = _pack(content, SCHEDULES)
+        elif isinstance(content, tuple):
+            each = cast("tuple[Any, ...]", content)
+            content = [_pack(part, LAYERS) if isinstance(part, Layer) else part for part in each]
+        packed[field.name] = content
+    return packed
 
 
-def _unpack(value: Any, module: Any, base: type) -> Any:
-    """Return what `_pack` described: only classes of `module` under `base` are ever made."""
+def _unpack(value: Any, kinds: Kinds) -> Any:
+    """Return what `_pack` described: only classes of the kinds are ever made."""
     fields = dict(value)
     name = fields.pop("type")
-    made = getattr(module, name, None) if name in module.__all__ else None
-    if not (isinstance(made, type) and issubclass(made, base) and made is not base):
-        raise InputError(f"there is no {base.__name__.lower()} {name!r}")
+    if name not in kinds.known:
+        raise InputError(f"there is no {kinds.one} {name!r}")
     for key, content in fields.items():
         if isinstance(content, dict):
-            fields[key] = _unpack(cast("dict[str, Any]", content), schedule_module, object)
-    return made(**fields)
+            fields[key] = _unpack(cast("dict[str, Any]", content), SCHEDULES)
+        elif isinstance(content, list):
+            each = cast("list[Any]", content)
+            fields[key] = tuple(_unpack(part, LAYERS) if isinstance(part, dict) else part for part in each)
+    return kinds.known[name](**fields)

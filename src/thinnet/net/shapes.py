@@ -3,38 +3,68 @@
 from __future__ import annotations
 
 import math
+from dataclasses import MISSING, fields
+from typing import Any
 
 from thinnet.errors import InputError
-from thinnet.net.layers import Dense, Dropout, Gate, Layer
+from thinnet.net.conv import Conv2d
+from thinnet.net.layers import Dense, Dropout, Gate, Layer, Shape
+from thinnet.net.norm import BatchNorm
+from thinnet.net.pool import Pool2d
+from thinnet.net.residual import Residual
 
-__all__ = ["rows", "widths"]
+__all__ = ["rows", "through"]
 
 
-def widths(layers: tuple[Layer, ...]) -> list[int]:
-    """Return how many features go into each layer, and how many come out at the end."""
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    if not dense:
-        raise InputError("Network: there is no Dense layer; a network needs at least one.")
-    found = [dense[0].inputs]
+def through(layers: tuple[Layer, ...], inputs: Shape | None) -> list[Shape]:
+    """Return the shape of a row before each layer, and behind the last.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        In a row.
+    inputs : tuple of int, optional
+        The shape of a row; where a Dense layer comes first, it says so itself.
+    """
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise InputError(f"Network: layer {i} must be a Layer, got {type(layer).__name__}.")
-        needs = layer.inputs if isinstance(layer, Dense) else found[-1]
-        needs = layer.units if isinstance(layer, Gate) else needs
-        if needs != found[-1]:
-            raise InputError(
-                f"Network: layer {i}, {_brief(layer)}, takes {needs} inputs, but gets {found[-1]}."
-            )
-        found.append(layer.outputs if isinstance(layer, Dense) else found[-1])
+    if not any(layer.trainable for layer in layers):
+        raise InputError("Network: there is no Dense layer; a network needs at least one.")
+    found = [_first(layers) if inputs is None else inputs]
+    for i, layer in enumerate(layers):
+        try:
+            found.append(layer.out(found[-1]))
+        except InputError as error:
+            reason = str(error).removesuffix(".")
+            raise InputError(f"Network: layer {i}, {_brief(layer)}, {reason}.") from None
+    if len(found[-1]) > 1:
+        raise InputError(
+            f"Network: the last layer makes rows of {found[-1]}; end with Flatten() or GlobalAvgPool2d()."
+        )
     return found
 
 
-def rows(layers: tuple[Layer, ...], through: list[int]) -> list[str]:
+def _first(layers: tuple[Layer, ...]) -> Shape:
+    """Return the shape of a row, as the first layer that knows it says."""
+    for layer in layers:
+        if isinstance(layer, Dense):
+            return (layer.inputs,)
+        if isinstance(layer, Gate):
+            return layer.shape
+        if type(layer).out is not Layer.out:
+            break
+    raise InputError(
+        "Network: pass inputs=(channels, height, width), the shape of a row; only Dense knows its own."
+    )
+
+
+def rows(layers: tuple[Layer, ...], known: list[Shape]) -> list[str]:
     """Return a line for each layer: its number, what would be typed, shapes, how many weights it trains."""
     table: list[tuple[str, str, str]] = []
     for i, layer in enumerate(layers):
-        into, out = through[i], through[i + 1]
-        shape = f"(n, {into}) -> (n, {out})" if isinstance(layer, Dense) else f"(n, {into})"
+        into, out = (f"(n, {', '.join(map(str, shape))})" for shape in known[i : i + 2])
+        shape = f"{into} -> {out}" if into != out or isinstance(layer, Dense) else into
         count = sum(math.prod(each) for each in layer.shapes().values()) if layer.trainable else 0
         table.append((_brief(layer), shape, f"{count:,}" if count else ""))
     columns = [max(len(row[c]) for row in table) for c in range(2)]
@@ -51,4 +81,21 @@ def _brief(layer: Layer) -> str:
         return f"Dense({layer.inputs}, {layer.outputs}{norm})"
     if isinstance(layer, Dropout):
         return f"{layer.variant}({layer.rate})"
+    if isinstance(layer, Residual):
+        return f"Residual({', '.join(map(_brief, layer.branch))})"
+    if isinstance(layer, Conv2d | Pool2d | BatchNorm):
+        return _short(layer)
     return repr(layer)
+
+
+def _short(layer: Layer) -> str:
+    """Return what has no default by position, and by name what is not left at it."""
+    said: list[str] = []
+    usual = {"stride": getattr(layer, "kernel_size", 1)} if isinstance(layer, Pool2d) else {}
+    for field in fields(layer):
+        value: Any = getattr(layer, field.name)
+        if field.default is MISSING:
+            said.append(str(value))
+        elif value != usual.get(field.name, field.default):
+            said.append(f"{field.name}={value}")
+    return f"{type(layer).__name__}({', '.join(said)})"

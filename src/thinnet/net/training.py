@@ -93,6 +93,7 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     shuffle = network.key.fold("shuffle")
     seen: list[Epoch] = []
     best, best_loss, kept = 0, np.inf, None
+    state = [network.flat, *network.buffers()]
     for number in range(1, how.epochs + 1):
         # one batch of all rows has no order
         order = permutation(shuffle.at(network.step), len(x)) if how.batch < len(x) else None
@@ -102,13 +103,14 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
         if tested is not None and tested < best_loss:
             best, best_loss = number, tested
             # Without patience the last weights stay, so none need be kept.
-            kept = network.flat.copy() if how.patience else None
+            kept = [array.copy() for array in state] if how.patience else None
         enough = how.patience is not None and number - best >= how.patience
         if (how.on_epoch is not None and how.on_epoch(seen[-1])) or enough:
             break
     if kept is None:
         return History(tuple(seen), len(seen))
-    network.flat[:] = kept
+    for array, best_value in zip(state, kept, strict=True):
+        array[...] = best_value
     return History(tuple(seen), best)
 
 
@@ -135,7 +137,8 @@ def one_epoch(data: Data, order: Array | None, batch: int, step: Step) -> float:
 
 def descend(network: Network, optimizer: Optimizer, x: Any, y: Array, weight: Array | None) -> float:
     """Make one update of the network thinned at its step, and return its loss before."""
-    loss, gradient = network.loss(network.forward(x, key=network.key.at(network.step)), y, weight)
+    z = network.forward(x, key=network.key.at(network.step), training=True)
+    loss, gradient = network.loss(z, y, weight)
     network.backward(gradient)
     optimizer.update(network.flat, network.flat_grads, network.decayed, network.limits)
     network.step += 1

@@ -1,0 +1,48 @@
+"""One thinned network: every dropout layer replaced by the gains that a key draws for its units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thinnet.net.layers import Dropout, Gate, Layer, Shape, Weights
+from thinnet.net.network import Network, mask_key
+from thinnet.net.residual import Residual, branch_key
+from thinnet.random import Key
+from thinnet.variants import sample
+
+__all__ = ["thin"]
+
+
+def thin(network: Network, key: Key) -> Network:
+    """Return a network thinned at a key; see `Network.thinned`."""
+    drawn = [
+        _thinned(layer, shape, mask_key(key, i).at(key.step), network)
+        for i, (layer, shape) in enumerate(zip(network.layers, network.shapes, strict=False))
+    ]
+    layers = [layer for layer, _ in drawn]
+    made: Any = {**network.__getstate__(), "layers": layers}
+    del made["buffers"], made["step"]
+    thin = Network(**made)
+    thin.step = network.step
+    for own, (_, gains), known in zip(thin.weights, drawn, network.weights, strict=True):
+        for name in own:
+            own[name][...] = gains[name] if name in gains else known[name]
+    return thin
+
+
+def _thinned(layer: Layer, shape: Shape, key: Key, network: Network) -> tuple[Layer, Weights]:
+    if isinstance(layer, Dropout):
+        ones = np.ones((1, *shape), network.dtype)
+        return Gate(shape), {"gain": sample(layer.row, ones, layer.rate_at(network.step), key)[0]}
+    if not isinstance(layer, Residual):
+        return layer, {}
+    branch: list[Layer] = []
+    gains: Weights = {}
+    for i, inner in enumerate(layer.branch):
+        made, drawn = _thinned(inner, shape, branch_key(key, i), network)
+        branch.append(made)
+        gains |= {f"{i}.{name}": value for name, value in drawn.items()}
+        shape = inner.out(shape)
+    return Residual(tuple(branch)), gains
