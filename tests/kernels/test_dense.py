@@ -15,6 +15,7 @@ from thinnet.kernels import ACTIVATIONS, NEEDS_INPUT
 from thinnet.random import Key, lanes
 from thinnet.variants import CATALOGUE
 from thinnet.variants.law import inverted
+from thinnet.variants.pattern import takes
 from thinnet.variants.schedule import Linear
 
 from .bits import COMPILED, alike, threads
@@ -266,7 +267,7 @@ def near(a: Array, b: Array) -> bool:
 
 DROPOUTS = {"none": None, "schedule": net.Dropout(Linear(0.0, 0.6, 5))}
 DROPOUTS |= {f"Dropout {rate}": net.Dropout(rate) for rate in RATES}
-DROPOUTS |= {name: net.Dropout(0.4, name) for name in CATALOGUE}
+DROPOUTS |= {row.name: net.Dropout(0.4, row.name) for row in CATALOGUE.values() if takes(row.pattern, 2)}
 
 
 @dtypes

@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier as Theirs
 
 import thinnet as tn
 from thinnet.errors import InputError
-from thinnet.sklearn import MLPClassifier, MLPRegressor
+from thinnet.sklearn import MLPClassifier, MLPRegressor, parameters
 from thinnet.variants.schedule import Cosine, Linear
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -75,7 +75,7 @@ def test_where_it_acts(given: dict[str, Any], expected: list[Any]) -> None:
     assert all(layer.variant == "VanillaDropout" for layer in layers if isinstance(layer, tn.net.Dropout))
 
 
-@pytest.mark.parametrize("variant", [row.name for row in tn.CATALOGUE.values() if row.site == "activation"])
+@pytest.mark.parametrize("variant", parameters.VARIANTS)
 def test_every_variant_trains_and_predicts_by_its_mean_network(variant: str) -> None:
     mlp = MLPClassifier((32,), dropout=0.3, variant=variant, max_iter=99, random_state=0).fit(X, Y)
     assert mlp.score(X, Y) > 0.9

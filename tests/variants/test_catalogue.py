@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from thinnet.random import Key, Window
 from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find, mean
+from thinnet.variants.pattern import lane_window
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 RATES = pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
@@ -24,8 +25,13 @@ SITES = {"activation", "branch", "weight", "state", "embedding", "attention", "i
 def shape_of(row: Variant, length: int = 8) -> tuple[int, ...]:
     """Return the shape of an array that the row's pattern fits."""
     return tuple(
-        axis for word in row.pattern.split() for axis in ((length, length) if word == "..." else (length,))
+        axis for word in row.pattern.split() for axis in ((length, length) if "..." in word else (length,))
     )
+
+
+def draws(row: Variant, shape: tuple[int, ...]) -> int:
+    """Return how many lanes decide over an array."""
+    return math.prod(lane_window(row.pattern, Window.whole(shape), row.name).size)
 
 
 def gains(row: Variant, rate: float) -> NDArray[np.float64]:
@@ -74,8 +80,20 @@ def test_samples_have_the_mean_and_variance_of_the_law(row: Variant, rate: float
     law = row.law_of(rate)
     # The square of a fair coin's deviation never varies: there only rounding is allowed for.
     spread = max(((each - each.mean()) ** 4).mean() - each.var() ** 2, 0)
-    assert abs(y.mean() - law.mean[0]) < SIGMAS * math.sqrt(law.variance / y.size)
-    assert abs(((y - law.mean[0]) ** 2).mean() - law.variance) < SIGMAS * math.sqrt(spread / y.size) + 1e-7
+    lanes = draws(row, shape)
+    assert abs(y.mean() - law.mean[0]) < SIGMAS * math.sqrt(law.variance / lanes)
+    assert abs(((y - law.mean[0]) ** 2).mean() - law.variance) < SIGMAS * math.sqrt(spread / lanes) + 1e-7
+
+
+@ROWS
+def test_exactly_those_entries_share_a_lane_that_should(row: Variant) -> None:
+    shape = shape_of(row, 6)
+    steps = np.stack([drop(row, np.ones(shape), 0.5, key=Key(9).at(step)) for step in range(64)], axis=-1)
+    histories = {tuple(entry) for entry in steps.reshape(-1, 64).tolist()}
+    assert len(histories) == draws(row, shape)
+    kept = lane_window(row.pattern, Window.whole(shape), row.name).size
+    one_each = steps[tuple(slice(n) for n in kept)]
+    assert np.array_equal(steps, np.broadcast_to(one_each, steps.shape))
 
 
 @ROWS
@@ -159,6 +177,8 @@ MEANS = {
     "VanillaDropout": lambda keep: keep,
     "UnscaledDropout": lambda keep: 1.0,
     "GaussianDropout": lambda keep: 1.0,
+    "Dropout2d": lambda keep: 1.0,
+    "DropPath": lambda keep: 1.0,
 }
 
 

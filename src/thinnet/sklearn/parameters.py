@@ -17,6 +17,7 @@ import numpy as np
 from thinnet.errors import InputError
 from thinnet.sklearn.legal import Boolean, Either, Legal, Nothing, Number, RandomState, Row, Schedule, Word
 from thinnet.variants import CATALOGUE
+from thinnet.variants.pattern import takes
 
 __all__ = [
     "COUNT",
@@ -65,7 +66,7 @@ _RATE = Number(0, 1)
 _SPEED = Number(0, ends="()")
 _DECAY = Number(0, 1, "[)")
 _RATE_OR_SCHEDULE = Either(_RATE, Schedule(_RATE))
-_ACTIVATIONS = tuple(row.name for row in CATALOGUE.values() if row.site == "activation")
+VARIANTS = tuple(row.name for row in CATALOGUE.values() if row.site == "activation" and takes(row.pattern, 2))
 _STEPS = "sgd, adam, adamw"
 
 TABLE = (
@@ -174,7 +175,7 @@ TABLE = (
     ),
     Parameter(
         "variant",
-        Word(_ACTIVATIONS),
+        Word(VARIANTS),
         "Which dropout: a row of `thinnet.CATALOGUE` that acts on activations.",
         _STEPS,
         ours=True,

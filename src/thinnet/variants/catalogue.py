@@ -47,6 +47,24 @@ _ROWS = (
         cite=f"{_SRIVASTAVA}, section 10 (multiplicative Gaussian noise)",
         doc="Multiplies by N(1, rate / keep): the mean and variance of dropout, and nothing is exactly zero.",
     ),
+    Variant(
+        "Dropout2d",
+        "activation",
+        "n c 1 1",
+        inverted,
+        cite="Tompson et al.: Efficient object localization using convolutional networks. CVPR 2015, "
+        "section 3.2",
+        doc="Zeroes whole channels of a sample and divides the others by keep: neighbours say the same.",
+    ),
+    Variant(
+        "DropPath",
+        "branch",
+        "n 1...",
+        inverted,
+        cite="Huang et al.: Deep networks with stochastic depth. ECCV 2016; per sample as in Larsson et al.: "
+        "FractalNet. ICLR 2017",
+        doc="Zeroes a branch for whole samples and divides it by keep for the others.",
+    ),
 )
 
 CATALOGUE = MappingProxyType({row.name: row for row in _ROWS})

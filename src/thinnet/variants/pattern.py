@@ -1,8 +1,9 @@
 """Patterns: which entries of an array share one lane.
 
 A pattern is a string with one word an axis: a name means "its own lanes along this axis", `1` means
-"shared along it", `...` stands for any number of axes of their own. `"n c 1 1"` draws one lane for
-each sample and channel, `"..."` one for each entry.
+"shared along it", `...` stands for any number of axes of their own and `1...` for any number of shared
+ones. `"n c 1 1"` draws one lane for each sample and channel, `"..."` one for each entry, `"n 1..."` one for
+each sample.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import functools
 from thinnet.errors import InputError
 from thinnet.random.lanes import Window
 
-__all__ = ["lane_window"]
+__all__ = ["lane_window", "takes"]
 
 
 @functools.lru_cache(maxsize=256)
@@ -38,13 +39,10 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
     >>> lane_window("n c 1 1", Window.whole((8, 3, 32, 32)), "Dropout2d").size
     (8, 3, 1, 1)
     """
-    words, axes = pattern.split(), len(window.shape)
-    asked = str(len(words))
-    if "..." in words:
-        asked = f"at least {len(words) - 1}"
-        spot = words.index("...")
-        words[spot : spot + 1] = ["_"] * (axes - len(words) + 1)
-    if len(words) != axes:
+    words = _words(pattern, len(window.shape))
+    if words is None:
+        least = len(pattern.split()) - 1
+        asked = f"at least {least}" if "..." in pattern else str(least + 1)
         raise InputError(
             f"{owner}: the pattern {pattern!r} asks for {asked} axes, got an array of shape {window.shape}."
         )
@@ -54,3 +52,26 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
         tuple(0 if one else n for one, n in zip(shared, window.start, strict=True)),
         tuple(min(1, n) if one else n for one, n in zip(shared, window.size, strict=True)),
     )
+
+
+def takes(pattern: str, axes: int) -> bool:
+    """Say whether a pattern fits arrays of so many axes.
+
+    Examples
+    --------
+    >>> takes("n c 1 1", 2), takes("n 1...", 2), takes("...", 2)
+    (False, True, True)
+    """
+    return _words(pattern, axes) is not None
+
+
+def _words(pattern: str, axes: int) -> list[str] | None:
+    """Return one word an axis, or None if there are too few axes or too many."""
+    words = pattern.split()
+    for several, one in (("...", "_"), ("1...", "1")):
+        if several in words:
+            if axes < len(words) - 1:
+                return None
+            spot = words.index(several)
+            words[spot : spot + 1] = [one] * (axes - len(words) + 1)
+    return words if len(words) == axes else None
