@@ -144,6 +144,27 @@ def bench(
         raise typer.Exit(130) from None
 
 
+@app.command()
+def gallery(
+    name: Annotated[str | None, typer.Argument(help="Which one; all are listed if none is named.")] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the picture.")] = Path("gallery"),
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A file of the original's data; give it again for more.")
+    ] = None,
+) -> None:
+    """Run a classic experiment that taught people dropout: figures over seeds, and a picture."""
+    from thinnet import gallery
+
+    if name is None:
+        width = max(map(len, gallery.EXHIBITS))
+        for known, about in gallery.EXHIBITS.items():
+            print(f"{known:<{width}}  {about}")
+        return
+    _need_study()
+    for line in gallery.show(name, out, data or ()):
+        print(line)
+
+
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code."""
     try:

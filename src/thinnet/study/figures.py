@@ -12,10 +12,10 @@ from thinnet.errors import need
 from thinnet.study.axes import COLOURS, Panel
 from thinnet.study.panels import curves_panel, difference_panel, rates_panel, seeds_panel, widths_panel
 
-__all__ = ["COLOURS", "Picture", "draw_figures"]
+__all__ = ["COLOURS", "STYLE", "Picture", "draw_figures"]
 
 _WIDTH = 4.7  # of a panel, in inches: as wide as a telephone, so that words stay legible there
-_STYLE: dict[str, Any] = {
+STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": COLOURS["muted"],
     "axes.grid": True,
@@ -92,7 +92,7 @@ def draw_figures(results: dict[str, Any]) -> dict[str, Picture]:
         "widths": (3.4, [widths_panel]),
         "scores": (3.2, [seeds_panel, difference_panel]),
     }
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         return {name: _picture(name, results, *chart) for name, chart in charts.items()}
 
 

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thinnet.errors import FileError, InputError
+from thinnet.gallery import EXHIBITS, show, shown, xor
+
+RUN = xor.run
+DOCS = Path(__file__).parents[2] / "docs" / "gallery"
+
+
+def test_every_exhibit_has_a_page() -> None:
+    assert {page.stem for page in DOCS.glob("*.md")} == set(EXHIBITS)
+
+
+def test_a_picture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xor, "run", lambda data: RUN(seeds=4, steps=300))
+    lines = show("xor", tmp_path / "new")
+    assert lines[-1] == f"picture: {tmp_path / 'new' / 'xor.png'}"
+    assert (tmp_path / "new" / "xor.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interval_over_seeds() -> None:
+    mean, low, high = shown.interval([1.0, 2.0, 3.0])
+    assert mean == 2
+    assert high - mean == pytest.approx(4.302653 / np.sqrt(3))
+    assert low == pytest.approx(2 * mean - high)
+
+
+def test_what_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, show, "xnor", tmp_path)
+    assert line.startswith("gallery: there is no exhibit 'xnor'; choose one of xor, scaling")
+    assert "takes no --data" in refusal(InputError, show, "xor", tmp_path, [tmp_path / "a.csv"])
+    (tmp_path / "file").write_text("")
+    monkey = tmp_path / "file" / "folder"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xor, "run", lambda data: RUN(seeds=2, steps=5))
+        assert "the folder cannot be made" in refusal(FileError, show, "xor", monkey)
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "thinnet", "gallery", *words]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_the_command_lists_and_refuses() -> None:
+    done = command()
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(EXHIBITS)
+    done = command("q")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gallery: there is no exhibit 'q'")
