@@ -59,7 +59,7 @@ def test_it_tells_and_draws() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        (None, "cannot be read: No such file or directory."),
+        (None, "cannot be read: no such file or folder."),
         ("a,b,c\n1,2,x\n", "not a table of numbers under a line of names"),
         ("a,b\n1,2\n", "must have three columns, x1, x2 and a label of 0 or 1."),
         ("a,b,c\n1,2,3\n", "must have three columns, x1, x2 and a label of 0 or 1."),

@@ -346,11 +346,11 @@ def test_known_lanes_and_words(body: str, vectors: Callable[[str], Any]) -> None
 @pytest.mark.parametrize("body", native.bodies())
 def test_known_gains_of_the_catalogue(body: str, vectors: Callable[[str], Any]) -> None:
     known = vectors("catalogue")
-    ones = np.ones(4096, np.float32)
     for name, row in known["rows"].items():
+        ones = np.ones(row["shape"], np.float32)
         with native.using(body):
             y = drop(name, ones, known["rate"], key=Key(*known["key"]))
-        assert y[:8].tolist() == row["first"], name
+        assert y.ravel()[:8].tolist() == row["first"], name
         assert hashlib.sha256(y.astype("<f4").tobytes()).hexdigest() == row["sha256"], name
 
 
