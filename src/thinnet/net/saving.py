@@ -151,7 +151,8 @@ def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
                 f"{name} is {tensors[name].dtype} of shape {tensors[name].shape}, "
                 f"not {description['dtype']} of shape {shape}"
             )
-    inputs = tuple(int(each) for each in description["inputs"])
+    inputs = description.get("inputs")  # a Dense layer says so itself
+    inputs = None if inputs is None else tuple(int(each) for each in inputs)
     network = Network(layers, key=key, loss=loss, dtype=description["dtype"], inputs=inputs)
     network.step = key.at(description["step"]).step
     for i, group in enumerate(network.weights):
