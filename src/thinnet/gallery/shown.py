@@ -20,6 +20,7 @@ __all__ = ["EXHIBITS", "Shown", "interval", "show", "table"]
 EXHIBITS = {
     "xor": "the 15-line network with dropout, its gradient right and wrong",
     "scaling": "why inverted dropout divides by keep",
+    "ensemble": "how many thinned networks make a mean network",
 }
 """Name of each exhibit, and what it is about; `thinnet.gallery.NAME` holds it."""
 
