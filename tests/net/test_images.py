@@ -33,7 +33,7 @@ def convnet(**options: Any) -> net.Network:
     block = (net.Conv2d(6, 6, 3, padding=1), net.BatchNorm(6), net.ReLU(), net.Dropout(0.2))
     layers = [
         *(net.Conv2d(1, 6, 3, padding=1), net.BatchNorm(6), net.ReLU(), net.MaxPool2d(2)),
-        *(net.Residual(block), net.Dropout(0.3), net.Flatten()),
+        *(net.Residual(block), net.Dropout(0.3, "DropBlock2d", block=2), net.Flatten()),
         *(net.Dense(96, 16), net.ReLU(), net.Dropout(0.5), net.Dense(16, 2)),
     ]
     return net.Network(layers, key=Key(1), inputs=(1, 8, 8), **options)
@@ -117,7 +117,7 @@ def test_a_network_of_images_learns_and_prints_itself() -> None:
         "8)",
         "60",
     ]
-    assert lines[5].startswith("  4  Residual(Conv2d(6, 6, 3, padding=1), BatchNorm(")
+    assert lines[5].startswith("   4  Residual(Conv2d(6, 6, 3, padding=1), BatchNorm(")
 
 
 def test_statistics_are_learned_in_training_alone() -> None:

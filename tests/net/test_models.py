@@ -26,7 +26,11 @@ def test_the_first_loss_of_the_small_convnet_is_near_ln_10() -> None:
     assert network.loss_of(x, np.arange(50) % 10) == pytest.approx(math.log(10), rel=1e-3)
 
 
-@pytest.mark.parametrize("dropout", [None, net.Dropout(0.25), net.Dropout(0.25, "Dropout2d")], ids=str)
+@pytest.mark.parametrize(
+    "dropout",
+    [None, net.Dropout(0.25), net.Dropout(0.25, "Dropout2d"), net.Dropout(0.2, "DropBlock2d", block=2)],
+    ids=str,
+)
 def test_the_small_convnet_overfits_100_images(dropout: net.Layer | None) -> None:
     x, y = digits(100)
     small: dict[str, Any] = {"filters": 8, "kernel_size": 3, "hidden": 50}
@@ -37,13 +41,14 @@ def test_the_small_convnet_overfits_100_images(dropout: net.Layer | None) -> Non
 
 @pytest.mark.parametrize(("depth", "convolutions"), [(11, 8), (13, 10), (16, 13)])
 def test_vgg_has_the_papers_layers(depth: int, convolutions: int) -> None:
-    network = net.vgg(depth, width=1 / 16, dropout=0.4, pools=net.Dropout(0.1, "Dropout2d"))
+    network = net.vgg(depth, width=1 / 16, dropout=0.4, pools=net.Dropout(0.1, "DropBlock2d"))
     kinds = [type(layer) for layer in network.layers]
     assert kinds.count(net.Conv2d) == convolutions
     assert kinds.count(net.Dense) == 3
     assert kinds.count(net.MaxPool2d) == 5
-    rates = [layer.rate for layer in network.layers if isinstance(layer, net.Dropout)]
-    assert rates == [0.1] * 5 + [0.4, 0.4]
+    dropouts = [layer for layer in network.layers if isinstance(layer, net.Dropout)]
+    assert [layer.rate for layer in dropouts] == [0.1] * 5 + [0.4, 0.4]
+    assert [layer.row.block for layer in dropouts[:5]] == [(side, side) for side in (7, 7, 4, 2, 1)]
     assert network.shapes[0] == (3, 32, 32)
     channels = [layer.outputs for layer in network.layers if isinstance(layer, net.Conv2d)]
     assert (channels[0], channels[-1]) == (4, 32)

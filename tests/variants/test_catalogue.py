@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable
@@ -30,16 +31,34 @@ def shape_of(row: Variant, length: int = 8) -> tuple[int, ...]:
 
 
 def draws(row: Variant, shape: tuple[int, ...]) -> int:
-    """Return how many lanes decide over an array."""
+    """Return how many lanes decide over an array, one each."""
     return math.prod(lane_window(row.pattern, Window.whole(shape), row.name).size)
 
 
-def gains(row: Variant, rate: float) -> NDArray[np.float64]:
-    """Return the gain of each of the 65,536 lane values."""
+def independent(row: Variant, shape: tuple[int, ...], rate: float) -> float:
+    """Return how many independent gains have a mean that varies as much as that of an array's gains."""
+    law = row.law_of(rate)
+    if not row.block:
+        return draws(row, shape)
+    assert isinstance(law, TwoPoint)
+    # Two entries are both kept if no block begins where either lies in it: the union of two boxes of lanes.
+    sides = list(zip(row.block, shape[-len(row.block) :], strict=True))
+    apart = [np.abs(np.subtract.outer(np.arange(n), np.arange(n))).ravel() for _, n in sides]
+    shared = [np.maximum(size - distance, 0) for (size, _), distance in zip(sides, apart, strict=True)]
+    union = 2 * math.prod(row.block) - functools.reduce(np.multiply.outer, shared)
+    keep = 1 - law.threshold / 65536
+    kept = keep ** math.prod(row.block)
+    correlation = (keep**union - kept**2) / (kept * (1 - kept))
+    return math.prod(shape[: -len(row.block)]) / float(correlation.mean())
+
+
+def outcomes(row: Variant, rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the gains that an entry may have, and the chance of each."""
     law = row.law_of(rate)
     if isinstance(law, TwoPoint):
-        return np.where(np.arange(65536) < law.threshold, law.dropped[0], law.kept[0])
-    return law.gains.astype(np.float64)
+        dropped = 1 - (1 - law.threshold / 65536) ** math.prod(row.block)
+        return np.array([law.dropped[0], law.kept[0]]), np.array([dropped, 1 - dropped])
+    return law.gains.astype(np.float64), np.full(65536, 1 / 65536)
 
 
 def bytes_of(x: NDArray[Any]) -> bytes:
@@ -57,11 +76,13 @@ def test_a_row_says_who_what_and_where(row: Variant) -> None:
 @ROWS
 @RATES
 def test_a_law_knows_its_moments(row: Variant, rate: float) -> None:
-    law, each = row.law_of(rate), gains(row, rate)
-    assert each.size == 65536
-    assert law.mean[0] == pytest.approx(each.mean(), rel=1e-8)
-    assert law.variance == pytest.approx(each.var(), rel=1e-6)
+    law, (gains, chances) = row.law_of(rate), outcomes(row, rate)
+    average = (gains * chances).sum()
+    assert law.mean[0] == pytest.approx(average, rel=1e-8)
+    assert law.variance == pytest.approx((np.square(gains - average) * chances).sum(), rel=1e-6)
     assert law.mean[1] == 0
+    if isinstance(law, TwoPoint):
+        assert law.rate == pytest.approx(rate, abs=0.5 * law.lanes / 65536)
 
 
 @ROWS
@@ -74,19 +95,20 @@ def test_a_mean_of_one_is_exactly_one(row: Variant) -> None:
 @ROWS
 @RATES
 def test_samples_have_the_mean_and_variance_of_the_law(row: Variant, rate: float) -> None:
-    count, each = 1 << 19, gains(row, rate)
+    count, (gains, chances) = 1 << 19, outcomes(row, rate)
     shape = tuple(round(count ** (1 / len(shape_of(row)))) for _ in shape_of(row))
     y = drop(row, np.ones(shape), rate, key=Key(1).fold(row.name))
     law = row.law_of(rate)
     # The square of a fair coin's deviation never varies: there only rounding is allowed for.
-    spread = max(((each - each.mean()) ** 4).mean() - each.var() ** 2, 0)
-    lanes = draws(row, shape)
+    spread = max(((gains - law.mean[0]) ** 4 * chances).sum() - law.variance**2, 0)
+    lanes = independent(row, shape, rate)
     assert abs(y.mean() - law.mean[0]) < SIGMAS * math.sqrt(law.variance / lanes)
     assert abs(((y - law.mean[0]) ** 2).mean() - law.variance) < SIGMAS * math.sqrt(spread / lanes) + 1e-7
 
 
 @ROWS
 def test_exactly_those_entries_share_a_lane_that_should(row: Variant) -> None:
+    row = row.sized(1) if row.block else row
     shape = shape_of(row, 6)
     steps = np.stack([drop(row, np.ones(shape), 0.5, key=Key(9).at(step)) for step in range(64)], axis=-1)
     histories = {tuple(entry) for entry in steps.reshape(-1, 64).tolist()}
@@ -99,17 +121,17 @@ def test_exactly_those_entries_share_a_lane_that_should(row: Variant) -> None:
 @ROWS
 def test_the_rate_is_the_same_at_corner_edge_and_centre(row: Variant) -> None:
     rate, steps, key = 0.1, 3000, Key(2).fold(row.name)
-    ones, each = np.ones(shape_of(row)), gains(row, rate)
-    low = np.quantile(each, 0.05)  # 0 where a tenth is dropped
+    ones, law, (gains, chances) = np.ones(shape_of(row)), row.law_of(rate), outcomes(row, rate)
+    low = gains[0] if gains.size == 2 else np.quantile(gains, 0.05)
     total, dropped = np.zeros_like(ones), np.zeros_like(ones)
     for step in range(steps):
         y = drop(row, ones, rate, key=key.at(step))
         total += y
         dropped += y <= low
-    share = (each <= low).mean()
+    share = chances[gains <= low].sum()
     mid = tuple(length // 2 for length in ones.shape)
     for spot in ((0,) * ones.ndim, (0, *mid[1:]), (-1,) * ones.ndim, mid):
-        assert abs(total[spot] / steps - each.mean()) < SIGMAS * math.sqrt(each.var() / steps), spot
+        assert abs(total[spot] / steps - law.mean[0]) < SIGMAS * math.sqrt(law.variance / steps), spot
         assert abs(dropped[spot] / steps - share) < SIGMAS * math.sqrt(share * (1 - share) / steps), spot
 
 
@@ -178,6 +200,7 @@ MEANS = {
     "UnscaledDropout": lambda keep: 1.0,
     "GaussianDropout": lambda keep: 1.0,
     "Dropout2d": lambda keep: 1.0,
+    "DropBlock2d": lambda keep: 1.0,
     "DropPath": lambda keep: 1.0,
 }
 
@@ -212,4 +235,42 @@ def test_an_unknown_name_is_offered_its_neighbour(refusal: Callable[..., str]) -
     line = refusal(InputError, drop, "GausianDropout", np.ones(3), 0.5, key=Key(0))
     assert line == "variant: there is no 'GausianDropout' in the catalogue; did you mean 'GaussianDropout'?"
     line = refusal(InputError, find, "qqq")
-    assert all(name in line for name in CATALOGUE)
+    assert line == "variant: there is no 'qqq' in the catalogue; thinnet.CATALOGUE has them all."
+
+
+@pytest.mark.parametrize("block", [2, 3, (1, 4), (5, 2)])
+def test_what_is_dropped_is_made_of_whole_blocks(block: Any) -> None:
+    row = find("DropBlock2d").sized(block)
+    h, w = row.block
+    dropped = drop(row, np.ones((4, 3, 12, 12)), 0.2, key=Key(4)) == 0
+    whole = np.lib.stride_tricks.sliding_window_view(dropped, row.block, axis=(2, 3)).all(axis=(4, 5))
+    grown = np.zeros_like(dropped)
+    for i, j in np.ndindex(h, w):
+        grown[:, :, i : i + whole.shape[2], j : j + whole.shape[3]] |= whole
+    inside = np.s_[:, :, h - 1 : 13 - h, w - 1 : 13 - w]  # at the borders a block may hang over
+    assert np.array_equal(grown[inside], dropped[inside])
+    assert 0.1 < dropped.mean() < 0.3
+
+
+def test_channels_drop_blocks_of_their_own() -> None:
+    dropped = drop("DropBlock2d", np.ones((2, 2, 9, 9)), 0.3, key=Key(0)) == 0
+    assert len({plane.tobytes() for plane in dropped.reshape(4, 81)}) == 4
+
+
+def test_blocks_that_are_refused(refusal: Callable[..., str]) -> None:
+    from thinnet.errors import InputError
+
+    def told(name: str, shape: tuple[int, ...], block: Any) -> str:
+        return refusal(InputError, drop, name, np.ones(shape), 0.1, key=Key(0), block=block)
+
+    image = (1, 2, 6, 8)
+    sizes = "DropBlock2d: block must be a whole number of at least 1, or 2 of them, got "
+    assert told("DropBlock2d", image, None).endswith(f"(7, 7) are larger than the array, of shape {image}.")
+    assert told("DropBlock2d", image, (6, 9)).startswith("DropBlock2d: blocks of (6, 9) are larger than")
+    assert told("DropBlock2d", (6, 8), 3).startswith("DropBlock2d: the pattern 'n c h w' asks for 4 axes")
+    assert told("Dropout", image, 3) == "Dropout: drops no blocks, got block=3."
+    assert [told("DropBlock2d", image, bad) for bad in (0, 2.5, (3,), (2, True))] == [
+        sizes + shown for shown in ("0.", "2.5.", "(3,).", "(2, True).")
+    ]
+    part = Window((1, 2, 16, 16), (0, 0, 4, 4), (1, 2, 2, 2))  # a block may be larger than a part
+    assert drop("DropBlock2d", np.ones((1, 2, 2, 2)), 0.5, key=Key(0), window=part).shape == (1, 2, 2, 2)

@@ -5,7 +5,8 @@ updates, `training.py` the one training loop, `saving.py` the file format, `netw
 """
 
 from thinnet.net.conv import Conv2d, conv2d, conv2d_naive
-from thinnet.net.layers import GELU, SELU, Dense, Dropout, Gate, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.layers import GELU, SELU, Dense, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
 from thinnet.net.losses import (
     AbsoluteError,
     BinaryCrossEntropy,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from thinnet import native
 from thinnet.kernels import NEEDS_INPUT, End, dense_backward, dense_forward
 from thinnet.net import layers as kinds
-from thinnet.net.layers import Dense, Dropout, Layer, Weights, product
+from thinnet.net.dropout import Dropout
+from thinnet.net.layers import Dense, Layer, Weights, product
 from thinnet.random import Key
 from thinnet.variants.law import TwoPoint
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from thinnet.errors import InputError
 from thinnet.net.conv import Conv2d
-from thinnet.net.layers import Dense, Dropout, Layer, ReLU, Shape
+from thinnet.net.dropout import Dropout
+from thinnet.net.layers import Dense, Layer, ReLU, Shape
 from thinnet.net.network import Network
 from thinnet.net.pool import Flatten, MaxPool2d
 from thinnet.random import Key
@@ -103,7 +105,7 @@ def vgg(
     dropout : float
         Rate behind the two dense layers; the paper's 0.5.
     pools : Layer, optional
-        A layer behind each pool: `Dropout(0.1, "DropBlock2d")`.
+        A layer behind each pool: `Dropout(0.1, "DropBlock2d")`. Blocks are cut to the size of small maps.
     key : Key, optional
         The address of all randomness.
     options
@@ -127,8 +129,8 @@ def vgg(
     channels, height, across = inputs
     for plan in _VGG[depth]:
         if not plan:
-            layers += [MaxPool2d(2), *([pools] if pools else [])]
             height, across = height // 2, across // 2
+            layers += [MaxPool2d(2), *([_cut(pools, height, across)] if pools else [])]
             continue
         out = max(1, round(plan * width))
         layers += [Conv2d(channels, out, 3, padding=1), ReLU()]
@@ -139,3 +141,12 @@ def vgg(
     layers += [Flatten(), Dense(channels * height * across, dense), ReLU(), Dropout(dropout)]
     layers += [Dense(dense, dense), ReLU(), Dropout(dropout), Dense(dense, outputs)]
     return Network(layers, key=key, inputs=inputs, **options)
+
+
+def _cut(layer: Layer, *lengths: int) -> Layer:
+    """Return a dropout layer whose blocks are no larger than a map."""
+    if not isinstance(layer, Dropout) or not layer.row.block:
+        return layer
+    return replace(
+        layer, block=tuple(max(1, min(pair)) for pair in zip(layer.row.block, lengths, strict=True))
+    )

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
 from thinnet.net import fused
-from thinnet.net.layers import Dropout, Gate, Layer, Shape
+from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.layers import Layer, Shape
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Limit, Optimizer
 from thinnet.net.residual import spread

@@ -17,7 +17,7 @@ import numpy as np
 
 from thinnet import files
 from thinnet.errors import FileError, InputError, need
-from thinnet.net import conv, norm, pool, residual
+from thinnet.net import conv, dropout, norm, pool, residual
 from thinnet.net import layers as layer_module
 from thinnet.net import losses as loss_module
 from thinnet.net.layers import Layer
@@ -48,7 +48,7 @@ def _kinds(one: str, base: type, *modules: ModuleType) -> Kinds:
     return Kinds(one, modules[0].__name__, found)
 
 
-LAYERS = _kinds("layer", Layer, layer_module, conv, norm, pool, residual)
+LAYERS = _kinds("layer", Layer, layer_module, conv, dropout, norm, pool, residual)
 LOSSES = _kinds("loss", loss_module.Loss, loss_module)
 SCHEDULES = _kinds("object", object, schedule_module)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from thinnet.errors import InputError
 from thinnet.net.conv import Conv2d
-from thinnet.net.layers import Dense, Dropout, Gate, Layer, Shape
+from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.layers import Dense, Layer, Shape
 from thinnet.net.norm import BatchNorm
 from thinnet.net.pool import Pool2d
 from thinnet.net.residual import Residual
@@ -52,7 +53,7 @@ def _first(layers: tuple[Layer, ...]) -> Shape:
             return (layer.inputs,)
         if isinstance(layer, Gate):
             return layer.shape
-        if type(layer).out is not Layer.out:
+        if type(layer).out is not Layer.out and not isinstance(layer, Dropout):
             break
     raise InputError(
         "Network: pass inputs=(channels, height, width), the shape of a row; only Dense knows its own."
@@ -68,8 +69,9 @@ def rows(layers: tuple[Layer, ...], known: list[Shape]) -> list[str]:
         count = sum(math.prod(each) for each in layer.shapes().values()) if layer.trainable else 0
         table.append((_brief(layer), shape, f"{count:,}" if count else ""))
     columns = [max(len(row[c]) for row in table) for c in range(2)]
+    digits = len(str(len(table) - 1))
     return [
-        f"  {i}  {name:<{columns[0]}}   {shape:<{columns[1]}}   {count}".rstrip()
+        f"  {i:>{digits}}  {name:<{columns[0]}}   {shape:<{columns[1]}}   {count}".rstrip()
         for i, (name, shape, count) in enumerate(table)
     ]
 
@@ -80,7 +82,8 @@ def _brief(layer: Layer) -> str:
         norm = "" if layer.max_norm is None else f", max_norm={layer.max_norm:g}"
         return f"Dense({layer.inputs}, {layer.outputs}{norm})"
     if isinstance(layer, Dropout):
-        return f"{layer.variant}({layer.rate})"
+        block = "" if layer.block is None else f", block={layer.block}"
+        return f"{layer.variant}({layer.rate}{block})"
     if isinstance(layer, Residual):
         return f"Residual({', '.join(map(_brief, layer.branch))})"
     if isinstance(layer, Conv2d | Pool2d | BatchNorm):

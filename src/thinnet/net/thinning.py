@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from thinnet.net.layers import Dropout, Gate, Layer, Shape, Weights
+from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.layers import Layer, Shape, Weights
 from thinnet.net.network import Network, mask_key
 from thinnet.net.residual import Residual, branch_key
 from thinnet.random import Key

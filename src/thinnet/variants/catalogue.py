@@ -57,6 +57,16 @@ _ROWS = (
         doc="Zeroes whole channels of a sample and divides the others by keep: neighbours say the same.",
     ),
     Variant(
+        "DropBlock2d",
+        "activation",
+        "n c h w",
+        inverted,
+        cite="Ghiasi et al.: DropBlock. NeurIPS 2018, section 3 (a mask for each channel)",
+        doc="Zeroes squares of a feature map, at the borders too, and divides the rest by keep: neighbours cannot "
+        "stand in for what is dropped.",
+        block=(7, 7),
+    ),
+    Variant(
         "DropPath",
         "branch",
         "n 1...",
@@ -89,5 +99,5 @@ def find(name: str) -> Variant:
     import difflib
 
     near = difflib.get_close_matches(str(name), CATALOGUE, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(CATALOGUE)}."
+    remedy = f"did you mean {near[0]!r}?" if near else "thinnet.CATALOGUE has them all."
     raise InputError(f"variant: there is no {name!r} in the catalogue; {remedy}")

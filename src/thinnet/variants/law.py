@@ -41,22 +41,26 @@ class TwoPoint:
     Parameters
     ----------
     threshold : int or ndarray of int
-        In [0, 65536]; the realised rate is threshold / 65536.
+        In [0, 65536]; the realised rate is `1 - (1 - threshold / 65536)**lanes`.
     dropped, kept : (gain, shift)
         Numbers, or arrays of the threshold's shape.
     mean : (gain, shift)
         The expected (gain, shift).
+    lanes : int
+        How many lanes decide over an entry, which is dropped if one of them is below the threshold: as
+        many as a block has entries.
     """
 
     threshold: Any
     dropped: Pair
     kept: Pair
     mean: Pair
+    lanes: int = 1
 
     @property
     def rate(self) -> Any:
         """The realised rate: the exact chance that an entry is dropped."""
-        return self.threshold / LANES
+        return 1 - _keep(self.threshold, self.lanes)
 
     @property
     def variance(self) -> Any:
@@ -86,50 +90,57 @@ class Table:
 
 
 Law: TypeAlias = TwoPoint | Table
-LawOfRate: TypeAlias = Callable[[Any], Law]
+LawOfRate: TypeAlias = Callable[..., Law]
+"""Of a rate, and of how many lanes decide over an entry where that is not one."""
 
 
-def _remembered(law: Callable[[Any], TwoPoint]) -> Callable[[Any], TwoPoint]:
+def _remembered(law: Callable[..., TwoPoint]) -> Callable[..., TwoPoint]:
     """Keep the laws of the latest rates that are numbers: making one takes longer than a small array."""
     kept = functools.lru_cache(maxsize=256)(law)
 
     @functools.wraps(law)
-    def of(rate: Any) -> TwoPoint:
-        return kept(rate) if type(rate) is float else law(rate)
+    def of(rate: Any, lanes: int = 1) -> TwoPoint:
+        return kept(rate, lanes) if type(rate) is float else law(rate, lanes)
 
     return of
 
 
-def _threshold(rate: Any) -> Any:
-    """Return round(rate * 65536): integers are compared, never floats."""
-    if isinstance(rate, float):
-        return round(rate * LANES)
-    return np.rint(np.asarray(rate, np.float64) * LANES).astype(np.int32)
+def _threshold(rate: Any, lanes: int) -> Any:
+    """Return round(s * 65536) with `(1 - s)**lanes = 1 - rate`: integers are compared, never floats."""
+    share = rate if lanes == 1 else 1 - (1 - rate) ** (1 / lanes)
+    if isinstance(share, float):
+        return round(share * LANES)
+    return np.rint(np.asarray(share, np.float64) * LANES).astype(np.int32)
+
+
+def _keep(threshold: Any, lanes: int) -> Any:
+    """Return the chance that none of an entry's lanes is below the threshold."""
+    return (1 - threshold / LANES) ** lanes
 
 
 @_remembered
-def inverted(rate: Any) -> TwoPoint:
+def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return zero with probability `rate`, else 1 / keep, so that the mean is 1.
 
-    `gain = 1 / (1 - T / 65536)` with the realised threshold T; at rate 1 everything is zero.
+    `gain = 1 / (1 - T / 65536)**lanes` with the realised threshold T; at rate 1 everything is zero.
 
     Examples
     --------
     >>> inverted(0.5).kept, inverted(0.5).mean
     ((2.0, 0.0), (1.0, 0.0))
     """
-    threshold = _threshold(rate)
-    keep = 1 - threshold / LANES
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
     if isinstance(keep, float):
         gain, mean = (1 / keep, 1.0) if keep else (0.0, 0.0)
     else:
         gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
         mean = np.where(keep > 0, 1.0, 0.0)
-    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0))
+    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0), lanes)
 
 
 @_remembered
-def unscaled(rate: Any) -> TwoPoint:
+def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return zero with probability `rate`, else 1; the mean is keep.
 
     Examples
@@ -137,8 +148,8 @@ def unscaled(rate: Any) -> TwoPoint:
     >>> unscaled(0.25).mean
     (0.75, 0.0)
     """
-    threshold = _threshold(rate)
-    return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (1 - threshold / LANES, 0.0))
+    threshold = _threshold(rate, lanes)
+    return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
 
 
 @functools.lru_cache(maxsize=64)

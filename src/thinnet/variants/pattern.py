@@ -13,7 +13,7 @@ import functools
 from thinnet.errors import InputError
 from thinnet.random.lanes import Window
 
-__all__ = ["lane_window", "takes"]
+__all__ = ["lane_window", "takes", "unfit"]
 
 
 @functools.lru_cache(maxsize=256)
@@ -41,11 +41,7 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
     """
     words = _words(pattern, len(window.shape))
     if words is None:
-        least = len(pattern.split()) - 1
-        asked = f"at least {least}" if "..." in pattern else str(least + 1)
-        raise InputError(
-            f"{owner}: the pattern {pattern!r} asks for {asked} axes, got an array of shape {window.shape}."
-        )
+        raise InputError(f"{owner}: {unfit(pattern, window.shape)}.")
     shared = [word == "1" for word in words]
     return Window(
         tuple(1 if one else n for one, n in zip(shared, window.shape, strict=True)),
@@ -63,6 +59,21 @@ def takes(pattern: str, axes: int) -> bool:
     (False, True, True)
     """
     return _words(pattern, axes) is not None
+
+
+def unfit(pattern: str, shape: tuple[int, ...]) -> str | None:
+    """Say why a pattern does not fit arrays of some shape, or None if it does.
+
+    Examples
+    --------
+    >>> unfit("n c 1 1", (32, 100))
+    "the pattern 'n c 1 1' asks for 4 axes, got an array of shape (32, 100)"
+    """
+    if takes(pattern, len(shape)):
+        return None
+    least = len(pattern.split()) - 1
+    asked = f"at least {least}" if "..." in pattern else str(least + 1)
+    return f"the pattern {pattern!r} asks for {asked} axes, got an array of shape {shape}"
 
 
 def _words(pattern: str, axes: int) -> list[str] | None:

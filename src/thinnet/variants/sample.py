@@ -80,6 +80,7 @@ def drop(
     *,
     key: Key,
     mode: Mode = "sample",
+    block: int | tuple[int, ...] | None = None,
     window: Window | None = None,
     out: Array | None = None,
 ) -> Array:
@@ -97,6 +98,8 @@ def drop(
         The address of the randomness.
     mode : {"sample", "mean"}
         Draw from the law, or apply what the mean network applies.
+    block : int or tuple of int, optional
+        How long blocks are along each axis that has them, for a variant that drops blocks.
     window : Window, optional
         Which part of which global array x is; all of it if not given.
     out : ndarray, optional
@@ -110,7 +113,7 @@ def drop(
     Raises
     ------
     InputError
-        An unknown name, a rate outside [0, 1], an array that does not fit.
+        An unknown name, a rate outside [0, 1], an array that does not fit, a block that is larger than it.
 
     Examples
     --------
@@ -118,7 +121,7 @@ def drop(
     >>> tn.drop("VanillaDropout", np.ones(4), 0.25, key=tn.Key(0), mode="mean")
     array([0.75, 0.75, 0.75, 0.75])
     """
-    variant = name if isinstance(name, Variant) else find(name)
+    variant = (name if isinstance(name, Variant) else find(name)).sized(block)
     array = _floating(variant.name, x)
     target = np.empty(array.shape, array.dtype) if out is None else _target(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
@@ -126,6 +129,8 @@ def drop(
         _check_key(variant.name, key)
     if mode != "sample" and mode != "mean":
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
+    if variant.block and (why := variant.unfit(window.shape if window else array.shape)):
+        raise InputError(f"{variant.name}: {why}.")
     if window is not None and window.size != array.shape:
         raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
     bits = array, target
@@ -146,7 +151,7 @@ def sample(
     law = variant.law_of(rate)
     if window is not None or variant.pattern != "...":
         window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
-    lane = key, window, ()
+    lane = key, window, variant.block
     if isinstance(law, TwoPoint):
         return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), 0.0, out)
     return kernels.table(x, lane, law.gains, out)
