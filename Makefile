@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel twin kernels bench clean
+.PHONY: study test check lint types floors examples wheel twin kernels bench gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -59,6 +59,10 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/convolution.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
+
+# Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." for those that are not shipped.
+gallery: .venv/dev.done
+	$(BENCH) docs/exhibits.py $(DATA)
 
 KERNELS := CMakeLists.txt $(shell find csrc -name '*.[ch]pp')
 

@@ -161,6 +161,8 @@ def gallery(
             print(f"{known:<{width}}  {about}")
         return
     _need_study()
+    if name in gallery.EXHIBITS:
+        print(f"{name}: {gallery.EXHIBITS[name]}; this takes a minute or so.", file=sys.stderr)
     for line in gallery.show(name, out, data or ()):
         print(line)
 

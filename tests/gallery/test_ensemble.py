@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from thinnet.errors import InputError
-from thinnet.gallery import ensemble
+from thinnet.gallery import ensemble, images
 
 
 def test_more_networks_come_nearer_to_the_mean_network() -> None:
-    found = [ensemble.average(seed, draws=40, epochs=15) for seed in range(3)]
+    found = [
+        ensemble.average(images.digits(seed=seed).flat(), seed, draws=40, epochs=15) for seed in range(3)
+    ]
     errors = np.mean([each.errors for each in found], axis=0)
     whole = np.mean([each.mean_network for each in found])
     assert errors[0] > errors[4] > whole
@@ -22,5 +22,10 @@ def test_it_tells_as_many_rows_as_there_are_draws() -> None:
     assert [line.split()[0] for line in shown.lines[1:]] == ["1", "2", "5", "the"]
 
 
-def test_it_takes_no_data(tmp_path: Path, refusal: Callable[..., str]) -> None:
-    assert "takes no --data" in refusal(InputError, ensemble.run, (tmp_path / "a.csv",))
+def test_it_takes_images_of_the_users(tmp_path: Path) -> None:
+    known = {"x": np.zeros((40, 6, 6), np.uint8), "y": np.arange(40) % 4}
+    np.savez(
+        tmp_path / "mine.npz", **{f"{k}_{part}": v for k, v in known.items() for part in ("train", "test")}
+    )
+    shown = ensemble.run((tmp_path / "mine.npz",), seeds=2, draws=2, epochs=1)
+    assert shown.lines[0].startswith("networks averaged, mine")

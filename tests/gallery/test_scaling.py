@@ -51,6 +51,16 @@ def test_points_are_noisy_regions() -> None:
     assert 0.93 < alone < 0.97  # one in twenty has the wrong label
 
 
+def test_vanilla_and_unscaled_are_trained_alike() -> None:
+    """So the exhibit trains them once."""
+    data = scaling.points(Key(1), 211)
+    made = [scaling._begun(way, 5) for way in ("UnscaledDropout", "VanillaDropout")]
+    for network in made:
+        network.fit(*data, epochs=50, batch=211, optimizer=net.SGD(0.3))
+    assert np.array_equal(made[0].flat, made[1].flat)
+    assert not np.array_equal(made[0].logits(data[0]), made[1].logits(data[0]))
+
+
 def test_it_tells_and_draws() -> None:
     shown = scaling.run(seeds=2, steps=200)
     assert [line.split("  ")[0].strip() for line in shown.lines[1:]] == list(scaling.WAYS.values())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from thinnet.errors import FileError, InputError
-from thinnet.gallery import EXHIBITS, show, shown, xor
+from thinnet.gallery import EXHIBITS, convnet, layer, overfit, show, shown, xor
+from thinnet.gallery.shown import table
 
 RUN = xor.run
 DOCS = Path(__file__).parents[2] / "docs" / "gallery"
@@ -17,6 +19,30 @@ DOCS = Path(__file__).parents[2] / "docs" / "gallery"
 
 def test_every_exhibit_has_a_page() -> None:
     assert {page.stem for page in DOCS.glob("*.md")} == set(EXHIBITS)
+
+
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_a_page_shows_figures_and_pictures(name: str) -> None:
+    text = (DOCS / f"{name}.md").read_text("utf-8")
+    blocks = re.findall(r"<!-- (figures\S*) -->(.*?)<!-- /\1 -->", text, re.DOTALL)
+    assert blocks[0][0] == "figures"
+    assert all("```text" in block for _, block in blocks)
+    drawn = re.findall(r"!\[.+?\]\((.+?)\)", text)
+    assert f"{name}.png" in drawn
+    assert all((DOCS / picture).stat().st_size > 10_000 for picture in drawn)
+
+
+@pytest.mark.parametrize(("name", "lines"), [("layer", layer.ten()), ("convnet", table(convnet.handed()))])
+def test_figures_that_take_no_time_are_those_of_the_page(name: str, lines: list[str]) -> None:
+    assert "\n".join(lines) in (DOCS / f"{name}.md").read_text("utf-8")
+
+
+def test_a_film_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = overfit.run
+    monkeypatch.setattr(overfit, "run", lambda data: run(data, seeds=2, steps=20))
+    lines = show("overfit", tmp_path)
+    assert lines[-1] == f"with a slider: {tmp_path / 'overfit.html'}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["overfit.gif", "overfit.html", "overfit.png"]
 
 
 def test_a_picture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

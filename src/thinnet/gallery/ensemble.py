@@ -1,4 +1,4 @@
-"""How many thinned networks have to be averaged to match the mean network, on digits.
+"""How many thinned networks have to be averaged to match the mean network, on digits or MNIST.
 
 References
 ----------
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.errors import InputError
-from thinnet.gallery.shown import Shown, interval, table
+from thinnet.gallery import images
+from thinnet.gallery.images import Images
+from thinnet.gallery.shown import Shown, interval, spread, table
 from thinnet.random import Key
 
 __all__ = ["Averaged", "average", "run"]
@@ -34,17 +35,12 @@ class Averaged:
     mean_network: float
 
 
-def average(seed: int, draws: int = DRAWS, epochs: int = EPOCHS) -> Averaged:
-    """Train on half of the digits with dropout 0.5, and average thinned networks on the other half."""
-    from sklearn import datasets, model_selection
+def average(data: Images, seed: int, draws: int = DRAWS, epochs: int = EPOCHS) -> Averaged:
+    """Train with dropout 0.5, and average thinned networks on the test images."""
     from thinnet.sklearn import MLPClassifier
     from thinnet.variants.schedule import Cosine
 
-    table, splitter = cast("Any", datasets), cast("Any", model_selection)  # they tell no types
-    x, y = table.load_digits(return_X_y=True)
-    x, x_test, y, y_test = splitter.train_test_split(
-        (x / 16).astype(np.float32), y, test_size=0.5, stratify=y, random_state=seed
-    )
+    x, y, x_test, y_test = data.x, data.y, data.x_test, data.y_test
     rate = Cosine(2e-3, 0.0, epochs * -(-len(x) // 32))
     told: dict[str, Any] = {"learning_rate_init": rate, "max_iter": epochs, "n_iter_no_change": np.inf}
     mlp = MLPClassifier(HIDDEN, dropout=0.5, batch_size=32, random_state=seed, **told).fit(x, y)
@@ -56,12 +52,13 @@ def average(seed: int, draws: int = DRAWS, epochs: int = EPOCHS) -> Averaged:
 
 def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, draws: int = DRAWS, epochs: int = EPOCHS) -> Shown:
     """Average over seeds and tell what came of it."""
-    if data:
-        raise InputError("gallery ensemble: takes no --data; it is about scikit-learn's digits.")
-    found = [average(seed, draws, epochs) for seed in range(seeds)]
+    parts = [images.load("ensemble", data, seed=seed).flat() for seed in range(seeds)]
+    found = [average(part, seed, draws, epochs) for seed, part in enumerate(parts)]
     errors = np.stack([each.errors for each in found])  # (seeds, draws)
     whole = np.array([each.mean_network for each in found])
-    rows = [["networks averaged", "test error, 95 % interval", "more than the mean network"]]
+    rows = [
+        [f"networks averaged, {parts[0].name}", "test error, 95 % interval", "more than the mean network"]
+    ]
     for k in (k for k in _TOLD if k <= draws):
         rows.append([f"{k}", _percent(errors[:, k - 1]), _percent(errors[:, k - 1] - whole, sign="+")])
     rows.append(["the mean network", _percent(whole), ""])
@@ -69,15 +66,16 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, draws: int = DRAWS, epo
         "One thinned network is much worse than the mean network; the average of a few dozen is as good, and "
         "many more are hardly better."
     )
-    return Shown(table(rows), sentence, lambda figure: _draw(figure, errors, whole), (6.4, 4.2))
+    return Shown(
+        table(rows), sentence, lambda figure: _draw(figure, errors, whole, parts[0].name), (6.4, 4.2)
+    )
 
 
 def _percent(values: Array, sign: str = "") -> str:
-    mean, low, high = (100 * value for value in interval(values))
-    return f"{mean:{sign}.2f} % ({low:{sign}.2f} to {high:{sign}.2f})"
+    return spread(values, f"{sign}.2f", 100, " %")
 
 
-def _draw(figure: Any, errors: Array, whole: Array) -> None:
+def _draw(figure: Any, errors: Array, whole: Array, name: str) -> None:
     from thinnet.study.axes import COLOURS
 
     panel = figure.subplots()
@@ -88,7 +86,7 @@ def _draw(figure: Any, errors: Array, whole: Array) -> None:
     mean, low, high = interval(100 * whole)
     panel.axhspan(low, high, color=COLOURS["without"], alpha=0.12, linewidth=0)
     panel.axhline(mean, color=COLOURS["without"], label="the mean network")
-    panel.set(xscale="log", xlabel="k", title="Test error on digits, %")
+    panel.set(xscale="log", xlabel="k", title=f"Test error on {name}, %")
     panel.xaxis.set_major_formatter("{x:g}")
     panel.xaxis.set_minor_formatter("")
     panel.legend(loc="upper right")

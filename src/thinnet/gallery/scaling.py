@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from thinnet import net
 from thinnet.errors import FileError, InputError
 from thinnet.files import explain
-from thinnet.gallery.shown import Shown, interval, table
+from thinnet.gallery.shown import Shown, spread, table
 from thinnet.net.layers import Layer, Weights
 from thinnet.random import Key, uniform
 
@@ -113,16 +113,29 @@ class _Fitted:
 Data: TypeAlias = tuple[Array, Array]
 
 
-def _fit(way: str, seed: int, data: Data, held: Data, steps: int) -> _Fitted:
+def _begun(way: str, seed: int) -> net.Network:
     generator = np.random.RandomState(3)  # the first weights of the exercise
     first = [generator.randn(k, d) / np.sqrt(d) for d, k in pairwise(DIMS)]
     behind = [net.Dropout(1 - KEEP, way) if way.endswith("Dropout") else None] * 2
-    made = network(first, behind, Key(seed))
+    return network(first, behind, Key(seed))
+
+
+def _vanilla(fit: _Fitted, data: Data, held: Data) -> _Fitted:
+    made = _begun("VanillaDropout", 0)
+    made.flat[:] = fit.network.flat
+    return _Fitted(made, fit.cost, *_scores(made, data, held))
+
+
+def _scores(made: net.Network, *parts: Data) -> list[float]:
+    return [float((made.predict(x) == y[:, 0]).mean()) for x, y in parts]
+
+
+def _fit(way: str, seed: int, data: Data, held: Data, steps: int) -> _Fitted:
+    made = _begun(way, seed)
     count = len(data[0])
     optimizer = net.SGD(SPEED, l2=L2 / count if way == "l2" else 0.0)
     history = made.fit(*data, epochs=steps, batch=count, optimizer=optimizer)
-    scores = [float((made.predict(x) == y[:, 0]).mean()) for x, y in (data, held)]
-    return _Fitted(made, history.loss[::_EVERY], scores[0], scores[1])
+    return _Fitted(made, history.loss[::_EVERY], *_scores(made, data, held))
 
 
 def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Shown:
@@ -132,6 +145,9 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
     train, test = (read(path) for path in data) if data else (points(Key(1), 211), points(Key(2), 2000))
     found: dict[str, list[_Fitted]] = {}
     for way in WAYS:
+        if way == "VanillaDropout":  # trained as the one before, and another network at test
+            found[way] = [_vanilla(fit, train, test) for fit in found["UnscaledDropout"]]
+            continue
         several = range(seeds if way.endswith("Dropout") else 1)
         found[way] = [_fit(way, seed, train, test, steps) for seed in several]
     rows = [[f"{steps:,} steps", "train", "test, 95 % interval over masks"]]
@@ -139,8 +155,7 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
         tested = [fit.test for fit in fits]
         told = f"{tested[0]:.3f}"
         if len(tested) > 1:
-            mean, low, high = interval(tested)
-            told = f"{mean:.3f} ({low:.3f} to {high:.3f})"
+            told = spread(tested, ".3f")
         rows.append([WAYS[way], f"{np.mean([fit.train for fit in fits]):.3f}", told])
     sentence = (
         "With masks drawn anew at every step the three ways to scale come to the same here, within their "

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet.errors import InputError
-from thinnet.gallery.shown import Shown, interval, table
+from thinnet.gallery.shown import Shown, spread, table
 from thinnet.random import Key, uniform
 from thinnet.variants import dropout
 
@@ -109,8 +109,7 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
     found = {rule: train(rule, seeds, steps) for rule in RULES}
     rows = [[f"{seeds} seeds, {steps:,} steps", "mean error, 95 % interval", "solved", "median largest |W1|"]]
     for rule, trained in found.items():
-        mean, low, high = interval(trained.errors[-1])
-        error = f"{mean:.4f} ({low:.4f} to {high:.4f})"
+        error = spread(trained.errors[-1], ".4f")
         median = f"{np.median(trained.largest[-1]):.0f}"
         rows.append([RULES[rule], error, f"{trained.solved.sum()} of {seeds}", median])
     sentence = (

@@ -1,7 +1,8 @@
 """Floor 4: NumPy networks that train with dropout, by hand-written forward and backward passes.
 
-`layers.py` holds the forward/backward pairs, `losses.py` the losses from logits, `optimizers.py` the
-updates, `training.py` the one training loop, `saving.py` the file format, `network.py` ties them.
+`layers.py` holds the forward/backward pairs, `dropout.py` the one that drops, `losses.py` the losses from
+logits, `optimizers.py` the updates, `training.py` the one training loop, `saving.py` the file format,
+`network.py` ties them; `conv.py`, `pool.py`, `norm.py` and `residual.py` are layers for images.
 """
 
 from thinnet.net.conv import Conv2d, conv2d, conv2d_naive

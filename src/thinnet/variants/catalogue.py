@@ -62,8 +62,8 @@ _ROWS = (
         "n c h w",
         inverted,
         cite="Ghiasi et al.: DropBlock. NeurIPS 2018, section 3 (a mask for each channel)",
-        doc="Zeroes squares of a feature map, at the borders too, and divides the rest by keep: neighbours cannot "
-        "stand in for what is dropped.",
+        doc="Zeroes squares of a feature map and divides the rest by keep: what neighbours would give away "
+        "goes with it.",
         block=(7, 7),
     ),
     Variant(

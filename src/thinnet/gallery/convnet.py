@@ -1,0 +1,204 @@
+"""Dropout on images: in dense layers; in a small convnet by entry, channel and block; in VGG.
+
+References
+----------
+Stanford CS231n, assignment 2: Dropout; Convolutional networks. Tompson et al.: Efficient object localization
+using convolutional networks. CVPR 2015. Ghiasi et al.: DropBlock. NeurIPS 2018. Simonyan, Zisserman: Very
+deep convolutional networks for large-scale image recognition. ICLR 2015.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet import net
+from thinnet.gallery import images
+from thinnet.gallery.images import Images
+from thinnet.gallery.scaling import Masked
+from thinnet.gallery.shown import Shown, interval, spread, table
+from thinnet.net.layers import Layer
+from thinnet.random import Key
+from thinnet.variants import drop
+from thinnet.variants.schedule import Cosine
+
+__all__ = ["FAMILIES", "Family", "handed", "learn", "run", "stretched"]
+
+Array: TypeAlias = NDArray[Any]
+
+KEEPS, BATCH, TRAIN, TEST, SIDE = (0.25, 0.4, 0.7), 32, 5000, 2000, 32
+_ENTRY, _CHANNEL = net.Dropout(0.25), net.Dropout(0.25, "Dropout2d")
+_BLOCK = net.Dropout(0.25, "DropBlock2d", block=2)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture, and the dropouts that are tried in it.
+
+    Parameters
+    ----------
+    title : str
+        What it is.
+    ways : dict
+        Dropout of each kind, as `make` takes it.
+    make : function of (images, dropout, key)
+        Returns the network.
+    rate : float
+        Adam's first learning rate, which falls to 0 along half a cosine.
+    epochs : (int, int)
+        On digits, and on other images, of which there are more.
+    seeds : int
+        How many.
+    """
+
+    title: str
+    ways: dict[str, Any]
+    make: Callable[[Images, Any, Key], net.Network]
+    rate: float
+    epochs: tuple[int, int]
+    seeds: int
+
+
+def _dense(data: Images, variant: str | None, key: Key) -> net.Network:
+    layers: list[Layer] = [net.Flatten()]
+    for d, k in itertools.pairwise((int(np.prod(data.shape)), 256, 256)):
+        layers += [net.Dense(d, k), net.ReLU(), *([net.Dropout(0.5, variant)] if variant else [])]
+    return net.Network([*layers, net.Dense(256, data.classes)], key=key, inputs=data.shape)
+
+
+def _convnet(data: Images, dropout: Layer | None, key: Key) -> net.Network:
+    return net.three_layer_convnet(data.shape, data.classes, kernel_size=3, dropout=dropout, key=key)
+
+
+def _vgg(data: Images, dropouts: tuple[float, Layer | None], key: Key) -> net.Network:
+    dense, pools = dropouts
+    shape = (data.shape[0], SIDE, SIDE)
+    return net.vgg(11, shape, data.classes, width=1 / 8, dropout=dense, pools=pools, key=key)
+
+
+FAMILIES = {
+    "dense": Family(
+        "Three dense layers",
+        {"no dropout": None, "vanilla 0.5": "VanillaDropout", "inverted 0.5": "Dropout"},
+        _dense,
+        2e-3,
+        (60, 20),
+        5,
+    ),
+    "convnet": Family(
+        "Three-layer convnet",
+        {"no dropout": None, "entries 0.25": _ENTRY, "channels 0.25": _CHANNEL, "2 × 2 blocks 0.25": _BLOCK},
+        _convnet,
+        2e-3,
+        (60, 10),
+        5,
+    ),
+    "vgg": Family(
+        "VGG-11, width 1/8",
+        {
+            "no dropout": (0.0, None),
+            "0.5, dense layers": (0.5, None),
+            "and behind pools": (0.5, net.Dropout(0.05, "DropBlock2d", block=3)),
+        },
+        _vgg,
+        1e-3,
+        (12, 10),
+        3,
+    ),
+}
+
+
+def handed() -> list[list[str]]:
+    """Return mean and share of zeros behind CS231n's masks, handed in, and behind ours, row by row."""
+    generator = np.random.RandomState(231)
+    x = generator.randn(500, 500) + 10
+    rows = [["x of mean 10, keep", "their mask: mean", "zeros", "our mask: mean", "zeros"]]
+    for keep in KEEPS:
+        gains = (generator.rand(*x.shape) < keep) / keep
+        cells = [f"{keep:g}"]
+        for layer in (Masked(gains), net.Dropout(1 - keep)):
+            y, _ = layer.forward({}, x, Key(231))
+            cells += [f"{y.mean():.6f}", f"{(y == 0).mean():.6f}"]
+        rows.append(cells)
+    return rows
+
+
+def stretched(x: Array) -> Array:
+    """Return images with each pixel repeated, as often as fits into 32 x 32, on a black ground."""
+    times = [max(1, SIDE // length) for length in x.shape[2:]]
+    large = x.repeat(times[0], axis=2).repeat(times[1], axis=3)[:, :, :SIDE, :SIDE]
+    spare = [SIDE - length for length in large.shape[2:]]
+    around = [(free // 2, free - free // 2) for free in spare]
+    return np.pad(large, [(0, 0), (0, 0), *around])
+
+
+def learn(family: Family, dropout: Any, data: Images, seed: int, epochs: int) -> float:
+    """Train one network and return its test error."""
+    x, x_test = (stretched(part) if family.make is _vgg else part for part in (data.x, data.x_test))
+    network = family.make(data, dropout, Key(seed).fold("convnet"))
+    rate = Cosine(family.rate, 0.0, epochs * -(-len(x) // BATCH))
+    network.fit(x, data.y, epochs=epochs, batch=BATCH, optimizer=net.Adam(rate))
+    return float((network.predict(x_test) != data.y_test).mean())
+
+
+def run(data: tuple[Path, ...] = (), seeds: int | None = None, epochs: int | None = None) -> Shown:
+    """Train every family with each of its dropouts, over seeds, and tell what came of it."""
+    lines = [*table(handed()), ""]
+    found: dict[str, dict[str, list[float]]] = {}
+    for family in FAMILIES.values():
+        each = range(seeds or family.seeds)
+        parts = [images.load("convnet", data, seed=seed).some(TRAIN, TEST) for seed in each]
+        long = epochs or family.epochs[bool(data)]
+        found[family.title] = {
+            name: [learn(family, dropout, part, seed, long) for seed, part in zip(each, parts, strict=True)]
+            for name, dropout in family.ways.items()
+        }
+        title = f"{family.title}, {parts[0].name}, {long} epochs, {len(each)} seeds"
+        rows = [[title, "test error", "minus that without"]]
+        without = np.array(found[family.title]["no dropout"])
+        for name, errors in found[family.title].items():
+            gap = "" if name == "no dropout" else spread(errors - without, "+.2f", 100, " %")
+            rows.append([name, spread(errors, ".2f", 100, " %"), gap])
+        lines += [*table(rows), ""]
+    sentence = (
+        "On images as small as these a few seeds rarely tell one place for dropout from another: compare the "
+        "intervals, not the best row."
+    )
+    return Shown(lines[:-1], sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
+
+
+def _draw(figure: Any, found: dict[str, dict[str, list[float]]]) -> None:
+    from thinnet.study.axes import COLOURS
+
+    panels = figure.subplots(2, 3, height_ratios=(3, 1))
+    for panel, (title, ways) in zip(panels[0], found.items(), strict=True):
+        for i, (name, errors) in enumerate(ways.items()):
+            colour = COLOURS["without" if name == "no dropout" else "dropout"]
+            percent = 100 * np.array(errors)
+            mean, low, high = interval(percent)
+            panel.plot([low, high], [i, i], color=colour, linewidth=4, alpha=0.25, solid_capstyle="butt")
+            panel.plot(percent, [i] * len(percent), "o", color=colour, markersize=3, alpha=0.6)
+            panel.plot([mean], [i], "|", color=colour, markersize=14, markeredgewidth=2)
+        panel.set_yticks(range(len(ways)), list(ways))
+        panel.set(title=title, xlabel="test error, %", ylim=(len(ways) - 0.5, -0.5))
+        panel.grid(visible=True, axis="x")
+        panel.grid(visible=False, axis="y")
+    kinds = {
+        "entries": ("Dropout", None),
+        "channels": ("Dropout2d", None),
+        "7 × 7 blocks": ("DropBlock2d", 7),
+    }
+    for panel, (title, (variant, block)) in zip(panels[1], kinds.items(), strict=True):
+        kept = drop(variant, np.ones((1, 12, 20, 20)), 0.25, key=Key(12), block=block)[0] > 0
+        tiles = np.pad(kept.astype(float), [(0, 0), (0, 3), (0, 3)], constant_values=np.nan)
+        rows = np.concatenate([np.concatenate(list(tiles[i : i + 6]), axis=1) for i in (0, 6)], axis=0)
+        grey = {"cmap": "gray", "vmin": -0.2, "vmax": 1.15, "interpolation": "nearest"}
+        panel.imshow(rows, **grey)
+        panel.set_axis_off()
+        panel.set_title(f"dropped at rate 0.25: {title}", fontsize=9, fontweight="normal")
