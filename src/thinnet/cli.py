@@ -147,12 +147,13 @@ def bench(
 @app.command()
 def gallery(
     name: Annotated[str | None, typer.Argument(help="Which one; all are listed if none is named.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="files", help="More files of --data.")] = None,
     out: Annotated[Path, typer.Option(help="The folder for the picture.")] = Path("gallery"),
     data: Annotated[
-        list[Path] | None, typer.Option(help="A file of the original's data; give it again for more.")
+        list[Path] | None, typer.Option(help="Data instead of its own: one file or folder, or several.")
     ] = None,
 ) -> None:
-    """Run a classic experiment that taught people dropout: figures over seeds, and a picture."""
+    """Run a classic experiment that taught people dropout: figures over seeds and a picture, in a minute or so."""
     from thinnet import gallery
 
     if name is None:
@@ -161,9 +162,7 @@ def gallery(
             print(f"{known:<{width}}  {about}")
         return
     _need_study()
-    if name in gallery.EXHIBITS:
-        print(f"{name}: {gallery.EXHIBITS[name]}; this takes a minute or so.", file=sys.stderr)
-    for line in gallery.show(name, out, data or ()):
+    for line in gallery.show(name, out, [*(data or ()), *(more or ())]):
         print(line)
 
 

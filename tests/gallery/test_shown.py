@@ -79,6 +79,9 @@ def test_the_command_lists_and_refuses() -> None:
     done = command()
     assert done.returncode == 0
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(EXHIBITS)
+    done = command("scaling", "--data", "a.csv", "b.csv")  # one option, several files
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.rstrip() == "a.csv: cannot be read: no such file or folder."
     done = command("q")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("gallery: there is no exhibit 'q'")
