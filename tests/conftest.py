@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
+import thinnet as tn
 from thinnet.errors import ThinnetError
+from thinnet.variants.variant import HANDED
 
 # Derandomized: a failure on one machine is a failure on every machine.
 settings.register_profile("thinnet", deadline=None, max_examples=40, derandomize=True)
@@ -23,6 +26,20 @@ VECTORS = Path(__file__).parent / "vectors"
 def vectors() -> Callable[[str], Any]:
     """Return a reader of tests/vectors/NAME.json."""
     return lambda name: json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def example() -> Callable[..., tuple[Any, dict[str, Any]]]:
+    """Return a function that makes an array for a row of the catalogue, and what `drop` is handed."""
+
+    def make(name: str, entries: int) -> tuple[Any, dict[str, Any]]:
+        row = tn.CATALOGUE[name]
+        axes = sum(2 if "..." in word else 1 for word in row.pattern.split())
+        shape = (round(entries ** (1 / axes)),) * axes
+        x, other = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+        return x, {"other": other} if row.other in HANDED else {}
+
+    return make
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def gallery(
         list[Path] | None, typer.Option(help="Data instead of its own: one file or folder, or several.")
     ] = None,
 ) -> None:
-    """Run a classic experiment that taught people dropout: figures over seeds and a picture, in a minute or so."""
+    """Run a classic experiment that taught people dropout: figures over seeds, a picture; a minute or so."""
     from thinnet import gallery
 
     if name is None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from thinnet.errors import InputError
 from thinnet.gallery import convnet, images, shown
 
 # (keep, mean of the output, share of zeros); Stanford CS231n, assignment 2, Dropout.ipynb
@@ -31,9 +35,17 @@ def test_images_are_stretched_onto_a_ground_of_32() -> None:
     assert large.shape == (2, 1, 32, 32)
     assert large.sum() == 2 * 28 * 28
     assert large[0, 0, 2:30, 2:30].all()
-    cut = convnet.stretched(np.ones((1, 3, 40, 20), np.float32))
-    assert cut.shape == (1, 3, 32, 32)
-    assert cut.sum() == 3 * 32 * 20
+    long = convnet.stretched(np.ones((1, 3, 32, 20), np.float32))
+    assert long.shape == (1, 3, 32, 32)
+    assert long.sum() == 3 * 32 * 20
+
+
+def test_large_images_are_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    parts = {"x_train": (4, 40, 32), "x_test": (4, 40, 32)}
+    arrays = {name: np.zeros(shape, np.uint8) for name, shape in parts.items()}
+    np.savez(tmp_path / "large.npz", **arrays, y_train=np.arange(4) % 2, y_test=np.arange(4) % 2)
+    line = refusal(InputError, convnet.run, (tmp_path / "large.npz",))
+    assert line == "gallery convnet: images must be at most 32 high and wide, got (40, 32)."
 
 
 @pytest.mark.parametrize("name", convnet.FAMILIES)

@@ -29,3 +29,10 @@ def test_it_takes_images_of_the_users(tmp_path: Path) -> None:
     )
     shown = ensemble.run((tmp_path / "mine.npz",), seeds=2, draws=2, epochs=1)
     assert shown.lines[0].startswith("networks averaged, mine")
+
+
+def test_answers_are_classes_not_their_places() -> None:
+    data = images.digits(400).flat()
+    shifted = images.Images("b", data.x, data.y + 3, data.x_test, data.y_test + 3)
+    one, other = (ensemble.average(each, 0, draws=5, epochs=10) for each in (data, shifted))
+    assert np.allclose(one.errors, other.errors, atol=0.02)

@@ -85,7 +85,8 @@ def test_no_pickle_is_loaded(tmp_path: Path, refusal: Callable[..., str]) -> Non
 
 
 def cut(path: Path) -> Path:
-    path.write_bytes(path.read_bytes()[:-40])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) - min(40, len(whole) - 7)])
     return path
 
 
@@ -105,6 +106,16 @@ BAD: list[tuple[Callable[[Path], Path], type, str]] = [
     (lambda folder: archive(folder / "a.npz", y_train=np.arange(5)), InputError, "one for each of 6 images"),
     (lambda folder: archive(folder / "a.npz", y_train=np.full(6, -1)), InputError, "whole numbers from 0 on"),
     (
+        lambda folder: archive(folder / "a.npz", y_train=np.full(6, 2)),
+        InputError,
+        "0, 1 and so on without a gap",
+    ),
+    (
+        lambda folder: archive(folder / "a.npz", y_test=np.full(4, 10**12)),
+        InputError,
+        "got 3 from 0 to 10000000",
+    ),
+    (
         lambda folder: archive(folder / "a.npz", x_test=np.ones((4, 5, 5, 3), np.uint8)),
         InputError,
         "images to train on are (5, 4, 3), to test on (5, 5, 3).",
@@ -114,6 +125,11 @@ BAD: list[tuple[Callable[[Path], Path], type, str]] = [
         lambda folder: cut(mnist(folder) / "t10k-images-idx3-ubyte.gz").parent,
         FileError,
         "cut short or damaged",
+    ),
+    (
+        lambda folder: cut(mnist(folder, packed=False) / "t10k-labels-idx1-ubyte").parent,
+        InputError,
+        "not an idx file of 1 axes of bytes, or cut short.",
     ),
     (
         lambda folder: cut(mnist(folder, packed=False) / "t10k-images-idx3-ubyte").parent,

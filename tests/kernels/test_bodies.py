@@ -19,7 +19,8 @@ from thinnet import kernels, native
 from thinnet.kernels import Lane, Pair
 from thinnet.kernels.twin import laws as twin
 from thinnet.random import Key, Window, lanes, words
-from thinnet.variants import drop
+from thinnet.variants import CATALOGUE, drop
+from thinnet.variants.variant import HANDED
 
 from .bits import COMPILED, DTYPES, KEYS, Array, Layout, alike, layouts, numbers, threads, thresholds
 
@@ -348,8 +349,9 @@ def test_known_gains_of_the_catalogue(body: str, vectors: Callable[[str], Any]) 
     known = vectors("catalogue")
     for name, row in known["rows"].items():
         ones = np.ones(row["shape"], np.float32)
+        more = {"other": known["other"]} if CATALOGUE[name].other in HANDED else {}
         with native.using(body):
-            y = drop(name, ones, known["rate"], key=Key(*known["key"]))
+            y = drop(name, ones, known["rate"], key=Key(*known["key"]), **more)
         assert y.ravel()[:8].tolist() == row["first"], name
         assert hashlib.sha256(y.astype("<f4").tobytes()).hexdigest() == row["sha256"], name
 

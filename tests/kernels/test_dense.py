@@ -267,7 +267,8 @@ def near(a: Array, b: Array) -> bool:
 
 DROPOUTS = {"none": None, "schedule": net.Dropout(Linear(0.0, 0.6, 5))}
 DROPOUTS |= {f"Dropout {rate}": net.Dropout(rate) for rate in RATES}
-DROPOUTS |= {row.name: net.Dropout(0.4, row.name) for row in CATALOGUE.values() if takes(row.pattern, 2)}
+FLOWING = [row.name for row in CATALOGUE.values() if row.flows and takes(row.pattern, 2)]
+DROPOUTS |= {name: net.Dropout(0.4, name) for name in FLOWING}
 
 
 @dtypes

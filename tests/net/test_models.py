@@ -94,3 +94,21 @@ def test_a_branch_is_dropped_for_whole_rows() -> None:
 )
 def test_what_is_refused(call: Callable[[], Any], line: str, refusal: Callable[..., str]) -> None:
     assert refusal(InputError, call) == line
+
+
+@pytest.mark.parametrize("groups", [1, 4, 32])
+def test_first_weights_of_groups_keep_the_spread_of_what_flows(groups: int) -> None:
+    layers = [net.Conv2d(32, 32, 3, padding=1, groups=groups), net.ReLU(), net.Flatten(), net.Dense(512, 2)]
+    network = net.Network(layers, key=Key(0), inputs=(32, 4, 4))
+    weight = network.weights[0]["weight"]
+    assert weight.std() == pytest.approx(math.sqrt(2 / (32 // groups * 9)), rel=0.1)
+
+
+def test_a_branch_keeps_no_max_norm(refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, net.Residual, (net.Dense(4, 4, max_norm=0.5),))
+    assert line == "Residual: layer 0 has a max_norm, which a branch cannot keep; leave it out."
+
+
+def test_what_cannot_stand_between_layers(refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, net.Dropout, 0.1, "Zoneout")
+    assert line == "Dropout: Zoneout cannot stand between two layers; its site is: state."

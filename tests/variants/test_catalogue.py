@@ -6,20 +6,23 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from thinnet import native
 from thinnet.random import Key, Window
-from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find, mean
+from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find, mean, sample
 from thinnet.variants.pattern import lane_window
+from thinnet.variants.variant import HANDED
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 RATES = pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
 # One in 1.7 million sound laws would fail a two-sided bound of five standard deviations.
 SIGMAS = 5.0
+MODES: tuple[Any, ...] = ("sample", "mean")
 SITES = {"activation", "branch", "weight", "state", "embedding", "attention", "input"}
 
 
@@ -30,16 +33,23 @@ def shape_of(row: Variant, length: int = 8) -> tuple[int, ...]:
     )
 
 
-def draws(row: Variant, shape: tuple[int, ...]) -> int:
-    """Return how many lanes decide over an array, one each."""
-    return math.prod(lane_window(row.pattern, Window.whole(shape), row.name).size)
+def handed(row: Variant, shape: tuple[int, ...], dtype: str = "float64") -> dict[str, Any]:
+    """Return what `drop` has to be handed beside x."""
+    if row.other not in HANDED:
+        return {}
+    return {"other": np.random.default_rng(11).standard_normal(shape).astype(dtype)}
+
+
+def draws(row: Variant, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the lanes that decide over an array, for rows without blocks."""
+    return lane_window(row.pattern, Window.whole(shape), row.name).size
 
 
 def independent(row: Variant, shape: tuple[int, ...], rate: float) -> float:
     """Return how many independent gains have a mean that varies as much as that of an array's gains."""
-    law = row.law_of(rate)
+    law, lanes = row.law_of(rate), draws(row, shape)
     if not row.block:
-        return draws(row, shape)
+        return math.prod(lanes)
     assert isinstance(law, TwoPoint)
     # Two entries are both kept if no block begins where either lies in it: the union of two boxes of lanes.
     sides = list(zip(row.block, shape[-len(row.block) :], strict=True))
@@ -49,16 +59,26 @@ def independent(row: Variant, shape: tuple[int, ...], rate: float) -> float:
     keep = 1 - law.threshold / 65536
     kept = keep ** math.prod(row.block)
     correlation = (keep**union - kept**2) / (kept * (1 - kept))
-    return math.prod(shape[: -len(row.block)]) / float(correlation.mean())
+    return math.prod(lanes[: -len(row.block)]) / float(correlation.mean())
 
 
-def outcomes(row: Variant, rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the gains that an entry may have, and the chance of each."""
+Floats: TypeAlias = NDArray[np.float64]
+
+
+def outcomes(row: Variant, rate: float) -> tuple[Floats, Floats, Floats]:
+    """Return the gains that an entry may have, the shifts, and the chances."""
     law = row.law_of(rate)
     if isinstance(law, TwoPoint):
         dropped = 1 - (1 - law.threshold / 65536) ** math.prod(row.block)
-        return np.array([law.dropped[0], law.kept[0]]), np.array([dropped, 1 - dropped])
-    return law.gains.astype(np.float64), np.full(65536, 1 / 65536)
+        gains, shifts = np.transpose([law.dropped, law.kept])
+        return gains, shifts, np.array([dropped, 1 - dropped])
+    shifts = np.zeros(65536) if law.shifts is None else law.shifts.astype(np.float64)
+    return law.gains.astype(np.float64), shifts, np.full(65536, 1 / 65536)
+
+
+def gains_of(row: Variant, shape: tuple[int, ...], rate: float, key: Key) -> NDArray[np.float64]:
+    """Return the gain that each entry of an array draws."""
+    return sample(row, np.ones(shape), rate, key, other=0.0)
 
 
 def bytes_of(x: NDArray[Any]) -> bytes:
@@ -74,13 +94,20 @@ def test_a_row_says_who_what_and_where(row: Variant) -> None:
 
 
 @ROWS
+def test_a_row_has_a_page_to_say_more(row: Variant) -> None:
+    assert 0 < row.usual <= 1
+    assert row.helps.endswith(".")
+    assert row.differs == "" or row.differs.endswith(".")
+
+
+@ROWS
 @RATES
 def test_a_law_knows_its_moments(row: Variant, rate: float) -> None:
-    law, (gains, chances) = row.law_of(rate), outcomes(row, rate)
+    law, (gains, shifts, chances) = row.law_of(rate), outcomes(row, rate)
     average = (gains * chances).sum()
     assert law.mean[0] == pytest.approx(average, rel=1e-8)
+    assert law.mean[1] == pytest.approx((shifts * chances).sum(), rel=1e-8, abs=1e-12)
     assert law.variance == pytest.approx((np.square(gains - average) * chances).sum(), rel=1e-6)
-    assert law.mean[1] == 0
     if isinstance(law, TwoPoint):
         assert law.rate == pytest.approx(rate, abs=0.5 * law.lanes / 65536)
 
@@ -95,25 +122,33 @@ def test_a_mean_of_one_is_exactly_one(row: Variant) -> None:
 @ROWS
 @RATES
 def test_samples_have_the_mean_and_variance_of_the_law(row: Variant, rate: float) -> None:
-    count, (gains, chances) = 1 << 19, outcomes(row, rate)
-    shape = tuple(round(count ** (1 / len(shape_of(row)))) for _ in shape_of(row))
-    y = drop(row, np.ones(shape), rate, key=Key(1).fold(row.name))
-    law = row.law_of(rate)
+    law, (gains, shifts, chances) = row.law_of(rate), outcomes(row, rate)
+    axes = len(shape_of(row))
+    shape = (round((1 << 16) ** (1 / axes)),) * axes
+    steps = max(8, 20_000 // math.prod(draws(row, shape)))  # few lanes decide over a whole batch
+    small = shape if steps < 100 else shape_of(row, 2)
+    lanes = steps * independent(row, small, rate)
+    key = Key(1).fold(row.name)
+    drawn = np.stack([gains_of(row, small, rate, key.at(step)) for step in range(steps)])
     # The square of a fair coin's deviation never varies: there only rounding is allowed for.
     spread = max(((gains - law.mean[0]) ** 4 * chances).sum() - law.variance**2, 0)
-    lanes = independent(row, shape, rate)
-    assert abs(y.mean() - law.mean[0]) < SIGMAS * math.sqrt(law.variance / lanes)
-    assert abs(((y - law.mean[0]) ** 2).mean() - law.variance) < SIGMAS * math.sqrt(spread / lanes) + 1e-7
+    assert abs(drawn.mean() - law.mean[0]) < SIGMAS * math.sqrt(law.variance / lanes) + 1e-12
+    assert (
+        abs(np.square(drawn - law.mean[0]).mean() - law.variance) < SIGMAS * math.sqrt(spread / lanes) + 1e-7
+    )
+    wide = (np.square(shifts - law.mean[1]) * chances).sum()
+    shifted = [sample(row, np.zeros(small), rate, key.at(step), other=1.0).mean() for step in range(steps)]
+    assert abs(np.mean(shifted) - law.mean[1]) < SIGMAS * math.sqrt(wide / lanes) + 1e-12
 
 
 @ROWS
 def test_exactly_those_entries_share_a_lane_that_should(row: Variant) -> None:
     row = row.sized(1) if row.block else row
-    shape = shape_of(row, 6)
-    steps = np.stack([drop(row, np.ones(shape), 0.5, key=Key(9).at(step)) for step in range(64)], axis=-1)
+    shape = shape_of(row, 4)
+    steps = np.stack([gains_of(row, shape, 0.5, Key(9).at(step)) for step in range(64)], axis=-1)
     histories = {tuple(entry) for entry in steps.reshape(-1, 64).tolist()}
-    assert len(histories) == draws(row, shape)
-    kept = lane_window(row.pattern, Window.whole(shape), row.name).size
+    kept = draws(row, shape)
+    assert len(histories) == math.prod(kept)
     one_each = steps[tuple(slice(n) for n in kept)]
     assert np.array_equal(steps, np.broadcast_to(one_each, steps.shape))
 
@@ -121,105 +156,134 @@ def test_exactly_those_entries_share_a_lane_that_should(row: Variant) -> None:
 @ROWS
 def test_the_rate_is_the_same_at_corner_edge_and_centre(row: Variant) -> None:
     rate, steps, key = 0.1, 3000, Key(2).fold(row.name)
-    ones, law, (gains, chances) = np.ones(shape_of(row)), row.law_of(rate), outcomes(row, rate)
+    shape, law, (gains, _, chances) = shape_of(row), row.law_of(rate), outcomes(row, rate)
     low = gains[0] if gains.size == 2 else np.quantile(gains, 0.05)
-    total, dropped = np.zeros_like(ones), np.zeros_like(ones)
+    mid = tuple(length // 2 for length in shape)
+    spots = ((0,) * len(shape), (0, *mid[1:]), (-1,) * len(shape), mid)
+    drawn = np.empty((steps, len(spots)))
     for step in range(steps):
-        y = drop(row, ones, rate, key=key.at(step))
-        total += y
-        dropped += y <= low
+        y = gains_of(row, shape, rate, key.at(step))
+        drawn[step] = [y[spot] for spot in spots]
     share = chances[gains <= low].sum()
-    mid = tuple(length // 2 for length in ones.shape)
-    for spot in ((0,) * ones.ndim, (0, *mid[1:]), (-1,) * ones.ndim, mid):
-        assert abs(total[spot] / steps - law.mean[0]) < SIGMAS * math.sqrt(law.variance / steps), spot
-        assert abs(dropped[spot] / steps - share) < SIGMAS * math.sqrt(share * (1 - share) / steps), spot
+    assert np.all(np.abs(drawn.mean(axis=0) - law.mean[0]) < SIGMAS * math.sqrt(law.variance / steps))
+    bound = SIGMAS * math.sqrt(share * (1 - share) / steps)
+    assert np.all(np.abs((drawn <= low).mean(axis=0) - share) < bound)
 
 
 @ROWS
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_rate_0_changes_nothing_and_rate_1_leaves_nothing(row: Variant, dtype: str) -> None:
-    x = np.linspace(-3, 3, math.prod(shape_of(row))).astype(dtype).reshape(shape_of(row))
+def test_rate_0_changes_nothing_and_at_rate_1_x_is_gone(row: Variant, dtype: str) -> None:
+    shape = shape_of(row)
+    x = np.linspace(-3, 3, math.prod(shape)).astype(dtype).reshape(shape)
     x.flat[0] = -0.0
-    for mode in ("sample", "mean"):
-        y = drop(row, x, 0, key=Key(0), mode=mode)
+    more = handed(row, shape, dtype)
+    for mode in MODES:
+        y = drop(row, x, 0, key=Key(0), mode=mode, **more)
         assert y.dtype == dtype
-        assert bytes_of(y) == bytes_of(x)
+        if row.other == "twin":  # at rate 0 both branches count alike
+            assert np.allclose(y, (x + more["other"]) / 2, atol=2 * float(np.finfo(dtype).eps))
+        else:
+            assert bytes_of(y) == bytes_of(x)
+    if row.other == "twin":
+        return
+    nothing = drop(row, np.zeros_like(x), 1, key=Key(0), **more)
     x.flat[:3] = np.nan, np.inf, -np.inf
-    y = drop(row, x, 1, key=Key(0))
-    assert bytes_of(y) == bytes_of(np.zeros_like(x))
+    y = drop(row, x, 1, key=Key(0), **more)
+    assert bytes_of(y) == bytes_of(nothing)
+    assert np.isfinite(y).all()
+    if row.other == "zero":
+        assert bytes_of(y) == bytes_of(np.zeros_like(x))
     if row.inference == "mean":
-        assert bytes_of(drop(row, x, 1, key=Key(0), mode="mean")) == bytes_of(y)
+        assert bytes_of(drop(row, x, 1, key=Key(0), mode="mean", **more)) == bytes_of(y)
 
 
 @ROWS
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("mode", ["sample", "mean"])
+@pytest.mark.parametrize("mode", MODES)
 def test_dtypes_are_kept(row: Variant, dtype: str, mode: Any) -> None:
     x = np.full(shape_of(row), 1.5, dtype)
-    y = drop(row, x, 0.3, key=Key(0), mode=mode)
+    more = handed(row, x.shape, dtype)
+    y = drop(row, x, 0.3, key=Key(0), mode=mode, **more)
     assert (y.dtype, y.shape) == (x.dtype, x.shape)
     # What is drawn does not depend on the precision that it is drawn in.
-    exact = drop(row, x.astype(np.float64), 0.3, key=Key(0), mode=mode)
-    assert np.allclose(y, exact, rtol=2 * np.finfo(dtype).eps, atol=2 * float(np.finfo(dtype).eps))
+    wide = {name: value.astype(np.float64) for name, value in more.items()}
+    exact = drop(row, x.astype(np.float64), 0.3, key=Key(0), mode=mode, **wide)
+    if row.other == "lowest":
+        least = np.finfo(dtype).min
+        assert np.array_equal(y == least, exact == np.finfo(np.float64).min)
+        y, exact = np.where(y == least, 0, y), np.where(exact == np.finfo(np.float64).min, 0, exact)
+    assert np.allclose(y, exact, rtol=4 * np.finfo(dtype).eps, atol=8 * float(np.finfo(dtype).eps))
+
+
+@ROWS
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_twin_has_the_same_bits(row: Variant, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(3).standard_normal(shape_of(row, 9)).astype(dtype)
+    more = handed(row, x.shape, dtype)
+    y = drop(row, x, 0.4, key=Key(8, 1), **more)
+    monkeypatch.setattr(native, "library", None)
+    assert bytes_of(drop(row, x, 0.4, key=Key(8, 1), **more)) == bytes_of(y)
 
 
 @ROWS
 def test_shards_are_parts_of_the_whole(row: Variant) -> None:
     shape, key = shape_of(row, 9), Key(5, 6)
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    whole = drop(row, x, 0.4, key=key)
+    more = handed(row, shape, "float32")
+    whole = drop(row, x, 0.4, key=key, **more)
     for axis, length in enumerate(shape):
         parts = []
         for first, last in ((0, 2), (2, 3), (3, length)):
-            spot = [slice(None)] * len(shape)
-            spot[axis] = slice(first, last)
+            spot = tuple(slice(first, last) if i == axis else slice(None) for i in range(len(shape)))
             start = tuple(first if i == axis else 0 for i in range(len(shape)))
-            part = x[tuple(spot)]
+            part = x[spot]
             window = Window(shape, start, part.shape)
-            parts.append(drop(row, part, 0.4, key=key, window=window))
+            own = {name: value[spot] for name, value in more.items()}
+            parts.append(drop(row, part, 0.4, key=key, window=window, **own))
         assert bytes_of(np.concatenate(parts, axis)) == bytes_of(whole)
 
 
 @ROWS
-def test_the_map_at_one_key_is_its_own_gradient(row: Variant) -> None:
-    # y = gain * x, so <dy, y(x)> = <y(dy), x>: backward is forward again, with the same key.
+def test_the_gradient_is_the_map_without_its_shift(row: Variant) -> None:
+    # y = gain * x + shift * other, so <dy, y(x) - y(0)> = <gain * dy, x>: backward is forward with other = 0.
     generator = np.random.default_rng(1)
     x, dy = (generator.standard_normal(shape_of(row)) for _ in range(2))
-    for mode in ("sample", "mean"):
-        y, dx = (drop(row, z, 0.4, key=Key(3), mode=mode) for z in (x, dy))
-        step = 1e-6
-        moved = drop(row, x + step * dy, 0.4, key=Key(3), mode=mode)
-        assert np.vdot(dy, y) == pytest.approx(np.vdot(dx, x), rel=1e-12)
-        assert np.allclose((moved - y) / step, dx, atol=1e-8)
-    assert not np.array_equal(drop(row, x, 0.4, key=Key(3, 1)), drop(row, x, 0.4, key=Key(3)))
+    more = handed(row, x.shape)
 
+    def forward(x: NDArray[Any], mode: Any) -> NDArray[Any]:
+        y = drop(row, x, 0.4, key=Key(3), mode=mode, **more)
+        return np.where(y == np.finfo(np.float64).min, 0, y)
 
-MEANS = {
-    "Dropout": lambda keep: 1.0,
-    "VanillaDropout": lambda keep: keep,
-    "UnscaledDropout": lambda keep: 1.0,
-    "GaussianDropout": lambda keep: 1.0,
-    "Dropout2d": lambda keep: 1.0,
-    "DropBlock2d": lambda keep: 1.0,
-    "DropPath": lambda keep: 1.0,
-}
+    for mode, dx in (
+        ("sample", sample(row, dy, 0.4, Key(3), other=0.0)),
+        ("mean", mean(row, dy, 0.4, other=0.0)),
+    ):
+        y = forward(x, mode)
+        moved = forward(x + 1e-6 * dy, mode)
+        assert np.vdot(dy, y - forward(0 * x, mode)) == pytest.approx(np.vdot(dx, x), rel=1e-10)
+        assert np.allclose((moved - y) / 1e-6, dx, atol=1e-8)
+    others = [gains_of(row, x.shape, 0.4, Key(3, step)) for step in range(1, 20)]
+    assert not all(np.array_equal(other, gains_of(row, x.shape, 0.4, Key(3))) for other in others)
 
 
 @ROWS
 @RATES
 def test_the_mean_network_of_each_row(row: Variant, rate: float) -> None:
     x = np.random.default_rng(2).standard_normal(shape_of(row))
-    realised = 1 - round(rate * 65536) / 65536
-    y = drop(row, x, rate, key=Key(0), mode="mean")
-    assert np.array_equal(y, x * MEANS[row.name](realised))
-    assert np.array_equal(mean(row, x, rate), y)
+    more = handed(row, x.shape)
+    gains, shifts, chances = outcomes(row, rate)
+    expected = (gains * chances).sum() * x + (shifts * chances).sum() * more.get("other", 0.0)
+    y = drop(row, x, rate, key=Key(0), mode="mean", **more)
+    assert np.allclose(y, x if row.inference == "identity" else expected, rtol=1e-8, atol=1e-8)
+    assert np.array_equal(mean(row, x, rate, **more), y)
 
 
 @ROWS
 def test_the_first_4096_decisions_are_pinned(row: Variant, vectors: Callable[[str], Any]) -> None:
     known = vectors("catalogue")
     ones = np.ones(known["rows"][row.name]["shape"], np.float32)
-    y = drop(row, ones, known["rate"], key=Key(*known["key"]))
+    more = {"other": known["other"]} if row.other in HANDED else {}
+    y = drop(row, ones, known["rate"], key=Key(*known["key"]), **more)
     assert y.size == 4096
     assert y.ravel()[:8].tolist() == pytest.approx(known["rows"][row.name]["first"], rel=1e-7)
     assert hashlib.sha256(y.astype("<f4").tobytes()).hexdigest() == known["rows"][row.name]["sha256"]
@@ -274,3 +338,29 @@ def test_blocks_that_are_refused(refusal: Callable[..., str]) -> None:
     ]
     part = Window((1, 2, 16, 16), (0, 0, 4, 4), (1, 2, 2, 2))  # a block may be larger than a part
     assert drop("DropBlock2d", np.ones((1, 2, 2, 2)), 0.5, key=Key(0), window=part).shape == (1, 2, 2, 2)
+
+
+def test_what_is_handed_in_is_checked(refusal: Callable[..., str]) -> None:
+    from thinnet.errors import InputError
+
+    def told(name: str, **more: Any) -> str:
+        return refusal(InputError, drop, name, np.ones((2, 3)), 0.1, key=Key(0), **more)
+
+    assert told("Zoneout") == "Zoneout: other is missing; pass other=, the state before."
+    assert told("Dropout", other=1.0) == "Dropout: takes no other."
+    single = np.ones((2, 3), np.float32)
+    assert told("Zoneout", other=single).endswith("must have the dtype of x, float64, got float32.")
+    assert "does not broadcast against x" in told("Zoneout", other=np.ones((3, 2)))
+    assert told("Mixout", other=np.ones((2, 3), int)).startswith("Mixout: other must be float16")
+
+
+def test_one_rate_for_a_map(refusal: Callable[..., str]) -> None:
+    from thinnet.errors import InputError
+
+    x = np.ones((2, 3, 8, 8))
+    line = refusal(InputError, drop, "DropBlock2d", x, np.full((8, 8), 0.1), key=Key(0), block=3)
+    assert line == "DropBlock2d: takes one rate for a whole map, got rates of shape (8, 8)."
+    each = np.linspace(0, 1, 3)[:, None, None]
+    y = drop("DropBlock2d", x, each, key=Key(0), block=3)
+    assert (y[:, 0] == 1).all()
+    assert (y[:, 2] == 0).all()

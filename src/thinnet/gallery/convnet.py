@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import net
+from thinnet.errors import InputError
 from thinnet.gallery import images
 from thinnet.gallery.images import Images
 from thinnet.gallery.scaling import Masked
@@ -132,7 +133,7 @@ def handed() -> list[list[str]]:
 def stretched(x: Array) -> Array:
     """Return images with each pixel repeated, as often as fits into 32 x 32, on a black ground."""
     times = [max(1, SIDE // length) for length in x.shape[2:]]
-    large = x.repeat(times[0], axis=2).repeat(times[1], axis=3)[:, :, :SIDE, :SIDE]
+    large = x.repeat(times[0], axis=2).repeat(times[1], axis=3)
     spare = [SIDE - length for length in large.shape[2:]]
     around = [(free // 2, free - free // 2) for free in spare]
     return np.pad(large, [(0, 0), (0, 0), *around])
@@ -149,6 +150,9 @@ def learn(family: Family, dropout: Any, data: Images, seed: int, epochs: int) ->
 
 def run(data: tuple[Path, ...] = (), seeds: int | None = None, epochs: int | None = None) -> Shown:
     """Train every family with each of its dropouts, over seeds, and tell what came of it."""
+    sides = images.load("convnet", data).shape[1:]
+    if max(sides) > SIDE:
+        raise InputError(f"gallery convnet: images must be at most {SIDE} high and wide, got {sides}.")
     lines = [*table(handed()), ""]
     found: dict[str, dict[str, list[float]]] = {}
     for family in FAMILIES.values():
@@ -167,8 +171,8 @@ def run(data: tuple[Path, ...] = (), seeds: int | None = None, epochs: int | Non
             rows.append([name, spread(errors, ".2f", 100, " %"), gap])
         lines += [*table(rows), ""]
     sentence = (
-        "On images as small as these a few seeds rarely tell one place for dropout from another: compare the "
-        "intervals, not the best row."
+        "Compare the intervals, not the best row: a few seeds tell few of these apart, and where training is "
+        "short dropout underfits."
     )
     return Shown(lines[:-1], sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
 

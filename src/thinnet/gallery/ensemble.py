@@ -46,7 +46,7 @@ def average(data: Images, seed: int, draws: int = DRAWS, epochs: int = EPOCHS) -
     mlp = MLPClassifier(HIDDEN, dropout=0.5, batch_size=32, random_state=seed, **told).fit(x, y)
     drawn = mlp.sample_predict(x_test, draws, Key(seed).fold("ensemble"))
     sums = drawn.cumsum(axis=0)  # (draws, n, classes): of the first k
-    errors = (sums.argmax(axis=2) != y_test).mean(axis=1)
+    errors = (mlp.classes_[sums.argmax(axis=2)] != y_test).mean(axis=1)
     return Averaged(errors, float((mlp.predict(x_test) != y_test).mean()))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
-import zlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -101,8 +100,10 @@ def read(path: Path) -> Images:
         found = _mnist(path) if path.is_dir() else _archive(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {explain(error)}.") from error
-    except (EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise FileError(f"{path}: cut short or damaged ({error}).") from None
+    except InputError:
+        raise
+    except Exception as error:  # what unpacking a damaged file raises has no common base
+        raise FileError(f"{path}: cut short or damaged ({error}); name a whole file.") from None
     x, y, x_test, y_test = found
     for images, classes in ((x, y), (x_test, y_test)):
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
@@ -115,6 +116,12 @@ def read(path: Path) -> Images:
                 f"{path}: classes must be whole numbers from 0 on, one for each of {len(images)} images, "
                 f"got {classes.dtype} of shape {classes.shape}."
             )
+    classes = np.unique(y)
+    if len(classes) < 2 or classes[0] != 0 or classes[-1] != len(classes) - 1 or y_test.max() > classes[-1]:
+        raise InputError(
+            f"{path}: classes must be 0, 1 and so on without a gap, two of them at least, got "
+            f"{len(classes)} from {classes[0]} to {max(classes[-1], y_test.max())}."
+        )
     if x.shape[1:] != x_test.shape[1:]:
         raise InputError(f"{path}: images to train on are {x.shape[1:]}, to test on {x_test.shape[1:]}.")
     name = "MNIST" if path.is_dir() else path.stem
@@ -157,7 +164,7 @@ def _idx(path: Path, axes: int) -> Array:
     data = path.read_bytes()
     if path.suffix == ".gz":
         data = gzip.decompress(data)
-    sizes = np.frombuffer(data[4 : 4 + 4 * axes], ">u4").tolist()
-    if data[:4] != bytes([0, 0, 8, axes]) or len(data) - 4 - 4 * axes != np.prod(sizes, dtype=object):
+    sizes = [int.from_bytes(data[at : at + 4]) for at in range(4, 4 + 4 * axes, 4)]
+    if data[:4] != bytes([0, 0, 8, axes]) or len(data) - 4 - 4 * axes != math.prod(sizes):
         raise InputError(f"{path}: not an idx file of {axes} axes of bytes, or cut short.")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes)

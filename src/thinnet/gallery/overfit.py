@@ -20,7 +20,7 @@ from thinnet.errors import InputError
 from thinnet.gallery.shown import Film, Shown, interval, spread, table
 from thinnet.net.layers import Layer
 from thinnet.random import Key, lanes, uniform
-from thinnet.variants.law import normal_table
+from thinnet.variants.tables import normal_table
 
 __all__ = ["Learned", "learn", "network", "points", "run"]
 

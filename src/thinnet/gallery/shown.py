@@ -73,16 +73,18 @@ def show(name: str, out: Path, data: Sequence[Path] = ()) -> list[str]:
     if name not in EXHIBITS:
         raise InputError(f"gallery: there is no exhibit {name!r}; choose one of {', '.join(EXHIBITS)}.")
     need("matplotlib", extra="study", owner="thinnet gallery")
+    try:  # before the work, not behind it
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"{out}: the folder cannot be made: {explain(error)}; name another with --out."
+        ) from error
     shown: Shown = importlib.import_module(f"thinnet.gallery.{name}").run(tuple(data))
     files = {"picture": (out / f"{name}.png", picture(shown))}
     if shown.film is not None:
         made = frames(shown.film)
         files["animation"] = out / f"{name}.gif", film.gif(made)
         files["with a slider"] = out / f"{name}.html", film.page(EXHIBITS[name], made)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{out}: the folder cannot be made: {explain(error)}.") from error
     for path, content in files.values():
         write_bytes(path, content)
     return [*shown.lines, "", shown.sentence, *(f"{what}: {path}" for what, (path, _) in files.items())]

@@ -256,9 +256,9 @@ class Conv2d(Layer):
         return {"weight": (self.outputs, self.inputs // self.groups, *self.kernel), "bias": (self.outputs,)}
 
     def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
-        window = math.prod(self.kernel) // self.groups
-        shape = self.shapes()["weight"]
-        return initial_weights(key, wants, shape, self.inputs * window, self.outputs * window)
+        window = math.prod(self.kernel)
+        into, out = (channels // self.groups * window for channels in (self.inputs, self.outputs))
+        return initial_weights(key, wants, self.shapes()["weight"], into, out)
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
         return conv2d(x, weights["weight"], weights["bias"], self.grid), x

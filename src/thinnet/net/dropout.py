@@ -49,6 +49,12 @@ class Dropout(Layer):
     wants: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
+        if not self.row.flows:
+            raise InputError(
+                f"Dropout: {self.variant} cannot stand between two layers; its site is: {self.row.site}."
+            )
+        if self.block is not None:
+            object.__setattr__(self, "block", self.row.block)  # plain numbers, as a saved network holds them
         rate = check_rate(self.row.name, self.rate(0) if callable(self.rate) else self.rate, ())
         if not callable(self.rate):
             object.__setattr__(self, "rate", rate)
@@ -75,21 +81,21 @@ class Dropout(Layer):
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
         if saved is None:
-            return self._mean(dy)
+            return self._mean(dy, other=0.0)
         rate, key = saved
-        return sample(self.row, dy, rate, key) if rate else dy
+        return sample(self.row, dy, rate, key, other=0.0) if rate else dy
 
-    def _mean(self, x: Array) -> Array:
+    def _mean(self, x: Array, other: float | None = None) -> Array:
         # Most variants have a mean of 1 at every rate; their schedule need not be asked.
         if self.row.mean_of(0.5) == (1.0, 0.0):
             return x
         # A schedule's last word is what the trained network means; it is asked far behind its end.
-        return mean(self.row, x, self.rate_at(2**31))
+        return mean(self.row, x, self.rate_at(2**31), other=other)
 
 
 @dataclass(frozen=True)
 class Gate(Layer):
-    """Multiply each unit by a fixed gain: what is left of a dropout layer in a thinned network.
+    """`gain * x + shift`, fixed for each unit: what is left of a dropout layer in a thinned network.
 
     Parameters
     ----------
@@ -117,10 +123,10 @@ class Gate(Layer):
         return shape
 
     def buffers(self) -> Buffers:  # noqa: D102
-        return {"gain": (self.shape, 1.0)}
+        return {"gain": (self.shape, 1.0), "shift": (self.shape, 0.0)}
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
-        return x * weights["gain"], None
+        return x * weights["gain"] + weights["shift"], None
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
         return dy * weights["gain"]

@@ -49,6 +49,10 @@ class Residual(Layer):
         for i, layer in enumerate(self.branch):
             if not isinstance(layer, Layer):
                 raise InputError(f"Residual: layer {i} must be a Layer, got {type(layer).__name__}.")
+            if getattr(layer, "max_norm", None) is not None:
+                raise InputError(
+                    f"Residual: layer {i} has a max_norm, which a branch cannot keep; leave it out."
+                )
 
     @property
     def trainable(self) -> bool:  # type: ignore[override]

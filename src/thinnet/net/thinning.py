@@ -35,8 +35,9 @@ def thin(network: Network, key: Key) -> Network:
 
 def _thinned(layer: Layer, shape: Shape, key: Key, network: Network) -> tuple[Layer, Weights]:
     if isinstance(layer, Dropout):
-        ones = np.ones((1, *shape), network.dtype)
-        return Gate(shape), {"gain": sample(layer.row, ones, layer.rate_at(network.step), key)[0]}
+        rate, zeros = layer.rate_at(network.step), np.zeros((1, *shape), network.dtype)
+        shift = sample(layer.row, zeros, rate, key)[0]
+        return Gate(shape), {"gain": sample(layer.row, zeros + 1, rate, key, other=0.0)[0], "shift": shift}
     if not isinstance(layer, Residual):
         return layer, {}
     branch: list[Layer] = []

@@ -2,13 +2,12 @@
 
 A law is four numbers and a threshold (`TwoPoint`) or a table of 65,536 gains (`Table`); both know
 their mean and variance. The mean is stated, not computed, so that rounding cannot turn 1 into 1 - 1e-16.
-The functions below make a law from a rate.
+The functions below make a law of two points from a rate; those in `tables.py` make a table.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,14 +18,16 @@ from numpy.typing import NDArray
 from thinnet.kernels import Pair
 
 __all__ = [
+    "ALPHA",
     "LANES",
     "Law",
     "LawOfRate",
     "Table",
     "TwoPoint",
-    "gaussian",
+    "alpha",
+    "hold",
     "inverted",
-    "normal_table",
+    "mixed",
     "unscaled",
 ]
 
@@ -70,7 +71,7 @@ class TwoPoint:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Multiply by `gains[lane]`; the shift is always 0.
+    """`gains[lane] * x`, and `shifts[lane] * other` where there are shifts.
 
     Parameters
     ----------
@@ -78,10 +79,13 @@ class Table:
         The gain of each lane value.
     mean : (gain, shift)
         The expected (gain, shift).
+    shifts : ndarray of float32, shape (65536,), optional
+        The shift of each lane value.
     """
 
     gains: NDArray[np.float32]
     mean: Pair
+    shifts: NDArray[np.float32] | None = None
 
     @property
     def variance(self) -> float:
@@ -152,38 +156,76 @@ def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
 
 
-@functools.lru_cache(maxsize=64)
-def gaussian(rate: float) -> Table:
-    """Return a gain drawn from N(1, rate / keep), the mean and variance of inverted dropout.
-
-    The normal distribution is a table of quantiles (`normal_table`), so its tails end at 4.3 standard
-    deviations. At rate 1, where the variance would be infinite, everything is zero.
+@_remembered
+def hold(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `other` with probability `rate`, else x; the mean mixes them.
 
     Examples
     --------
-    >>> law = gaussian(0.5)
-    >>> round(law.mean[0], 6), round(law.variance, 6)
-    (1.0, 1.0)
+    >>> hold(0.25).dropped, hold(0.25).mean
+    ((0.0, 1.0), (0.75, 0.25))
     """
-    if rate == 1:
-        return Table(np.zeros(LANES, np.float32), (0.0, 0.0))
-    gains = (1 + math.sqrt(rate / (1 - rate)) * normal_table().astype(np.float64)).astype(np.float32)
-    gains.flags.writeable = False
-    return Table(gains, (1.0, 0.0))
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    return TwoPoint(threshold, (0.0, 1.0), (1.0, 0.0), (keep, 1 - keep), lanes)
 
 
-@functools.cache
-def normal_table() -> NDArray[np.float32]:
-    """Return the standard normal as a table over lanes: 65,536 float32 values, exactly symmetric.
+@_remembered
+def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `other` with probability `rate`, else `(x - rate * other) / keep`, so that the mean is x.
 
-    Entry i is the quantile at (i + ½) / 65536, divided by the standard deviation of them all, so that
-    the table's mean is 0 and its variance 1.
+    At rate 1 everything is `other`.
+
+    Examples
+    --------
+    >>> mixed(0.5).dropped, mixed(0.5).kept, mixed(0.5).mean
+    ((0.0, 1.0), (2.0, -1.0), (1.0, 0.0))
+
+    References
+    ----------
+    Lee et al.: Mixout. ICLR 2020, equation 5.
     """
-    import statistics  # not at the top: it brings fractions and decimal along
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    some = np.asarray(keep) > 0
+    gain = np.divide(1.0, keep, out=np.zeros(some.shape), where=some)
+    shift = np.where(some, 1 - gain, 1.0)
+    kept, mean = (gain, shift), (np.where(some, 1.0, 0.0), np.where(some, 0.0, 1.0))
+    return TwoPoint(threshold, (0.0, 1.0), _plain(kept), _plain(mean), lanes)
 
-    quantile = statistics.NormalDist().inv_cdf
-    upper = np.array([quantile((i + 0.5) / LANES) for i in range(LANES // 2, LANES)])
-    upper = (upper / math.sqrt(math.fsum((upper * upper).tolist()) / upper.size)).astype(np.float32)
-    table = np.concatenate([-upper[::-1], upper])
-    table.flags.writeable = False
-    return table
+
+ALPHA = -1.7580993408473766
+"""What SELU goes to far below 0: -scale * alpha."""
+
+
+@_remembered
+def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `ALPHA` with probability `rate`, else x, scaled and shifted so that mean 0 and variance 1 stay.
+
+    `y = a * (m * x + (1 - m) * ALPHA) + b` with `a = (keep * (1 + rate * ALPHA**2))**-0.5` and
+    `b = -a * rate * ALPHA`; at rate 1 everything is 0, the limit.
+
+    Examples
+    --------
+    >>> law = alpha(0.5)
+    >>> round(law.kept[0], 4), round(law.kept[1], 4), round(law.mean[1], 12)
+    (0.8864, 0.7792, 0.0)
+
+    References
+    ----------
+    Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2, "New dropout technique".
+    """
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    drop = 1 - keep
+    some = np.asarray(keep) > 0
+    scale = np.divide(1.0, keep * (1 + drop * ALPHA**2), out=np.zeros(some.shape), where=some) ** 0.5
+    shift = -scale * drop * ALPHA
+    kept, dropped = (scale, shift), (0.0 * scale, scale * ALPHA * keep)
+    return TwoPoint(threshold, _plain(dropped), _plain(kept), _plain((keep * scale, 0.0 * scale)), lanes)
+
+
+def _plain(pair: Pair) -> Pair:
+    """Return numbers as floats, which the kernels take; arrays stay."""
+    gain, shift = (value if np.ndim(value) else float(value) for value in pair)
+    return gain, shift

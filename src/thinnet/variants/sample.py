@@ -13,7 +13,7 @@ from thinnet.random import Key, Window
 from thinnet.variants.catalogue import find
 from thinnet.variants.law import TwoPoint
 from thinnet.variants.pattern import lane_window
-from thinnet.variants.variant import Variant
+from thinnet.variants.variant import HANDED, Variant
 
 __all__ = ["Mode", "check_rate", "drop", "dropout", "mask", "mean", "sample"]
 
@@ -24,6 +24,7 @@ _FLOATS = frozenset({np.float16, np.float32, np.float64})
 _DROPOUT = find("Dropout")
 # Typed loosely because NumPy's annotation leaves out the numbers between its two extremes.
 _EXACT: Any = 10_000
+_LOWEST_BFLOAT16 = -3.3895313892515355e38
 
 
 def dropout(
@@ -79,6 +80,7 @@ def drop(
     rate: ArrayLike,
     *,
     key: Key,
+    other: ArrayLike | None = None,
     mode: Mode = "sample",
     block: int | tuple[int, ...] | None = None,
     window: Window | None = None,
@@ -96,6 +98,9 @@ def drop(
         Chance that an entry is dropped, in [0, 1].
     key : Key
         The address of the randomness.
+    other : array_like of the dtype of x, or float, optional
+        What stands in for what is dropped, broadcast against x: the previous state of Zoneout, the pretrained
+        weights of Mixout. Only for variants that ask for it.
     mode : {"sample", "mean"}
         Draw from the law, or apply what the mean network applies.
     block : int or tuple of int, optional
@@ -113,7 +118,8 @@ def drop(
     Raises
     ------
     InputError
-        An unknown name, a rate outside [0, 1], an array that does not fit, a block that is larger than it.
+        An unknown name, a rate outside [0, 1], an array that does not fit, a block that is larger than it; an
+        `other` that is missing or not asked for.
 
     Examples
     --------
@@ -131,42 +137,105 @@ def drop(
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
     if variant.block and (why := variant.unfit(window.shape if window else array.shape)):
         raise InputError(f"{variant.name}: {why}.")
+    if variant.block and np.prod(np.shape(checked)[-len(variant.block) :], initial=1) != 1:
+        raise InputError(
+            f"{variant.name}: takes one rate for a whole map, got rates of shape {np.shape(checked)}."
+        )
     if window is not None and window.size != array.shape:
         raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
-    bits = array, target
+    third: Any = None if other is None and variant.other not in HANDED else _other(variant, other, array)
     if array.dtype.type not in _FLOATS:  # bfloat16, which NumPy knows by its bits alone
-        bits = array.view(np.uint16), target.view(np.uint16)
-    if mode == "mean":
-        mean(variant, bits[0], checked, out=bits[1])
+        third = third.view(np.uint16) if type(third) is np.ndarray else third
+        array, written = array.view(np.uint16), target.view(np.uint16)
     else:
-        sample(variant, bits[0], checked, key, window=window, out=bits[1])
+        written = target
+    if mode == "mean":
+        mean(variant, array, checked, other=third, out=written)
+    else:
+        sample(variant, array, checked, key, other=third, window=window, out=written)
     return target
 
 
 def sample(
-    variant: Variant, x: Array, rate: Any, key: Key, *, window: Window | None = None, out: Array | None = None
+    variant: Variant,
+    x: Array,
+    rate: Any,
+    key: Key,
+    *,
+    other: Any = None,
+    window: Window | None = None,
+    out: Array | None = None,
 ) -> Array:
-    """Draw one sample of a variant's law; the arguments have been checked (`drop` does)."""
+    """Draw one sample of a variant's law; the arguments have been checked (`drop` does).
+
+    The law is linear in (x, other), so the gradient of x is `sample(variant, dy, rate, key, other=0.0)`.
+    """
     out = np.empty(x.shape, x.dtype) if out is None else out
     law = variant.law_of(rate)
     if window is not None or variant.pattern != "...":
         window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
     lane = key, window, variant.block
     if isinstance(law, TwoPoint):
-        return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), 0.0, out)
-    return kernels.table(x, lane, law.gains, out)
-
-
-def mean(variant: Variant, x: Array, rate: Any, *, out: Array | None = None) -> Array:
-    """Apply what the mean network applies: `gain * x`; the arguments have been checked (`drop` does)."""
-    out = np.empty(x.shape, x.dtype) if out is None else out
-    gain, _ = variant.mean_of(rate)
-    # As in the kernels: float16 is multiplied in float32, and a gain of 0 gives +0 whatever x is.
-    wide = kernels.read(x)
-    gain = np.asarray(gain, wide.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        kernels.write(out, np.where(gain == 0, 0, wide * gain))
+        third = _constant(variant, x) if other is None else other
+        return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), third, out)
+    if law.shifts is None:
+        return kernels.table(x, lane, law.gains, out)
+    second = np.broadcast_to(np.asarray(other, x.dtype), x.shape)
+    shifted = kernels.table(second, lane, law.shifts, np.empty(x.shape, x.dtype))
+    kernels.table(x, lane, law.gains, out)
+    kernels.write(out, kernels.read(out) + kernels.read(shifted))
     return out
+
+
+def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array | None = None) -> Array:
+    """Apply what the mean network applies, `gain * x + shift * other`; all has been checked (`drop` does)."""
+    out = np.empty(x.shape, x.dtype) if out is None else out
+    gain, shift = variant.mean_of(rate)
+    # As in the kernels: float16 is multiplied in float32, and a factor of 0 gives +0 whatever it multiplies.
+    wide = kernels.read(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = _term(np.asarray(gain, wide.dtype), wide)
+        if np.any(shift):
+            third: Any = _constant(variant, x) if other is None else other
+            third = kernels.read(third) if type(third) is np.ndarray else third
+            y = y + _term(np.asarray(shift, wide.dtype), third)
+        kernels.write(out, y)
+    return out
+
+
+def _term(factor: Array, value: Any) -> Array:
+    return np.where(factor == 0, 0, factor * value)
+
+
+def _constant(variant: Variant, x: Array) -> float:
+    """Return what stands in where nothing is handed in."""
+    if variant.other == "lowest":
+        return _LOWEST_BFLOAT16 if x.dtype.type is np.uint16 else float(np.finfo(x.dtype).min)
+    return 1.0 if variant.other == "one" else 0.0
+
+
+def _other(variant: Variant, other: Any, x: Array) -> Any:
+    """Return what was handed in as a float or an array of the dtype of x, or say what is wrong with it."""
+    asked = HANDED.get(variant.other)
+    if asked is None:
+        raise InputError(f"{variant.name}: takes no other.")
+    if other is None:
+        raise InputError(f"{variant.name}: other is missing; pass other=, {asked}.")
+    if isinstance(other, int | float) and not isinstance(other, bool):
+        return float(other)
+    array = _floating(variant.name, other, "other")
+    if array.dtype != x.dtype:
+        raise InputError(f"{variant.name}: other must have the dtype of x, {x.dtype}, got {array.dtype}.")
+    try:
+        fits = np.broadcast_shapes(array.shape, x.shape) == x.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InputError(
+            f"{variant.name}: other, of shape {array.shape}, does not broadcast against x, of shape "
+            f"{x.shape}."
+        )
+    return array
 
 
 def mask(
@@ -250,15 +319,16 @@ def _check_key(owner: str, key: Key) -> None:
         raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
 
 
-def _floating(owner: str, x: ArrayLike) -> Array:
+def _floating(owner: str, x: ArrayLike, name: str = "x") -> Array:
     if type(x) is np.ndarray and x.dtype.type in _FLOATS:
         return x
     if isinstance(x, np.ma.MaskedArray):
-        raise InputError(f"{owner}: x is a masked array; fill it first: x.filled(0.0).")
+        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
     array = np.asarray(x)
     if array.dtype.type not in _FLOATS and array.dtype.name != "bfloat16":
         raise InputError(
-            f"{owner}: x must be float16, float32 or float64, got {array.dtype}; use x.astype('float32')."
+            f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; "
+            f"use {name}.astype('float32')."
         )
     return array
 

@@ -6,14 +6,24 @@ import functools
 import math
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from thinnet.errors import InputError
 from thinnet.kernels import Pair
 from thinnet.variants.law import Law, LawOfRate
 from thinnet.variants.pattern import unfit
 
-__all__ = ["Variant"]
+__all__ = ["HANDED", "Variant"]
+
+Other: TypeAlias = Literal["zero", "one", "lowest", "previous", "unknown", "pretrained", "twin"]
+
+HANDED = {
+    "previous": "the state before",
+    "unknown": "the embedding of an unknown word",
+    "pretrained": "the weights before fine-tuning",
+    "twin": "the other branch",
+}
+"""What has to be handed in as `other`, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +48,16 @@ class Variant:
         How long a block is along each of the last axes, for variants that drop blocks; a lane then decides
         whether a block begins at its entry, and the rate is still that of an entry.
     other : str
-        What stands in for what is dropped: zero, one, previous …
+        What stands in for what is dropped: "zero" and "one", "lowest", the lowest finite number of the dtype,
+        or an array that is handed in (`HANDED`).
     inference : {"mean", "identity"}
         What the mean network applies: the law's expectation, or nothing at all.
+    usual : float
+        The rate that its paper, or practice, starts from.
+    helps : str
+        Where it is worth a try.
+    differs : str
+        From what goes by that name elsewhere.
     """
 
     name: str
@@ -50,8 +67,17 @@ class Variant:
     cite: str
     doc: str
     block: tuple[int, ...] = ()
-    other: Literal["zero"] = "zero"
+    other: Other = "zero"
     inference: Literal["mean", "identity"] = "mean"
+    usual: float = 0.5
+    helps: str = ""
+    differs: str = ""
+
+    @property
+    def flows(self) -> bool:
+        """Whether it can stand between two layers: acts on rows of what flows there, and needs no more."""
+        rows = self.pattern[0] in "n.1"
+        return self.site in ("activation", "branch", "input") and rows and self.other in ("zero", "one")
 
     def law_of(self, rate: Any) -> Law:
         """Return the law of a rate that has been checked at the door.
@@ -84,7 +110,18 @@ class Variant:
         >>> find("DropBlock2d").sized(3).block
         (3, 3)
         """
-        return self if block is None else _sized(self, tuple(block) if isinstance(block, list) else block)
+        if block is None:
+            return self
+        axes = len(self.block)
+        if not axes:
+            raise InputError(f"{self.name}: drops no blocks, got block={block!r}.")
+        sizes: Any = cast("Any", block) if isinstance(block, tuple | list) else (block,) * axes
+        whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
+        if len(sizes) != axes or not whole or min(sizes) < 1:
+            raise InputError(
+                f"{self.name}: block must be a whole number of at least 1, or {axes} of them, got {block!r}."
+            )
+        return _sized(self, tuple(map(int, sizes)))
 
     def unfit(self, shape: tuple[int, ...]) -> str | None:
         """Say why an array of some shape cannot be dropped, or None if it can.
@@ -104,14 +141,5 @@ class Variant:
 
 
 @functools.lru_cache(maxsize=256)
-def _sized(variant: Variant, block: Any) -> Variant:
-    if not variant.block:
-        raise InputError(f"{variant.name}: drops no blocks, got block={block!r}.")
-    axes = len(variant.block)
-    sizes: Any = cast("Any", block) if isinstance(block, tuple) else (block,) * axes
-    whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
-    if len(sizes) != axes or not whole or min(sizes) < 1:
-        raise InputError(
-            f"{variant.name}: block must be a whole number of at least 1, or {axes} of them, got {block!r}."
-        )
-    return replace(variant, block=tuple(map(int, sizes)))
+def _sized(variant: Variant, block: tuple[int, ...]) -> Variant:
+    return replace(variant, block=block)

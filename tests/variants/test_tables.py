@@ -1,4 +1,4 @@
-"""The table of the normal distribution."""
+"""Laws that are tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from thinnet.variants.law import gaussian, normal_table
+from thinnet.variants.tables import gaussian, log_normal, normal_table, shake, uniform
 
 
 def test_the_normal_table_is_antisymmetric_and_has_unit_variance() -> None:
@@ -33,6 +33,6 @@ def test_the_normal_table_is_pinned() -> None:
 
 
 def test_tables_that_are_shared_cannot_be_written_to() -> None:
-    for table in (normal_table(), gaussian(0.5).gains):
+    for table in (normal_table(), *(law(0.5).gains for law in (gaussian, log_normal, shake, uniform))):
         with pytest.raises(ValueError, match="read-only"):
             table[0] = 0
