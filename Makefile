@@ -25,7 +25,7 @@ floors: .venv/dev.done
 	$(BIN)/lint-imports
 
 examples: .venv/dev.done
-	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= src docs README.md
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= -o pythonpath=docs src docs README.md
 
 # The tests again, against the wheel, in an environment that has never seen the sources.
 wheel: .venv/dev.done
