@@ -49,7 +49,7 @@ class BookDropout:
     Examples
     --------
     >>> layer = BookDropout(0.6)
-    >>> layer.forward(np.ones(10)).round(12)
+    >>> layer.forward(np.ones(10)).round(3)
     array([0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4])
     """
 
