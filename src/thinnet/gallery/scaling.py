@@ -49,10 +49,10 @@ class Masked(Layer):
     draws: ClassVar[bool] = True
     wants: ClassVar[str | None] = None
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return (x, False) if key is None else (x * self.gains, True)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * self.gains if saved else dy
 
 

@@ -247,28 +247,28 @@ class Conv2d(Layer):
         """Height and width of a kernel."""
         return pair("Conv2d", "kernel_size", self.kernel_size)
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if len(shape) != 3 or shape[0] != self.inputs:
             raise InputError(f"takes rows of shape ({self.inputs}, height, width), but gets {shape}")
         return (self.outputs, *self.grid.out("Conv2d", (shape[1], shape[2]), self.kernel))
 
-    def shapes(self) -> dict[str, Shape]:  # noqa: D102
+    def shapes(self) -> dict[str, Shape]:
         return {"weight": (self.outputs, self.inputs // self.groups, *self.kernel), "bias": (self.outputs,)}
 
-    def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
+    def initial(self, key: Key, wants: str) -> Weights:
         window = math.prod(self.kernel)
         into, out = (channels // self.groups * window for channels in (self.inputs, self.outputs))
         return initial_weights(key, wants, self.shapes()["weight"], into, out)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return conv2d(x, weights["weight"], weights["bias"], self.grid), x
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         dx, grads["weight"][:], grads["bias"][:] = conv2d_backward(saved, weights["weight"], dy, self.grid)
         assert dx is not None
         return dx
 
-    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:  # noqa: D102
+    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:
         _, grads["weight"][:], grads["bias"][:] = conv2d_backward(
             saved, weights["weight"], dy, self.grid, inputs=False
         )

@@ -14,7 +14,7 @@ from thinnet.variants import Variant, find, mean, sample
 from thinnet.variants.sample import check_rate
 from thinnet.variants.schedule import Schedule
 
-__all__ = ["Dropout", "Gate"]
+__all__ = ["Dropout", "Gate", "mask_key"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -64,7 +64,7 @@ class Dropout(Layer):
         """The variant's row in the catalogue, with blocks of this layer's size."""
         return find(self.variant).sized(self.block)
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if (why := self.row.unfit((1, *shape))) is not None:
             raise InputError(why)
         return shape
@@ -73,13 +73,13 @@ class Dropout(Layer):
         """Return the rate at a training step."""
         return check_rate(self.variant, self.rate(step), ()) if callable(self.rate) else self.rate
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         if key is None:
             return self._mean(x), None
         rate = self.rate_at(key.step)
         return (sample(self.row, x, rate, key) if rate else x), (rate, key)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         if saved is None:
             return self._mean(dy, other=0.0)
         rate, key = saved
@@ -117,16 +117,21 @@ class Gate(Layer):
         """The shape of a row."""
         return self.units if isinstance(self.units, tuple) else (self.units,)
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if shape != self.shape:
             raise InputError(f"takes {shown(self.shape)} inputs, but gets {shown(shape)}")
         return shape
 
-    def buffers(self) -> Buffers:  # noqa: D102
+    def buffers(self) -> Buffers:
         return {"gain": (self.shape, 1.0), "shift": (self.shape, 0.0)}
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return x * weights["gain"] + weights["shift"], None
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * weights["gain"]
+
+
+def mask_key(key: Key, i: int) -> Key:
+    """Return the key of layer i's masks, at step 0."""
+    return key.at(0).fold("dropout").fold(i)

@@ -107,29 +107,29 @@ class Dense(Layer):
         if self.max_norm is not None and not self.max_norm > 0:
             raise InputError(f"Dense: max_norm must be greater than 0, got {self.max_norm!r}.")
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if len(shape) > 1:
             raise InputError(f"takes {self.inputs} inputs, but gets {shape}; put Flatten() before it")
         if shape != (self.inputs,):
             raise InputError(f"takes {self.inputs} inputs, but gets {shown(shape)}")
         return (self.outputs,)
 
-    def shapes(self) -> dict[str, Shape]:  # noqa: D102
+    def shapes(self) -> dict[str, Shape]:
         return {"weight": (self.inputs, self.outputs), "bias": (self.outputs,)}
 
-    def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
+    def initial(self, key: Key, wants: str) -> Weights:
         return initial_weights(key, wants, (self.inputs, self.outputs), self.inputs, self.outputs)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         y = product(x, weights["weight"])  # (n, d) @ (d, k)
         y += weights["bias"]
         return y, x
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         self.gradients(weights, saved, dy, grads)
         return dy @ weights["weight"].T  # (n, k) @ (k, d)
 
-    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:  # noqa: D102
+    def gradients(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> None:
         if isinstance(saved, np.ndarray):
             np.matmul(cast("Array", saved).T, dy, out=grads["weight"])  # (d, n) @ (n, k)
         else:
@@ -143,11 +143,11 @@ class ReLU(Layer):
 
     wants: ClassVar[str | None] = "he"
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         y = np.maximum(x, 0)
         return y, y
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * (saved > 0)
 
 
@@ -162,10 +162,10 @@ class LeakyReLU(Layer):
         if not math.isfinite(self.slope):
             raise InputError(f"LeakyReLU: slope must be a finite number, got {self.slope!r}.")
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return np.where(x > 0, x, x.dtype.type(self.slope) * x), x
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return np.where(saved > 0, dy, dy.dtype.type(self.slope) * dy)
 
 
@@ -173,11 +173,11 @@ class LeakyReLU(Layer):
 class Sigmoid(Layer):
     """`y = 1 / (1 + exp(-x))`, computed as `(1 + tanh(x / 2)) / 2`, which cannot overflow."""
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         y = 0.5 * (1 + np.tanh(0.5 * x))
         return y, y
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * saved * (1 - saved)
 
 
@@ -185,11 +185,11 @@ class Sigmoid(Layer):
 class Tanh(Layer):
     """`y = tanh(x)`."""
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         y = np.tanh(x)
         return y, y
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * (1 - saved * saved)
 
 
@@ -207,11 +207,11 @@ class SELU(Layer):
 
     wants: ClassVar[str | None] = "lecun"
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         y = _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
         return y, y
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy * np.where(saved > 0, _SELU_SCALE, saved + _SELU_SCALE * _SELU_ALPHA)
 
 
@@ -232,11 +232,11 @@ class GELU(Layer):
 
     wants: ClassVar[str | None] = "he"
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         t = np.tanh(_GELU_A * (x + _GELU_B * x * x * x))
         return 0.5 * x * (1 + t), (x, t)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         x, t = saved
         slope = _GELU_A * (1 + 3 * _GELU_B * x * x)
         return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)

@@ -96,7 +96,7 @@ def _mean(each: Array) -> Array:
 class SoftmaxCrossEntropy(Loss):
     """`-log softmax(z)[y]` for classes y, or `-sum(y * log softmax(z))` for probabilities y."""
 
-    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
         array = np.asarray(y)
         if array.ndim == 2:
             return super().targets(y, outputs, dtype)
@@ -109,7 +109,7 @@ class SoftmaxCrossEntropy(Loss):
             raise InputError(f"SoftmaxCrossEntropy: classes must be in [0, {outputs}), got {wrong}.")
         return array
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         shifted = z - z.max(axis=1, keepdims=True)
         gradient = np.exp(shifted)
         total = gradient.sum(axis=1, keepdims=True)
@@ -124,7 +124,7 @@ class SoftmaxCrossEntropy(Loss):
         rows = mass * log_total - np.einsum("nk,nk->n", y, shifted)
         return rows, gradient * mass[:, None] - y
 
-    def link(self, z: Array) -> Array:  # noqa: D102
+    def link(self, z: Array) -> Array:
         p = np.exp(z - z.max(axis=1, keepdims=True))
         return p / p.sum(axis=1, keepdims=True)
 
@@ -133,14 +133,14 @@ class SoftmaxCrossEntropy(Loss):
 class BinaryCrossEntropy(Loss):
     """`-y * log s(z) - (1 - y) * log(1 - s(z))`, s the sigmoid, computed as `log(1 + exp(z)) - z * y`."""
 
-    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
         array = super().targets(y, outputs, dtype)
         fits = (array >= 0) & (array <= 1)
         if not bool(np.all(fits)):
             raise InputError(f"BinaryCrossEntropy: targets must be in [0, 1], got {array[~fits][0]:g}.")
         return array
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         # one call where calls count, the vectors of five where entries do
         few = z.size < 256
         softplus = np.logaddexp(0, z) if few else np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
@@ -149,7 +149,7 @@ class BinaryCrossEntropy(Loss):
         gradient -= y
         return _mean(each), gradient if z.shape[1] == 1 else gradient / z.shape[1]
 
-    def link(self, z: Array) -> Array:  # noqa: D102
+    def link(self, z: Array) -> Array:
         p = np.tanh(0.5 * z)
         p += 1
         p *= 0.5
@@ -160,7 +160,7 @@ class BinaryCrossEntropy(Loss):
 class SquaredError(Loss):
     """`(z - y)**2`."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         error = z - y
         return _mean(error * error), error * (2 / z.shape[1])
 
@@ -169,7 +169,7 @@ class SquaredError(Loss):
 class AbsoluteError(Loss):
     """`|z - y|`; its gradient at 0 is 0."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         error = z - y
         return _mean(np.abs(error)), np.sign(error) / z.shape[1]
 
@@ -178,18 +178,18 @@ class AbsoluteError(Loss):
 class PoissonDeviance(Loss):
     """`2 * (y * log(y / m) - y + m)` for targets of at least 0, m = exp(z)."""
 
-    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:  # noqa: D102
+    def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
         array = super().targets(y, outputs, dtype)
         if array.size and not array.min() >= 0:
             raise InputError(f"PoissonDeviance: targets must be at least 0, got {array.min():g}.")
         return array
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         error = self.link(z) - y
         log = np.log(np.where(y > 0, y, 1))
         return _mean(2 * (y * (log - z) + error)), error * (2 / z.shape[1])
 
-    def link(self, z: Array) -> Array:  # noqa: D102
+    def link(self, z: Array) -> Array:
         with np.errstate(over="ignore"):
             return np.exp(z)
 
@@ -209,7 +209,7 @@ class Huber(Loss):
         if not self.delta > 0:
             raise InputError(f"Huber: delta must be greater than 0, got {self.delta!r}.")
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         error = z - y
         clipped = np.clip(error, -self.delta, self.delta)
         return _mean(clipped * (error - 0.5 * clipped)), clipped / z.shape[1]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
 from thinnet.net import fused
-from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.dropout import Dropout, Gate, mask_key
 from thinnet.net.layers import Layer, Shape
 from thinnet.net.losses import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy, loss_for
 from thinnet.net.optimizers import Limit, Optimizer
@@ -21,12 +21,12 @@ from thinnet.net.shapes import rows, through
 from thinnet.net.training import Fit, History, OnEpoch, train
 from thinnet.random import Key
 
-__all__ = ["Network", "mask_key"]
+__all__ = ["Network"]
 
 Array: TypeAlias = NDArray[Any]
 
-# Rows that predict takes at once.
-_ROWS = 4096
+# Rows that predict takes at once; fewer where a layer answers with more entries than this.
+_ROWS, _ENTRIES = 4096, 1 << 24
 
 
 class Network:
@@ -136,20 +136,21 @@ class Network:
     def _draw(self) -> None:
         """Set all weights to first values."""
         for i, layer in enumerate(self.layers):
-            first = layer.initial(self.key.fold("weights").fold(i), spread(self.layers, i))
-            for name, value in first.items():
+            for name, value in layer.initial(
+                self.key.fold("weights").fold(i), spread(self.layers, i)
+            ).items():
                 self.weights[i][name][:] = value
 
     def buffers(self) -> list[Array]:
         """Return what is kept beside trained weights, as it is: gains of gates, running means."""
-        each = zip(self.weights, self.layers, strict=True)
-        return [group[name] for group, layer in each for name in layer.buffers()]
+        both = zip(self.weights, self.layers, strict=True)
+        return [group[name] for group, layer in both for name in layer.buffers()]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes this network: weights are told once, not again by every view of them."""
         given = {"layers": self.layers, "key": self.key, "loss": self._loss, "dtype": self.dtype}
         kept = {"inputs": self.shapes[0], "flat": self.flat, "buffers": self.buffers(), "step": self.step}
-        return {**given, **kept}
+        return given | kept
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         buffers, step = state.pop("buffers"), state.pop("step")
@@ -315,7 +316,7 @@ class Network:
         count = rows.shape[0]
         out = np.empty((count, self.outputs), self.dtype)
         # Pieces save memory, but each would begin at lane 0: with a key all rows go at once.
-        step = _ROWS if key is None else max(1, count)
+        step = max(1, count if key is not None else min(_ROWS, _ENTRIES // max(self.widths)))
         for first in range(0, count, step):
             out[first : first + step] = self.forward(rows[first : first + step], key=key)
         self._saved = []
@@ -394,8 +395,3 @@ class Network:
     def __repr__(self) -> str:
         title = f"Network {self.inputs} -> {self.outputs}, {self.flat.size:,} weights, {self.dtype}"
         return "\n".join([title, *rows(self.layers, self.shapes)])
-
-
-def mask_key(key: Key, i: int) -> Key:
-    """Return the key of layer i's masks, at step 0."""
-    return key.at(0).fold("dropout").fold(i)

@@ -55,21 +55,21 @@ class BatchNorm(Layer):
         if not 0 < self.epsilon < 1:
             raise InputError(f"BatchNorm: epsilon must be in (0, 1), got {self.epsilon!r}.")
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if shape[0] != self.features:
             raise InputError(f"takes {self.features} features, but gets {shown(shape)}")
         return shape
 
-    def shapes(self) -> dict[str, Shape]:  # noqa: D102
+    def shapes(self) -> dict[str, Shape]:
         return {"gamma": (self.features,), "beta": (self.features,)}
 
-    def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
+    def initial(self, key: Key, wants: str) -> Weights:
         return {"gamma": np.ones(self.features), "beta": np.zeros(self.features)}
 
-    def buffers(self) -> Buffers:  # noqa: D102
+    def buffers(self) -> Buffers:
         return {"mean": ((self.features,), 0.0), "variance": ((self.features,), 1.0)}
 
-    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         axes, entries = _axes(x), x.size // x.shape[1]
         if entries < 2:
             raise InputError("BatchNorm: one row has no variance; choose a batch that leaves no single row.")
@@ -84,12 +84,12 @@ class BatchNorm(Layer):
         y += _along(weights["beta"], x)
         return y, (centred, scale, True)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         scale = 1 / np.sqrt(weights["variance"] + x.dtype.type(self.epsilon))
         centred = (x - _along(weights["mean"], x)) * _along(scale, x)
         return centred * _along(weights["gamma"], x) + _along(weights["beta"], x), (centred, scale, False)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         centred, scale, learned = saved
         axes, entries = _axes(dy), dy.size // dy.shape[1]
         grads["beta"][:] = dbeta = dy.sum(axis=axes)

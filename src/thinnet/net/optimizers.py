@@ -175,11 +175,11 @@ class SGD(Optimizer):
         self.momentum = float(momentum)
         self.nesterov = nesterov
 
-    def rule(self, rate: float) -> Rule:  # noqa: D102
+    def rule(self, rate: float) -> Rule:
         kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
         return Rule(kind, rate, self.l2, 1.0, self.momentum)
 
-    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
         if self.momentum:
             velocity = state[0]
             velocity *= self.momentum
@@ -219,7 +219,7 @@ class Adam(Optimizer):
         self.betas = (float(betas[0]), float(betas[1]))
         self.epsilon = float(epsilon)
 
-    def rule(self, rate: float) -> Rule:  # noqa: D102
+    def rule(self, rate: float) -> Rule:
         beta1, beta2 = self.betas
         return Rule(
             "adam",
@@ -231,7 +231,7 @@ class Adam(Optimizer):
             correction=1 / math.sqrt(1 - beta2**self.step),
         )
 
-    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:  # noqa: D102
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
         (beta1, beta2), (m, v) = self.betas, state
         np.multiply(g, g, out=scratch)
         scratch *= 1 - beta2
@@ -269,10 +269,10 @@ class AdamW(Adam):
             raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
         self.weight_decay = float(weight_decay)
 
-    def rule(self, rate: float) -> Rule:  # noqa: D102
+    def rule(self, rate: float) -> Rule:
         return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)
 
-    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:  # noqa: D102
+    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
         w *= 1 - rate * self.weight_decay
 
     def __repr__(self) -> str:

@@ -22,17 +22,7 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Pool2d(Layer):
-    """Windows of each channel, (n, c, h, w) → (n, c, ho, wo).
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-        Height and width of a window.
-    stride : int or (int, int), optional
-        Steps between windows; the kernel's size if not given.
-    padding : int or (int, int)
-        How far windows reach over the edge, at most half of their size.
-    """
+    """What pools over windows share: their arguments, grid and room; each documents itself."""
 
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
@@ -100,7 +90,7 @@ class MaxPool2d(Pool2d):
     (8, 14, 14)
     """
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         places = self._places(padded(x, self.grid.padding, -np.inf))
         y = next(places).copy()
         first = np.zeros(y.shape, np.uint8 if math.prod(self.kernel) <= 256 else np.uint16)
@@ -109,7 +99,7 @@ class MaxPool2d(Pool2d):
             np.maximum(y, place, out=y)
         return y, (x.shape, first)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         shape, first = saved
         room, dx = self._room(shape, dy.dtype)
         for number, place in enumerate(self._places(room)):
@@ -131,7 +121,7 @@ class AvgPool2d(Pool2d):
         How far windows reach over the edge, at most half of their size.
     """
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         places = self._places(padded(x, self.grid.padding))
         y = next(places).copy()
         for place in places:
@@ -139,7 +129,7 @@ class AvgPool2d(Pool2d):
         y *= 1 / math.prod(self.kernel)
         return y, x.shape
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         room, dx = self._room(saved, dy.dtype)
         each = dy * (1 / math.prod(self.kernel))
         for place in self._places(room):
@@ -153,15 +143,15 @@ class GlobalAvgPool2d(Layer):
 
     wants: ClassVar[str | None] = None
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         if len(shape) != 3:
             raise InputError(f"takes rows of shape (channels, height, width), but gets {shape}")
         return shape[:1]
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return x.mean(axis=(2, 3)), x.shape
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         each = dy * (1 / (saved[2] * saved[3]))
         return np.broadcast_to(each[:, :, None, None], saved)
 
@@ -172,11 +162,11 @@ class Flatten(Layer):
 
     wants: ClassVar[str | None] = None
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return x.reshape(len(x), -1), x.shape
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy.reshape(saved)

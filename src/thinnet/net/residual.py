@@ -59,25 +59,25 @@ class Residual(Layer):
         """Whether a layer of the branch is."""
         return any(layer.trainable for layer in self.branch)
 
-    def out(self, shape: Shape) -> Shape:  # noqa: D102
+    def out(self, shape: Shape) -> Shape:
         through = functools.reduce(lambda known, layer: layer.out(known), self.branch, shape)
         if through != shape:
             raise InputError(f"must keep the shape of rows, {shape}, but its branch makes {through} of it")
         return shape
 
-    def shapes(self) -> dict[str, Shape]:  # noqa: D102
+    def shapes(self) -> dict[str, Shape]:
         return self._gathered(lambda i, layer: layer.shapes())
 
-    def initial(self, key: Key, wants: str) -> Weights:  # noqa: D102
+    def initial(self, key: Key, wants: str) -> Weights:
         return self._gathered(lambda i, layer: layer.initial(key.fold(i), spread(self.branch, i, wants)))
 
-    def buffers(self) -> Buffers:  # noqa: D102
+    def buffers(self) -> Buffers:
         return self._gathered(lambda i, layer: layer.buffers())
 
-    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return self._run(weights, x, key, learning=True)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:  # noqa: D102
+    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return self._run(weights, x, key, learning=False)
 
     def _run(self, weights: Weights, x: Array, key: Key | None, *, learning: bool) -> tuple[Array, Any]:
@@ -88,7 +88,7 @@ class Residual(Layer):
             kept.append(saved)
         return x + y, kept
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:  # noqa: D102
+    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         slope = dy
         for i in range(len(self.branch) - 1, -1, -1):
             slope = self.branch[i].backward(_of(weights, i), saved[i], slope, _of(grads, i))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from thinnet.net.dropout import Dropout, Gate
+from thinnet.net.dropout import Dropout, Gate, mask_key
 from thinnet.net.layers import Layer, Shape, Weights
-from thinnet.net.network import Network, mask_key
+from thinnet.net.network import Network
 from thinnet.net.residual import Residual, branch_key
 from thinnet.random import Key
 from thinnet.variants import sample

@@ -51,7 +51,7 @@ class Number(Legal):
     ends: str = "[]"
     whole: bool = False
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         if isinstance(value, bool | np.bool_) or not isinstance(value, Integral if self.whole else Real):
             return False
         try:
@@ -63,14 +63,14 @@ class Number(Legal):
         return above and below and math.isfinite(number)
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         kind = "a whole number" if self.whole else "a number"
         if math.isfinite(self.high):
             return f"{kind} in {self.ends[0]}{self.low:g}, {self.high:g}{self.ends[1]}"
         return f"{kind} {'of at least' if self.ends[0] == '[' else 'greater than'} {self.low:g}"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         below = self.low - 1 if self.ends[0] == "[" else self.low
         above = self.high + 1 if self.ends[1] == "]" else self.high
         kind = int if self.whole else float
@@ -85,16 +85,16 @@ class Word(Legal):
 
     words: tuple[str, ...]
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         return isinstance(value, str) and value in self.words
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         quoted = [f'"{word}"' for word in self.words]
         return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         return (self.words[0].upper() + "?", "", 0, None, object())
 
 
@@ -102,15 +102,15 @@ class Word(Legal):
 class Boolean(Legal):
     """True or False, of Python or NumPy."""
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         return isinstance(value, bool | np.bool_)
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         return "True or False"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         return ("yes", -1, None, object())
 
 
@@ -120,11 +120,11 @@ class Nothing(Legal):
 
     value: float | None = None
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         return value is None if self.value is None else isinstance(value, Real) and value == self.value
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         return repr(self.value)
 
 
@@ -132,17 +132,17 @@ class Nothing(Legal):
 class RandomState(Legal):
     """What `sklearn.utils.check_random_state` takes."""
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         if isinstance(value, np.random.RandomState) or value is None:
             return True
         return Number(0, 2**32 - 1, whole=True).takes(value)
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         return "a whole number in [0, 2**32), a numpy.random.RandomState or None"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         return (-1, 2**32, 0.5, "0", np.random.default_rng(0))
 
 
@@ -155,7 +155,7 @@ class Schedule(Legal):
 
     result: Number
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         if not callable(value) or isinstance(value, type):
             return False
         try:
@@ -164,11 +164,11 @@ class Schedule(Legal):
             return False
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         return f"a schedule (a function of the update's number that returns {self.result.law})"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         beyond = self.result.bad[0]
 
         def without_a_step() -> float:
@@ -187,7 +187,7 @@ class Row(Legal):
     each: Legal
     of: str
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         if isinstance(value, str | bytes | dict | set) or not isinstance(value, Iterable):
             return False
         if isinstance(value, np.ndarray) and value.ndim != 1:
@@ -197,11 +197,11 @@ class Row(Legal):
         return hasattr(items, "__len__") and all(self.each.takes(item) for item in items)
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         return f"a list of such, one for each {self.of}"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         return ([self.each.bad[0]], "12", [[1, 2]], {1: 2}, np.ones((2, 2)))
 
 
@@ -214,14 +214,14 @@ class Either(Legal):
     def __init__(self, *kinds: Legal) -> None:
         object.__setattr__(self, "kinds", kinds)
 
-    def takes(self, value: Any) -> bool:  # noqa: D102
+    def takes(self, value: Any) -> bool:
         return any(kind.takes(value) for kind in self.kinds)
 
     @property
-    def law(self) -> str:  # noqa: D102
+    def law(self) -> str:
         laws = [kind.law for kind in self.kinds]
         return f"{', '.join(laws[:-1])}, or {laws[-1]}"
 
     @property
-    def bad(self) -> tuple[Any, ...]:  # noqa: D102
+    def bad(self) -> tuple[Any, ...]:
         return tuple(value for kind in self.kinds for value in kind.bad if not self.takes(value))

@@ -24,12 +24,12 @@ Array: TypeAlias = NDArray[Any]
 class HalfSquaredError(SquaredError):
     """`(z - y)**2 / 2`, mean over the outputs."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         rows, gradient = super().rows(z, y)
         return rows / 2, gradient * (z.shape[1] / 2)
 
     @property
-    def plain(self) -> SquaredError:  # noqa: D102
+    def plain(self) -> SquaredError:
         return SquaredError()
 
 
@@ -37,13 +37,13 @@ class HalfSquaredError(SquaredError):
 class HalfPoissonDeviance(PoissonDeviance):
     """`y * log(y / m) - y + m` with m = exp(z), summed over the outputs."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         rows, gradient = super().rows(z, y)
         half = z.shape[1] / 2
         return rows * half, gradient * half
 
     @property
-    def plain(self) -> PoissonDeviance:  # noqa: D102
+    def plain(self) -> PoissonDeviance:
         return PoissonDeviance()
 
 
@@ -51,12 +51,12 @@ class HalfPoissonDeviance(PoissonDeviance):
 class CrossEntropy(SoftmaxCrossEntropy):
     """`-log softmax(z)[y]`, at most that of the least probability that the dtype tells from 0."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         rows, gradient = super().rows(z, y)
         return _clipped(rows), gradient
 
     @property
-    def plain(self) -> SoftmaxCrossEntropy:  # noqa: D102
+    def plain(self) -> SoftmaxCrossEntropy:
         return SoftmaxCrossEntropy()
 
 
@@ -64,15 +64,15 @@ class CrossEntropy(SoftmaxCrossEntropy):
 class Logistic(BinaryCrossEntropy):
     """Binary cross-entropy, at most that much for an output, summed over the outputs."""
 
-    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:  # noqa: D102
+    def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         each = np.logaddexp(0, z) - z * y
         return _clipped(each).sum(axis=1), self.link(z) - y
 
-    def link(self, z: Array) -> Array:  # noqa: D102
+    def link(self, z: Array) -> Array:
         return expit(z)
 
     @property
-    def plain(self) -> BinaryCrossEntropy:  # noqa: D102
+    def plain(self) -> BinaryCrossEntropy:
         return BinaryCrossEntropy()
 
 

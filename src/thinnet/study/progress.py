@@ -36,14 +36,14 @@ class Lines(Progress):
         self._every = every
         self._name, self._total, self._count, self._told = "", 0, 0, 0.0
 
-    def say(self, line: str) -> None:  # noqa: D102
+    def say(self, line: str) -> None:
         print(line, flush=True)
 
-    def stage(self, name: str, total: int) -> None:  # noqa: D102
+    def stage(self, name: str, total: int) -> None:
         self._name, self._total, self._count = name, total, 0
         self._began = self._told = time.monotonic()
 
-    def tick(self, best: str = "") -> None:  # noqa: D102
+    def tick(self, best: str = "") -> None:
         self._count += 1
         now = time.monotonic()
         if now - self._told >= self._every or self._count == self._total:
@@ -69,16 +69,16 @@ class Bars(Progress):
         self._task: Any = None
         self._bars.start()
 
-    def say(self, line: str) -> None:  # noqa: D102
+    def say(self, line: str) -> None:
         self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def stage(self, name: str, total: int) -> None:  # noqa: D102
+    def stage(self, name: str, total: int) -> None:
         self._task = self._bars.add_task(name, total=total, best="")
 
-    def tick(self, best: str = "") -> None:  # noqa: D102
+    def tick(self, best: str = "") -> None:
         self._bars.update(self._task, advance=1, best=best)
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> None:
         self._bars.stop()
 
 
