@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from thinnet.errors import FileError, RunError
+from thinnet.study import workers
 from thinnet.study.problem import Problem
 from thinnet.study.settings import Plan, Settings
 from thinnet.study.training import Job, Outcome, on_all_rows, run_job
@@ -92,3 +93,25 @@ def test_an_error_ends_what_still_runs(job: Job) -> None:
     with pytest.raises(KeyboardInterrupt):
         train()
     assert wait_for(lambda: not multiprocessing.active_children(), 20)
+
+
+def test_ctrl_c_while_processes_are_prepared_waits_for_the_first_job(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    def prepare(*args: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        made.append(pool(*args, **options))
+        return made[0]
+
+    pool = workers.ProcessPoolExecutor
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", prepare)
+
+    def train() -> None:
+        with Workers(1) as crew:
+            crew.run(iter([(0, job)]), nothing, lambda: None)
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert made

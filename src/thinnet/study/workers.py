@@ -39,9 +39,7 @@ class Workers:
         self.count = count
         self._interrupted = False
         self._before: Any = None
-        self._pool = ProcessPoolExecutor(
-            count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-        )
+        self._pool: ProcessPoolExecutor
 
     def run(
         self, jobs: Iterator[tuple[T, Job]], done: Callable[[T, Outcome], None], beat: Callable[[], None]
@@ -79,6 +77,10 @@ class Workers:
             signal.getsignal(signal.SIGINT)
         ):
             self._before = signal.signal(signal.SIGINT, self._interrupt)
+        # Only now: interrupted half-way, the pool would leave a semaphore that nobody unlinks.
+        self._pool = ProcessPoolExecutor(
+            self.count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
+        )
         return self
 
     def __exit__(
