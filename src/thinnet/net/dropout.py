@@ -11,7 +11,7 @@ from thinnet.errors import InputError
 from thinnet.net.layers import Buffers, Layer, Shape, Weights, shown, size
 from thinnet.random import Key
 from thinnet.variants import Variant, find, mean, sample
-from thinnet.variants.sample import check_rate
+from thinnet.variants.checks import check_rate
 from thinnet.variants.schedule import Schedule
 
 __all__ = ["Dropout", "Gate", "mask_key"]

@@ -11,19 +11,17 @@ from thinnet import kernels
 from thinnet.errors import InputError
 from thinnet.random import Key, Window
 from thinnet.variants.catalogue import find
+from thinnet.variants.checks import FLOATS, check_key, check_rate, floating, target_of
 from thinnet.variants.law import TwoPoint
 from thinnet.variants.pattern import lane_window
 from thinnet.variants.variant import HANDED, Variant
 
-__all__ = ["Mode", "check_rate", "drop", "dropout", "mask", "mean", "sample"]
+__all__ = ["Mode", "drop", "dropout", "mask", "mean", "sample"]
 
 Array: TypeAlias = NDArray[Any]
 Mode: TypeAlias = Literal["sample", "mean"]
 
-_FLOATS = frozenset({np.float16, np.float32, np.float64})
 _DROPOUT = find("Dropout")
-# Typed loosely because NumPy's annotation leaves out the numbers between its two extremes.
-_EXACT: Any = 10_000
 _LOWEST_BFLOAT16 = -3.3895313892515355e38
 
 
@@ -128,11 +126,11 @@ def drop(
     array([0.75, 0.75, 0.75, 0.75])
     """
     variant = (name if isinstance(name, Variant) else find(name)).sized(block)
-    array = _floating(variant.name, x)
-    target = np.empty(array.shape, array.dtype) if out is None else _target(variant.name, array, out)
+    array = floating(variant.name, x)
+    target = np.empty(array.shape, array.dtype) if out is None else target_of(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
     if type(key) is not Key:
-        _check_key(variant.name, key)
+        check_key(variant.name, key)
     if mode != "sample" and mode != "mean":
         raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
     if variant.block and (why := variant.unfit(window.shape if window else array.shape)):
@@ -144,7 +142,7 @@ def drop(
     if window is not None and window.size != array.shape:
         raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
     third: Any = None if other is None and variant.other not in HANDED else _other(variant, other, array)
-    if array.dtype.type not in _FLOATS:  # bfloat16, which NumPy knows by its bits alone
+    if array.dtype.type not in FLOATS:  # bfloat16, which NumPy knows by its bits alone
         third = third.view(np.uint16) if type(third) is np.ndarray else third
         array, written = array.view(np.uint16), target.view(np.uint16)
     else:
@@ -223,7 +221,7 @@ def _other(variant: Variant, other: Any, x: Array) -> Any:
         raise InputError(f"{variant.name}: other is missing; pass other=, {asked}.")
     if isinstance(other, int | float) and not isinstance(other, bool):
         return float(other)
-    array = _floating(variant.name, other, "other")
+    array = floating(variant.name, other, "other")
     if array.dtype != x.dtype:
         raise InputError(f"{variant.name}: other must have the dtype of x, {x.dtype}, got {array.dtype}.")
     try:
@@ -270,78 +268,9 @@ def mask(
     array([[1, 0, 1, 1],
            [1, 1, 1, 1]])
     """
-    _check_key("mask", key)
+    check_key("mask", key)
     if window is not None and window.size != shape:
         raise InputError(f"mask: the window has size {window.size}, but the mask has shape {shape}.")
     law = find("Dropout").law_of(check_rate("mask", rate, shape))
     assert isinstance(law, TwoPoint)
     return kernels.mask(shape, (key, window, ()), law.threshold)
-
-
-def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None) -> Any:
-    """Return `rate` as a float or a float64 array, or say what is wrong with it.
-
-    Raises
-    ------
-    InputError
-        Not a number, NaN, outside [0, 1], or an array that does not broadcast against `shape`.
-
-    Examples
-    --------
-    >>> check_rate("Dropout", 0.5)
-    0.5
-    """
-    if type(rate) is float and 0 <= rate <= 1:
-        return rate
-    try:
-        value = np.asarray(rate, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{owner}: rate must be a number in [0, 1], got {rate!r}.") from None
-    if not bool(np.all((value >= 0) & (value <= 1))):
-        worst = value if value.ndim == 0 else value[~((value >= 0) & (value <= 1))][0]
-        raise InputError(f"{owner}: rate must be in [0, 1], got {float(worst):g}.")
-    if value.ndim == 0:
-        return float(value)
-    if shape is not None:
-        try:
-            fits = np.broadcast_shapes(value.shape, shape) == shape
-        except ValueError:
-            fits = False
-        if not fits:
-            raise InputError(
-                f"{owner}: rates of shape {value.shape} do not broadcast against x of shape {shape}."
-            )
-    return value
-
-
-def _check_key(owner: str, key: Key) -> None:
-    if not isinstance(key, Key):
-        raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
-
-
-def _floating(owner: str, x: ArrayLike, name: str = "x") -> Array:
-    if type(x) is np.ndarray and x.dtype.type in _FLOATS:
-        return x
-    if isinstance(x, np.ma.MaskedArray):
-        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
-    array = np.asarray(x)
-    if array.dtype.type not in _FLOATS and array.dtype.name != "bfloat16":
-        raise InputError(
-            f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; "
-            f"use {name}.astype('float32')."
-        )
-    return array
-
-
-def _target(owner: str, x: Array, out: Array) -> Array:
-    if not isinstance(out, np.ndarray) or out.shape != x.shape or out.dtype != x.dtype:
-        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")
-    if not out.flags.writeable:
-        raise InputError(f"{owner}: out is read-only.")
-    if out is x or (out.base is None and x.base is None):
-        return out  # two arrays that own their memory share none
-    # The bounds of two arrays may cross where no entry is shared, so some work is spent on an exact answer.
-    if np.may_share_memory(out, x, _EXACT):
-        raise InputError(f"{owner}: out overlaps x without being x; pass out=x or an array of its own.")
-    return out
