@@ -14,15 +14,24 @@ from typing import TypeAlias
 
 from thinnet.errors import InputError
 
-__all__ = ["Constant", "Cosine", "Curriculum", "Early", "Late", "Linear", "Schedule"]
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Curriculum",
+    "Early",
+    "Late",
+    "Linear",
+    "Schedule",
+    "scheduled_drop_path",
+]
 
 Schedule: TypeAlias = Callable[[int], float]
 
 
-def _at_least_one(owner: str, steps: int) -> int:
-    if not isinstance(steps, Integral) or steps < 1:
-        raise InputError(f"{owner}: steps must be a whole number of at least 1, got {steps!r}.")
-    return int(steps)
+def _at_least_one(owner: str, count: int, name: str = "steps") -> int:
+    if not isinstance(count, Integral) or count < 1:
+        raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {count!r}.")
+    return int(count)
 
 
 @dataclass(frozen=True)
@@ -169,3 +178,22 @@ class Late:
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
         return self.rate if step >= self.steps else 0.0
+
+
+def scheduled_drop_path(rate: float, cells: int, *, steps: int) -> list[Linear]:
+    """Return one schedule a cell for DropPath: the rate grows with depth, and from 0 on over training.
+
+    Cell i of L goes to `rate * (i + 1) / L` in a straight line over `steps` steps; what it comes to is the
+    linear decay of stochastic depth (Huang et al., ECCV 2016, section 3).
+
+    Examples
+    --------
+    >>> [round(at(50), 3) for at in scheduled_drop_path(0.3, 3, steps=100)]
+    [0.05, 0.1, 0.15]
+
+    References
+    ----------
+    Zoph et al.: Learning transferable architectures for scalable image recognition. CVPR 2018, appendix A.7.
+    """
+    cells = _at_least_one("scheduled_drop_path", cells, "cells")
+    return [Linear(0.0, rate * (i + 1) / cells, steps) for i in range(cells)]
