@@ -103,6 +103,7 @@ EXPORTS = {
         "BinaryCrossEntropy",
         "Conv2d",
         "Dense",
+        "DropConnect",
         "Dropout",
         "Epoch",
         "Flatten",

@@ -39,6 +39,7 @@ ARGUMENTS: dict[type, tuple[Any, ...]] = {
     net.Dense: (5, 4),
     net.Dropout: (0.4,),
     net.Gate: (5,),
+    net.DropConnect: (net.Dense(5, 4), 0.4),
     net.Conv2d: (4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2),
     net.MaxPool2d: (3, 2, 1),
     net.AvgPool2d: ((3, 2), (2, 1), 1),

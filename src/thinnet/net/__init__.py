@@ -5,6 +5,7 @@ logits, `optimizers.py` the updates, `training.py` the one training loop, `savin
 `network.py` ties them; `conv.py`, `pool.py`, `norm.py` and `residual.py` are layers for images.
 """
 
+from thinnet.net.connect import DropConnect
 from thinnet.net.conv import Conv2d, conv2d, conv2d_naive
 from thinnet.net.dropout import Dropout, Gate
 from thinnet.net.layers import GELU, SELU, Dense, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
@@ -37,6 +38,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "Conv2d",
     "Dense",
+    "DropConnect",
     "Dropout",
     "Epoch",
     "Flatten",

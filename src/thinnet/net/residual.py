@@ -13,7 +13,7 @@ from thinnet.errors import InputError
 from thinnet.net.layers import Buffers, Layer, Shape, Weights
 from thinnet.random import Key
 
-__all__ = ["Residual", "branch_key", "spread"]
+__all__ = ["Residual", "branch_key", "part_of", "spread"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -84,14 +84,14 @@ class Residual(Layer):
         y, kept = x, list[Any]()
         for i, layer in enumerate(self.branch):
             own = branch_key(key, i) if key is not None and layer.draws else None
-            y, saved = (layer.learn if learning else layer.forward)(_of(weights, i), y, own)
+            y, saved = (layer.learn if learning else layer.forward)(part_of(weights, i), y, own)
             kept.append(saved)
         return x + y, kept
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         slope = dy
         for i in range(len(self.branch) - 1, -1, -1):
-            slope = self.branch[i].backward(_of(weights, i), saved[i], slope, _of(grads, i))
+            slope = self.branch[i].backward(part_of(weights, i), saved[i], slope, part_of(grads, i))
         return dy + slope
 
     def _gathered(self, get: Callable[[int, Layer], dict[str, Any]]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def spread(layers: tuple[Layer, ...], i: int, last: str = "glorot") -> str:
     return next((layer.wants for layer in layers[i + 1 :] if layer.wants is not None), last)
 
 
-def _of(weights: Weights, i: int) -> Weights:
+def part_of(weights: Weights, i: int) -> Weights:
     """Return the weights of layer i of the branch, as views."""
     start = f"{i}."
     return {name[len(start) :]: value for name, value in weights.items() if name.startswith(start)}

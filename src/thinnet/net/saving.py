@@ -17,7 +17,7 @@ import numpy as np
 
 from thinnet import files
 from thinnet.errors import FileError, InputError, need
-from thinnet.net import conv, dropout, norm, pool, residual
+from thinnet.net import connect, conv, dropout, norm, pool, residual
 from thinnet.net import layers as layer_module
 from thinnet.net import losses as loss_module
 from thinnet.net.layers import Layer
@@ -48,7 +48,7 @@ def _kinds(one: str, base: type, *modules: ModuleType) -> Kinds:
     return Kinds(one, modules[0].__name__, found)
 
 
-LAYERS = _kinds("layer", Layer, layer_module, conv, dropout, norm, pool, residual)
+LAYERS = _kinds("layer", Layer, layer_module, connect, conv, dropout, norm, pool, residual)
 LOSSES = _kinds("loss", loss_module.Loss, loss_module)
 SCHEDULES = _kinds("object", object, schedule_module)
 
@@ -172,7 +172,9 @@ def _pack(value: Any, kinds: Kinds) -> dict[str, Any]:
     packed: dict[str, Any] = {"type": name}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
-        if callable(content):
+        if isinstance(content, Layer):
+            content = _pack(content, LAYERS)
+        elif callable(content):
             content = _pack(content, SCHEDULES)
         elif isinstance(content, tuple):
             each = cast("tuple[Any, ...]", content)
@@ -189,7 +191,8 @@ def _unpack(value: Any, kinds: Kinds) -> Any:
         raise InputError(f"there is no {kinds.one} {name!r}")
     for key, content in fields.items():
         if isinstance(content, dict):
-            fields[key] = _unpack(cast("dict[str, Any]", content), SCHEDULES)
+            inner = cast("dict[str, Any]", content)
+            fields[key] = _unpack(inner, LAYERS if inner.get("type") in LAYERS.known else SCHEDULES)
         elif isinstance(content, list):
             each = cast("list[Any]", content)
             fields[key] = tuple(_unpack(part, LAYERS) if isinstance(part, dict) else part for part in each)

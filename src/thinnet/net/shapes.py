@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from thinnet.errors import InputError
+from thinnet.net.connect import DropConnect
 from thinnet.net.conv import Conv2d
 from thinnet.net.dropout import Dropout, Gate
 from thinnet.net.layers import Dense, Layer, Shape
@@ -48,7 +49,8 @@ def through(layers: tuple[Layer, ...], inputs: Shape | None) -> list[Shape]:
 
 def _first(layers: tuple[Layer, ...]) -> Shape:
     """Return the shape of a row, as the first layer that knows it says."""
-    for layer in layers:
+    for outer in layers:
+        layer = outer.layer if isinstance(outer, DropConnect) else outer
         if isinstance(layer, Dense):
             return (layer.inputs,)
         if isinstance(layer, Gate):
@@ -84,6 +86,9 @@ def _brief(layer: Layer) -> str:
     if isinstance(layer, Dropout):
         block = "" if layer.block is None else f", block={layer.block}"
         return f"{layer.variant}({layer.rate}{block})"
+    if isinstance(layer, DropConnect):
+        options = ", per_sample=True" if layer.per_sample else ""
+        return f"{layer.variant}({_brief(layer.layer)}, {layer.rate}{options})"
     if isinstance(layer, Residual):
         return f"Residual({', '.join(map(_brief, layer.branch))})"
     if isinstance(layer, Conv2d | Pool2d | BatchNorm):

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from thinnet.net.connect import DropConnect
 from thinnet.net.dropout import Dropout, Gate, mask_key
 from thinnet.net.layers import Layer, Shape, Weights
 from thinnet.net.network import Network
-from thinnet.net.residual import Residual, branch_key
+from thinnet.net.residual import Residual, branch_key, part_of
 from thinnet.random import Key
 from thinnet.variants import sample
 
@@ -19,8 +20,8 @@ __all__ = ["thin"]
 def thin(network: Network, key: Key) -> Network:
     """Return a network thinned at a key; see `Network.thinned`."""
     drawn = [
-        _thinned(layer, shape, mask_key(key, i).at(key.step), network)
-        for i, (layer, shape) in enumerate(zip(network.layers, network.shapes, strict=False))
+        _thinned(layer, network.shapes[i], mask_key(key, i).at(key.step), network, network.weights[i])
+        for i, layer in enumerate(network.layers)
     ]
     layers = [layer for layer, _ in drawn]
     made: Any = {**network.__getstate__(), "layers": layers}
@@ -33,7 +34,11 @@ def thin(network: Network, key: Key) -> Network:
     return thin
 
 
-def _thinned(layer: Layer, shape: Shape, key: Key, network: Network) -> tuple[Layer, Weights]:
+def _thinned(
+    layer: Layer, shape: Shape, key: Key, network: Network, weights: Weights
+) -> tuple[Layer, Weights]:
+    if isinstance(layer, DropConnect):
+        return layer.layer, {"weight": layer.dropped(weights, layer.rate_at(network.step), key)["weight"]}
     if isinstance(layer, Dropout):
         rate, zeros = layer.rate_at(network.step), np.zeros((1, *shape), network.dtype)
         shift = sample(layer.row, zeros, rate, key)[0]
@@ -43,7 +48,7 @@ def _thinned(layer: Layer, shape: Shape, key: Key, network: Network) -> tuple[La
     branch: list[Layer] = []
     gains: Weights = {}
     for i, inner in enumerate(layer.branch):
-        made, drawn = _thinned(inner, shape, branch_key(key, i), network)
+        made, drawn = _thinned(inner, shape, branch_key(key, i), network, part_of(weights, i))
         branch.append(made)
         gains |= {f"{i}.{name}": value for name, value in drawn.items()}
         shape = inner.out(shape)
