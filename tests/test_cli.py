@@ -355,3 +355,27 @@ def test_a_process_refuses_as_the_function_does() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'houses.csv: there is no column "Prize"; did you mean "price"?\n'
+
+
+# Variants
+
+
+def test_variants_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    from thinnet.variants.guide import page, table
+
+    assert cli.run(["variants"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [line.name for line in table()]
+    assert cli.run(["variants", "--site", "branch"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [line.name for line in table("branch")]
+    assert lines[0].endswith(table("branch")[0].doc)
+    assert cli.run(["variants", "Zoneout"]) == 0
+    assert capsys.readouterr().out == page("Zoneout")
+
+
+def test_variants_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused("variants", "Zonout", capsys=capsys).endswith("did you mean 'Zoneout'?")
+    assert refused("variants", "--site", "x", capsys=capsys).startswith(
+        "variants: there is no site 'x'; choose"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,6 +143,31 @@ def bench(
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+@app.command()
+def variants(
+    name: Annotated[str | None, typer.Argument(help="Tell all about one.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only those that act there, as on branch.")] = None,
+) -> None:
+    """List every dropout there is, or explain one: formula, usual rate, reference."""
+    from thinnet.variants import guide
+
+    if name is not None:
+        print(guide.page(name), end="")
+        return
+    listed = guide.table(site)
+    widths = [max(len(cell) for cell in column) for column in zip(*map(_cells, listed), strict=True)]
+    # A line a variant on a screen, all of it in a file.
+    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in listed:
+        cells = [f"{cell:<{width}}" for cell, width in zip(_cells(line), widths, strict=True)]
+        text = "  ".join([*cells, line.doc])
+        print(text if most is None or len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _cells(line: Any) -> tuple[str, ...]:
+    return line.name, line.site, line.pattern or "custom", f"{line.usual:g}"
 
 
 @app.command()

@@ -1,0 +1,111 @@
+"""What is told of variants: formulas that compute what the laws do, and pages that are up to date."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinnet.errors import InputError
+from thinnet.random import Key
+from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop
+from thinnet.variants.custom import CUSTOM
+from thinnet.variants.formula import FORMULAS, lines
+from thinnet.variants.guide import SITES, example_shape, page, table
+from thinnet.variants.variant import HANDED
+
+DOCS = Path(__file__).parents[2] / "docs"
+ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
+NAMES = pytest.mark.parametrize("name", [*CATALOGUE, *CUSTOM])
+
+
+def value(text: str, row: Variant, rate: float, x: float, other: float) -> float:
+    """Compute a formula as it is printed."""
+    known: dict[str, float] = {
+        "x": x,
+        "other": other,
+        "rate": rate,
+        "keep": 1 - rate,
+        "A": -1.7580993408473766,
+    }
+    where = FORMULAS[row.law.__name__].where
+    for part in where.split(", "):
+        name, _, right = part.partition(" = ")
+        if name in ("a", "b"):
+            known[name] = eval(right, {}, known)
+    return float(eval(text, {}, known))
+
+
+@ROWS
+@pytest.mark.parametrize("rate", [0.25, 0.5, 0.875])
+def test_formulas_compute_what_the_laws_do(row: Variant, rate: float) -> None:
+    known, law = FORMULAS[row.law.__name__], row.law_of(rate)
+    realised = law.rate if isinstance(law, TwoPoint) else rate
+    for x, other in ((2.0, -0.5), (-3.0, 4.0)):
+        if isinstance(law, TwoPoint):
+            own = 1.0 if row.other == "one" else 0.0 if row.other == "zero" else other
+            for side, text in ((law.kept, known.kept), (law.dropped, known.dropped)):
+                assert value(text, row, realised, x, other) == pytest.approx(side[0] * x + side[1] * own)
+        shape = example_shape(row)
+        more = {"other": np.full(shape, other)} if row.other in HANDED else {}
+        y = drop(row, np.full(shape, x), rate, key=Key(0), mode="mean", **more)
+        told = known.mean if row.inference == "mean" else "x"
+        assert np.allclose(y, value(told, row, realised, x, other), rtol=1e-6)
+
+
+def test_where_a_tables_gains_lie_is_as_told() -> None:
+    rate = 0.2
+    spread = (3 * rate / (1 - rate)) ** 0.5
+    gains = CATALOGUE["UniformDropout"].law_of(rate).gains
+    assert (gains.min(), gains.max()) == pytest.approx((1 - spread, 1 + spread), rel=1e-3)
+    gains = CATALOGUE["LogNormalDropout"].law_of(rate).gains.astype(float)
+    assert np.log(gains).mean() == pytest.approx(math.log(1 - rate) / 2, abs=1e-3)
+    assert np.log(gains).var() == pytest.approx(-math.log(1 - rate), rel=1e-3)
+    gains = CATALOGUE["GaussianDropout"].law_of(rate).gains.astype(float)
+    assert (gains.mean(), gains.var()) == pytest.approx((1, rate / (1 - rate)), rel=1e-6)
+    gains = CATALOGUE["ShakeShake"].law_of(rate).gains
+    assert (gains.min(), gains.max()) == pytest.approx(((1 - rate) / 2, (1 + rate) / 2), rel=1e-3)
+
+
+@NAMES
+def test_a_page_tells_all_and_is_the_one_in_the_documentation(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    catalogue: Any = importlib.import_module("catalogue")
+    known = CATALOGUE.get(name) or CUSTOM[name]
+    text = page(name)
+    for told in (known.doc, known.cite, known.helps, known.differs, SITES[known.site], f"{known.usual:g}"):
+        assert told in text
+    if name in CATALOGUE:
+        assert all(line in text for line in lines(CATALOGUE[name]))
+    file = catalogue.file(name)
+    drawn = catalogue.gains(name)
+    assert (DOCS / "variants" / f"{file}.png").exists() == (drawn is not None)
+    picture = None if drawn is None else f"{file}.png {drawn[1]}"
+    assert (DOCS / "variants" / f"{file}.md").read_text("utf-8") == page(name, picture)
+
+
+def test_the_table_is_the_one_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    listing = importlib.import_module("catalogue").listing()
+    assert listing in (DOCS / "variants" / "README.md").read_text("utf-8")
+    files = {path.stem for path in (DOCS / "variants").glob("*.md")} - {"README"}
+    assert files == {name.lower() for name in [*CATALOGUE, *CUSTOM]}
+
+
+def test_every_site_has_its_variants(refusal: Callable[..., str]) -> None:
+    assert [line.name for line in table()] == [*CATALOGUE, *CUSTOM]
+    assert sorted(line.name for site in SITES for line in table(site)) == sorted([*CATALOGUE, *CUSTOM])
+    assert all(table(site) for site in SITES)
+    line = refusal(InputError, table, "brain")
+    assert line.startswith("variants: there is no site 'brain'; choose one of activation, branch, ")
+
+
+def test_a_page_of_nothing(refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, page, "Dropot").endswith("did you mean 'Dropout'?")
