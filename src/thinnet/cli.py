@@ -59,6 +59,10 @@ def study(
     time_budget: Annotated[str | None, typer.Option(help="Stop in time: 90s, 5m, 1h.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Worker processes; one a core if not given.")] = None,
     storage: Annotated[str | None, typer.Option(help="An Optuna storage URL that machines share.")] = None,
+    variants: Annotated[
+        str,
+        typer.Option(help="Dropouts to search, as Dropout,GaussianDropout."),
+    ] = "Dropout",
     seed: Annotated[int, typer.Option(help="Same seed, same numbers.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but the verdict.")] = False,
 ) -> None:
@@ -81,6 +85,7 @@ def study(
         jobs=jobs,
         storage=storage,
         quiet=quiet,
+        variants=tuple(name.strip() for name in variants.split(",") if name.strip()),
     )
     try:
         results = run_study(options)
@@ -251,6 +256,8 @@ def _summary(results: dict[str, Any]) -> list[str]:
     best = results["recommended"]
     settings = results["dropout"]["settings"]
     norm = "no max-norm" if settings["max_norm"] is None else f"max-norm {settings['max_norm']:.2f}"
+    variants = [f"{row['variant']} {row['validation_loss']:.4g}" for row in results.get("variants", ())]
+    searched = f", {settings['variant']}" if variants else ""
     return [
         "",
         results["sentence"],
@@ -258,6 +265,7 @@ def _summary(results: dict[str, Any]) -> list[str]:
         f"{shown(results['dropout']['mean'])}, without {shown(results['baseline']['mean'])}, "
         f"boosted trees {shown(results['boosting']['score'])}, constant guess {shown(results['chance'])}",
         f"  best with dropout: {results['dropout']['network']}, input {settings['input_rate']:.2f}, "
-        f"hidden {settings['hidden_rate']:.2f}, {norm}",
+        f"hidden {settings['hidden_rate']:.2f}, {norm}{searched}",
+        *([f"  least validation loss of each variant: {', '.join(variants)}"] if variants else []),
         f"  recommended: {'with' if best['side'] == 'dropout' else 'without'} dropout, since {best['why']}",
     ]

@@ -39,11 +39,11 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
     [
         (
             {"format": "thinnet.run/0"},
-            "another format (thinnet.run/1, not thinnet.run/0); give --out another folder.",
+            "format thinnet.run/1, not thinnet.run/0; give --out another folder.",
         ),
         ({"fingerprint": "def"}, "another data set; give --out another folder."),
-        ({"seed": 1}, "another seed (0, not 1); give --out another folder."),
-        ({"max_width": 32}, "another max width (64, not 32); give --out another folder."),
+        ({"seed": 1}, "seed 0, not 1; give --out another folder."),
+        ({"max_width": 32}, "max width 64, not 32; give --out another folder."),
     ],
 )
 def test_a_folder_of_another_study_is_left_alone(

@@ -229,7 +229,7 @@ def test_a_run_of_another_study_is_left_alone(
 ) -> None:
     before = snapshot(finished[0])
     said = refused(("study", houses, *SMALL, *more, "--out", finished[0]), capsys)
-    assert said.startswith(f"{finished[0]}: this run has another {more[0].strip('-').replace('-', ' ')} (")
+    assert said.startswith(f"{finished[0]}: this run has {more[0].strip('-').replace('-', ' ')} ")
     assert snapshot(finished[0]) == before
 
 

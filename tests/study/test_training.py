@@ -136,10 +136,10 @@ def test_a_hopeless_trial_is_pruned(job: Job, plain: Outcome) -> None:
     assert choice.keys() == space("baseline").keys()
     good = tuple((choice, 1e-6, [1e-6] * 30) for _ in range(6))
     bad = tuple((choice, 1e6, [1e6] * 30) for _ in range(6))
-    pruned = run_job(replace(job, past=Past("baseline", choice, good)))
+    pruned = run_job(replace(job, past=Past("baseline", ("Dropout",), choice, good)))
     assert pruned.state == "pruned"
     assert len(pruned.curves["validation_loss"][0]) < 20
-    assert told(run_job(replace(job, past=Past("baseline", choice, bad)))) == told(plain)
+    assert told(run_job(replace(job, past=Past("baseline", ("Dropout",), choice, bad)))) == told(plain)
 
 
 # On all rows

@@ -63,9 +63,9 @@ def _refuse_foreign(folder: Path, identity: dict[str, Any]) -> None:
     known = read_json(folder / "study.json")
     for name, value in {"format": _FORMAT, **identity}.items():
         if known.get(name) != value:
-            what = "data set" if name == "fingerprint" else name.replace("_", " ")
-            detail = "" if name == "fingerprint" else f" ({known.get(name)}, not {value})"
-            raise RunError(f"{folder}: this run has another {what}{detail}; give --out another folder.")
+            said = f"{name.replace('_', ' ')} {known.get(name)}, not {value}"
+            what = "another data set" if name == "fingerprint" else said
+            raise RunError(f"{folder}: this run has {what}; give --out another folder.")
 
 
 def read_json(path: Path) -> dict[str, Any]:

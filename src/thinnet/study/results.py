@@ -12,8 +12,8 @@ import thinnet
 from thinnet.study.code import code
 from thinnet.study.problem import Problem
 from thinnet.study.scoring import Scores
-from thinnet.study.search import Trial
-from thinnet.study.settings import SIDES, Plan, Side, starts
+from thinnet.study.search import Trial, best_of
+from thinnet.study.settings import PLAIN, SIDES, Plan, Side, starts
 from thinnet.study.stages import Grown, Winner
 from thinnet.study.training import CURVES, Outcome
 
@@ -38,7 +38,7 @@ def assemble(
 ) -> dict[str, Any]:
     """Return the results of a study as plain JSON."""
     side, why = recommend(found)
-    grown = found.grown
+    grown, variants = found.grown, tuple(given["variants"])
     return {
         "format": FORMAT,
         "verdict": found.scores.difference.verdict,
@@ -80,7 +80,8 @@ def assemble(
                 for width, outcome in sorted(grown.outcomes.items())
             ],
         },
-        "sweep": _sweep(found.trials["dropout"]),
+        "sweep": _sweep(found.trials["dropout"], variants),
+        "variants": _variants(found.trials["dropout"], variants),
         "curves": {
             "grown": grown.outcomes[grown.width].curves,
             **{side: {name: found.winners[side].outcome.curves[name] for name in CURVES} for side in SIDES},
@@ -137,11 +138,11 @@ def _sentence(problem: Problem, found: Findings) -> str:
     return f"{start}: {mean} {unit} against the tuned network without it (95 % interval {low} to {high})."
 
 
-def _sweep(trials: list[Trial]) -> list[dict[str, Any]]:
-    """Return those of the first trials that vary the hidden rate alone, by rate."""
+def _sweep(trials: list[Trial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return those of the first trials that vary the hidden rate of the first variant alone, by rate."""
     rows: list[dict[str, Any]] = []
-    for choice, trial in zip(starts("dropout"), trials, strict=False):
-        if choice["inputs"]:
+    for choice, trial in zip(starts("dropout", variants), trials, strict=False):
+        if choice["inputs"] or choice.get("variant", PLAIN) != variants[0]:
             continue
         measured = {
             name: [values[-1] for values in trial.outcome.curves[f"{name}_score"]]
@@ -149,6 +150,19 @@ def _sweep(trials: list[Trial]) -> list[dict[str, Any]]:
         }
         rows.append({"rate": choice["hidden_rate"], **measured})
     return sorted(rows, key=lambda row: row["rate"])
+
+
+def _variants(trials: list[Trial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return each variant's best trial, the best first; nothing where only one was searched."""
+    rows: list[dict[str, Any]] = []
+    for variant in variants if len(variants) > 1 else ():
+        own = [trial for trial in trials if trial.choice["variant"] == variant]
+        best = best_of("dropout", own)
+        if best is not None:
+            rates = {name: best.choice[name] for name in ("inputs", "input_rate", "hidden_rate")}
+            measured = {"validation_loss": best.outcome.value, "validation_score": best.outcome.score}
+            rows.append({"variant": variant, "trials": len(own), **rates, **measured})
+    return sorted(rows, key=lambda row: row["validation_loss"])
 
 
 def _trial(number: int, trial: Trial) -> dict[str, Any]:

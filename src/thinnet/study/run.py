@@ -15,6 +15,7 @@ from typing import Any
 import thinnet
 from thinnet import net
 from thinnet.errors import FileError, InputError
+from thinnet.sklearn.parameters import VARIANTS
 from thinnet.study import stages
 from thinnet.study.engine import Clock, Engine
 from thinnet.study.folder import opened, read_json, write_json
@@ -23,10 +24,11 @@ from thinnet.study.progress import Progress, choose
 from thinnet.study.report import write_report
 from thinnet.study.results import FORMAT, Findings, assemble
 from thinnet.study.scoring import score
-from thinnet.study.settings import Plan
+from thinnet.study.settings import PLAIN, STARTS, Plan
 from thinnet.study.store import Store
 from thinnet.study.table import load_table
 from thinnet.study.workers import Workers
+from thinnet.variants import find
 
 __all__ = ["MODEL_FORMAT", "Options", "study"]
 
@@ -57,6 +59,8 @@ class Options:
         An Optuna storage URL; SQLite in the run's folder if None.
     quiet : bool
         Say nothing.
+    variants : tuple of str
+        Which dropouts are searched: rows of the catalogue that act on activations.
     """
 
     source: str = "digits"
@@ -71,6 +75,7 @@ class Options:
     jobs: int | None = None
     storage: str | None = None
     quiet: bool = False
+    variants: tuple[str, ...] = (PLAIN,)
 
     def __post_init__(self) -> None:
         floors = {"trials": 1, "seeds": 2, "max_width": 1, "jobs": 1, "time_budget": 10}
@@ -80,6 +85,23 @@ class Options:
                 raise InputError(f"study: --{name.replace('_', '-')} must be at least {least}, got {value}.")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"study: --seed must be in [0, 2**32), got {self.seed}.")
+        self._check_variants()
+
+    def _check_variants(self) -> None:
+        if not self.variants or len(set(self.variants)) < len(self.variants):
+            named = ",".join(self.variants) or "none"
+            raise InputError(f"study: --variants must name each once, and one at least, got {named}.")
+        for name in self.variants:
+            if find(name).name not in VARIANTS:
+                raise InputError(
+                    f"study: --variants: {name} does not act on the rows of a table; choose of "
+                    f"{', '.join(VARIANTS)}."
+                )
+        count = len(self.variants)
+        if count > 1 and self.trials < STARTS * count:
+            raise InputError(
+                f"study: --trials must be at least {STARTS * count} for {count} variants, got {self.trials}."
+            )
 
     @property
     def folder(self) -> Path:
@@ -106,6 +128,7 @@ class Options:
             "trials": self.trials,
             "seeds": self.seeds,
             "max_width": self.max_width,
+            "variants": list(self.variants),
         }
 
 
@@ -158,6 +181,7 @@ def _run(
         seed=options.seed,
         trials=options.trials,
         seeds=options.seeds,
+        variants=options.variants,
         clock=Clock(None if options.time_budget is None else options.time_budget - (time.time() - begun)),
     )
     # Another version trains otherwise, so what it has trained is left alone.

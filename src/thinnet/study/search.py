@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thinnet.random import Key
-from thinnet.study.settings import Side, space, starts
+from thinnet.study.settings import PLAIN, Side, space, starts
 from thinnet.study.training import Outcome
 
 __all__ = ["GENERATION", "Trial", "best_of", "propose"]
@@ -29,7 +29,9 @@ class Trial:
     outcome: Outcome
 
 
-def propose(side: Side, seed: int, trials: list[Trial], count: int) -> list[dict[str, Any]]:
+def propose(
+    side: Side, seed: int, trials: list[Trial], count: int, variants: tuple[str, ...] = (PLAIN,)
+) -> list[dict[str, Any]]:
     """Return the choices of the next generation.
 
     Parameters
@@ -42,12 +44,16 @@ def propose(side: Side, seed: int, trials: list[Trial], count: int) -> list[dict
         All trials of earlier generations, in order.
     count : int
         How many to propose.
+    variants : tuple of str
+        Which variants of dropout are searched.
     """
-    fixed = starts(side)[len(trials) : len(trials) + count]
-    return fixed + _sampled(side, seed, trials, count - len(fixed))
+    fixed = starts(side, variants)[len(trials) : len(trials) + count]
+    return fixed + _sampled(side, seed, trials, count - len(fixed), space(side, variants))
 
 
-def _sampled(side: Side, seed: int, trials: list[Trial], count: int) -> list[dict[str, Any]]:
+def _sampled(
+    side: Side, seed: int, trials: list[Trial], count: int, dimensions: dict[str, Any]
+) -> list[dict[str, Any]]:
     if count <= 0:
         return []
     import optuna
@@ -60,17 +66,17 @@ def _sampled(side: Side, seed: int, trials: list[Trial], count: int) -> list[dic
         )
         study = optuna.create_study(sampler=sampler)
         for trial in trials:
-            study.add_trial(_frozen(side, trial))
-        return [study.ask(space(side)).params for _ in range(count)]
+            study.add_trial(_frozen(trial, dimensions))
+        return [study.ask(dimensions).params for _ in range(count)]
 
 
-def _frozen(side: Side, trial: Trial) -> Any:
+def _frozen(trial: Trial, dimensions: dict[str, Any]) -> Any:
     from optuna.trial import TrialState, create_trial
 
     pruned = trial.outcome.state == "pruned"
     return create_trial(
         params=trial.choice,
-        distributions=space(side),
+        distributions=dimensions,
         value=None if pruned else trial.outcome.value,
         state=TrialState.PRUNED if pruned else TrialState.COMPLETE,
         intermediate_values=dict(enumerate(trial.outcome.steps)),

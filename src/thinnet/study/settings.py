@@ -10,7 +10,9 @@ from thinnet.sklearn import MLPClassifier, MLPRegressor
 from thinnet.variants.schedule import Cosine
 
 __all__ = [
+    "PLAIN",
     "SIDES",
+    "STARTS",
     "Plan",
     "Settings",
     "Side",
@@ -31,6 +33,11 @@ _RATES = ((0.2, 0.5), (0.0, 0.5), (0.0, 0.2), (0.1, 0.2), (0.0, 0.0), (0.0, 0.35
 # The rival's first trials: weight decay, times the grown width, patience, length.
 _RIVALS = ((1e-2, 4, 0, 0.25), (1e-4, 1, 10, 1.0), (1e-1, 4, 0, 0.5), (1.0, 1, 10, 1.0))
 _FEWEST_EPOCHS = 3
+
+PLAIN = "Dropout"
+"""The variant that is searched if none is named."""
+STARTS = 2
+"""How many of a side's first trials every variant gets."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Settings:
         Decoupled, times the learning rate.
     patience : int or None
         Epochs without a better validation loss before training stops.
+    variant : str
+        Which dropout: a row of the catalogue.
     """
 
     width: int
@@ -63,10 +72,11 @@ class Settings:
     max_norm: float | None = None
     weight_decay: float = 0.0
     patience: int | None = None
+    variant: str = PLAIN
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        return asdict(self)
+        """Return plain JSON; a network without dropout has no variant."""
+        return {**asdict(self), "variant": self.variant if self.input_rate or self.hidden_rate else None}
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,7 @@ def options(settings: Settings, plan: Plan, rows: int, epochs: int, random_state
         "dropout": settings.hidden_rate,
         "input_dropout": settings.input_rate,
         "max_norm": settings.max_norm,
+        "variant": "" if settings.variant == PLAIN else settings.variant,
     }
     return told | {name: value for name, value in dropped.items() if value}
 
@@ -141,7 +152,7 @@ def estimator(classification: bool, told: dict[str, Any]) -> MLPClassifier | MLP
     return MLPClassifier(**told) if classification else MLPRegressor(**told)
 
 
-def space(side: Side) -> dict[str, Any]:
+def space(side: Side, variants: tuple[str, ...] = (PLAIN,)) -> dict[str, Any]:
     """Return what the search may choose for a side, as Optuna's distributions."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
@@ -166,11 +177,14 @@ def space(side: Side) -> dict[str, Any]:
         "max_norm": FloatDistribution(1.0, 5.0),
         "constrained": CategoricalDistribution([False, True]),
         "widened": CategoricalDistribution([False, True]),
+        **({} if variants == (PLAIN,) else {"variant": CategoricalDistribution(variants)}),
     }
 
 
-def starts(side: Side) -> list[dict[str, Any]]:
+def starts(side: Side, variants: tuple[str, ...] = (PLAIN,)) -> list[dict[str, Any]]:
     """Return the trials that come before any sampling.
+
+    Every variant gets the recipe's two; those around them are the first one's.
 
     Dropout: the recipe's rates, 0.2 on the inputs and 0.5 on the hidden layers (Hinton et al.,
     arXiv:1207.0580), then others around them. The rival: weight decays over four decades, with and
@@ -195,8 +209,15 @@ def starts(side: Side) -> list[dict[str, Any]]:
         "constrained": False,
         "widened": False,
     }
+    tried = [(rates, variant) for rates in _RATES[:STARTS] for variant in variants]
+    tried += [(rates, variants[0]) for rates in _RATES[STARTS:]]
     return [
-        {**fixed, "inputs": rate > 0, "input_rate": rate, "hidden_rate": hidden} for rate, hidden in _RATES
+        {
+            **fixed,
+            **{"inputs": rate > 0, "input_rate": rate, "hidden_rate": hidden},
+            **({} if variants == (PLAIN,) else {"variant": variant}),
+        }
+        for (rate, hidden), variant in tried
     ]
 
 
@@ -232,5 +253,6 @@ def settings_of(side: Side, choice: dict[str, Any], width: int, plan: Plan) -> S
         learning_rate=short["learning_rate"],
         input_rate=short["input_rate"] if short["inputs"] else 0.0,
         hidden_rate=hidden,
+        variant=short.get("variant", PLAIN),
         max_norm=short["max_norm"] if short["constrained"] else None,
     )

@@ -42,6 +42,7 @@ class Base:
     seed: int
     trials: int
     seeds: int
+    variants: tuple[str, ...]
     clock: Clock
 
     def job(self, settings: Settings, *, deadline: float | None = None) -> Job:
@@ -147,7 +148,7 @@ def search(engine: Engine, base: Base, width: int) -> dict[Side, list[Trial]]:
         tasks: dict[Side, list[Task]] = {}
         for side in SIDES:
             count = min(GENERATION, base.trials - first)
-            chosen = propose(side, base.seed, trials[side], count)
+            chosen = propose(side, base.seed, trials[side], count, base.variants)
             tasks[side] = [
                 _trial(base, side, width, (first + i, choice), trials[side])
                 for i, choice in enumerate(chosen)
@@ -169,10 +170,10 @@ def _trial(base: Base, side: Side, width: int, at: tuple[int, dict[str, Any]], e
     # The first of a side is never cut: there has to be one.
     deadline = base.clock.deadline(0.3 * (base.clock.budget or 0)) if number else None
     job = base.job(settings, deadline=deadline)
-    if number >= len(starts(side)):
+    if number >= len(starts(side, base.variants)):
         known = tuple((trial.choice, trial.outcome.value, trial.outcome.steps) for trial in earlier)
-        job = replace(job, past=Past(side, choice, known))
-    return Task(side, f"{side}-{width}-{number}", job, choice, space(side))
+        job = replace(job, past=Past(side, base.variants, choice, known))
+    return Task(side, f"{side}-{width}-{number}", job, choice, space(side, base.variants))
 
 
 def _reserve(base: Base, trials: dict[Side, list[Trial]], engine: Engine) -> float:

@@ -82,6 +82,7 @@ class Past:
     """What the pruner may know: the trials of earlier generations, as (choice, validation loss, steps)."""
 
     side: Side
+    variants: tuple[str, ...]
     choice: dict[str, Any]
     trials: tuple[tuple[dict[str, Any], float, list[float]], ...]
 
@@ -263,7 +264,7 @@ def _optuna_trial(past: Past) -> Any:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    dimensions = space(past.side)
+    dimensions = space(past.side, past.variants)
     study = optuna.create_study(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=_CHECKPOINTS // 2)
     )
