@@ -1,8 +1,8 @@
 """Test error of two networks with every variant for activations: the best of five rates, over ten seeds.
 
 A dense network, d-512-512-10, and a small convolutional one, on scikit-learn's digits and on 10,000 of
-MNIST's; dropout behind each hidden rectifier of the first, behind each convolution of the second. Which variants
-take part is not chosen: all whose site is the activation and whose pattern fits these arrays.
+MNIST's; dropout behind each hidden rectifier of the first, behind each convolution of the second. Which
+variants take part is not chosen: all whose site is the activation and whose pattern fits these arrays.
 
 Each variant's rate is the one with the least validation error, the mean over three seeds, on a fifth of the
 training rows; then ten other seeds train on all of them, and the test set is used once for each. Differences

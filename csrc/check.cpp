@@ -110,12 +110,16 @@ void laws(const Body& body, const Body& portable, Type type, std::int64_t rows, 
                     }
                 }
             }
-            const Arrays first{type, reinterpret_cast<const char*>(x.data()), nullptr, reinterpret_cast<char*>(a.data())};
+            Arrays first{type, reinterpret_cast<const char*>(x.data()), nullptr, reinterpret_cast<char*>(a.data())};
             Arrays second = first;
             second.out = reinterpret_cast<char*>(b.data());
-            body.table(source, plan, {0, rows * columns}, gains.data(), first);
-            portable.table(source, plan, {0, rows * columns}, gains.data(), second);
-            expect(same(type, item, a, b), body.name, "a table law", start);
+            for (const bool shifted : {false, true}) {
+                first.other = second.other = shifted ? reinterpret_cast<const char*>(other.data()) : nullptr;
+                const float* shifts = shifted ? gains.data() : nullptr;
+                body.table(source, plan, {0, rows * columns}, gains.data(), shifts, first);
+                portable.table(source, plan, {0, rows * columns}, gains.data(), shifts, second);
+                expect(same(type, item, a, b), body.name, "a table law", start);
+            }
         }
     }
 }

@@ -210,18 +210,32 @@ bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t val
     return true;
 }
 
-bool table(nb::handle x, nb::handle out, nb::handle gains, std::uint64_t value, std::uint32_t step,
+// The 65,536 factors of a table.
+const float* factors_of(const Buffer& table, const char* name) {
+    expect(table, "f", name);
+    if (table.total() != 65536) refuse("gains, shifts: 65,536 entries are needed");
+    return reinterpret_cast<const float*>(table.data());
+}
+
+// `other` and `shifts` are both None, or arrays.
+bool table(nb::handle x, nb::handle out, nb::handle other, nb::handle gains, nb::handle shifts, std::uint64_t value, std::uint32_t step,
            nb::handle where, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true), factors(gains, false);
-    expect(factors, "f", "gains");
-    if (factors.total() != 65536) refuse("gains: 65,536 entries are needed");
+    const float* values = factors_of(factors, "gains");
+    if (other.is_none() != shifts.is_none()) refuse("table: other and shifts come together");
+    std::optional<Buffer> third, moves;
+    if (!other.is_none()) {
+        third.emplace(other, false);
+        moves.emplace(shifts, false);
+    }
+    const Buffer* with = third ? &*third : nullptr;
+    const float* added = moves ? factors_of(*moves, "shifts") : nullptr;
     const Where at(value, step, where, from.axes());
     Plan plan;
-    if (!pair_of(plan, at, from, to, nullptr)) return false;
+    if (!pair_of(plan, at, from, to, with)) return false;
     const Range range = range_of(begin, end, plan.total);
-    const Arrays arrays{type_of(from), from.data(), nullptr, to.data()};
-    const auto* values = reinterpret_cast<const float*>(factors.data());
-    without_gil(range, [&] { body().table(at.source, plan, range, values, arrays); });
+    const Arrays arrays{type_of(from), from.data(), with ? with->data() : nullptr, to.data()};
+    without_gil(range, [&] { body().table(at.source, plan, range, values, added, arrays); });
     return true;
 }
 
@@ -295,7 +309,8 @@ NB_MODULE(_native, m) {
     m.def("lanes", &lanes);
     m.def("mask", &mask);
     m.def("two_point", &two_point);
-    m.def("table", &table);
+    m.def("table", &table, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
+          nb::arg(), nb::arg(), nb::arg());
     m.def("dense_forward", &dense_forward);
     m.def("dense_backward", &dense_backward);
     m.def("update", &update);

@@ -99,7 +99,7 @@ struct Body {
     void (*lanes)(const Source&, const Plan&, Range, std::uint16_t* out);
     void (*mask)(const Source&, const Plan&, Range, std::uint32_t threshold, std::uint8_t* out);
     void (*two_point)(const Source&, const Plan&, Range, const TwoPoint&, const Arrays&);
-    void (*table)(const Source&, const Plan&, Range, const float* gains, const Arrays&);
+    void (*table)(const Source&, const Plan&, Range, const float* gains, const float* shifts, const Arrays&);
     void (*dense_forward)(const Source&, const Dense&, Range rows, const void* bias, void* z, void* y);
     void (*dense_backward)(const Source&, const Dense&, Range rows, const void* saved, void* dy);
     void (*update)(const Update&, Range, void* w, const void* g, void* first, void* second);

@@ -48,3 +48,5 @@ static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_castsi256_si128(packed));
 }
 static constexpr int HALVES = 8;
+
+#include "../bodies/bits.hpp"

@@ -46,3 +46,17 @@ static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(low));
 }
 static constexpr int HALVES = 16;
+
+// Which of 64 lanes are below a threshold of up to 65536, from the lowest bit on.
+static inline std::uint64_t below(const std::uint16_t* lanes, std::uint32_t threshold) {
+    if (threshold > 0xFFFF) return ~std::uint64_t{0};
+    const __m512i least = _mm512_set1_epi16(static_cast<short>(threshold));
+    const std::uint64_t low = _mm512_cmplt_epu16_mask(_mm512_loadu_si512(lanes), least);
+    const std::uint64_t up = _mm512_cmplt_epu16_mask(_mm512_loadu_si512(lanes + 32), least);
+    return low | up << 32;
+}
+// The lanes (0 dropped, 65535 kept) that 64 bits stand for.
+static inline void unfold(std::uint64_t bits, std::uint16_t* lanes) {
+    _mm512_storeu_si512(lanes, _mm512_movm_epi16(static_cast<__mmask32>(~bits)));
+    _mm512_storeu_si512(lanes + 32, _mm512_movm_epi16(static_cast<__mmask32>(~bits >> 32)));
+}

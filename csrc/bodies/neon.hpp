@@ -39,3 +39,5 @@ static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
     vst1_u16(out, vshrn_n_u32(vld1q_u32(in), 16));
 }
 static constexpr int HALVES = 4;
+
+#include "../bodies/bits.hpp"

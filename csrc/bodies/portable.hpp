@@ -86,3 +86,5 @@ static inline void lower(const std::uint32_t* in, std::uint16_t* out) {
     *out = static_cast<std::uint16_t>(*in >> 16);
 }
 static constexpr int HALVES = 1;
+
+#include "../bodies/bits.hpp"

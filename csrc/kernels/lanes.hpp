@@ -44,130 +44,7 @@ private:
     alignas(64) std::uint16_t buffer_[CHUNK + BLOCK + OVER];
 };
 
-// One plane of blocks: seeds as packed bits, grown by shifting and or-ing them together.
-class Grown {
-public:
-    Grown(const Blocks& blocks, const Key& key) : blocks_(blocks), key_(key) {
-        const int from = blocks.axes - blocks.over;
-        rows_ = 1;
-        for (int a = from; a < blocks.axes - 1; ++a) rows_ *= blocks.size[a] + blocks.block[a] - 1;
-        const int last = blocks.axes - 1;
-        width_ = blocks.size[last] + blocks.block[last] - 1;
-        words_ = (width_ + 63) / 64;
-        kept_.allocate(blocks.plane);
-        bits_.allocate(rows_ * words_);
-    }
-
-    // Lanes (0 or 65535) of plane `number` of the window.
-    const std::uint16_t* plane(std::int64_t number) {
-        if (number != current_) {
-            draw(number);
-            grow();
-            unpack();
-            current_ = number;
-        }
-        return kept_.at;
-    }
-
-private:
-    // Draw the seeds of one plane, row by row.
-    void draw(std::int64_t number) {
-        const int from = blocks_.axes - blocks_.over;
-        std::int64_t outer = 0, stride = 1;
-        for (int a = from; a < blocks_.axes; ++a) stride *= blocks_.shape[a];
-        for (int a = from - 1; a >= 0; --a) {
-            outer += (blocks_.start[a] + number % blocks_.size[a]) * stride;
-            number /= blocks_.size[a];
-            stride *= blocks_.shape[a];
-        }
-        const Source source{key_, 0, nullptr};
-        Drawn lanes(source);
-        const int last = blocks_.axes - 1;
-        const bool whole = blocks_.shape[last] == width_;  // the next row's lanes follow at once
-        for (std::int64_t row = 0; row < rows_; ++row) {
-            std::int64_t lane = outer + blocks_.start[last], rest = row, step = blocks_.shape[last];
-            for (int a = last - 1; a >= from; --a) {
-                const std::int64_t rows = blocks_.size[a] + blocks_.block[a] - 1;
-                lane += (blocks_.start[a] + rest % rows) * step;
-                rest /= rows;
-                step *= blocks_.shape[a];
-            }
-            std::uint64_t* bits = bits_.at + row * words_;
-            for (std::int64_t i = 0; i < width_; i += 64) {
-                const std::int64_t count = least(64, width_ - i);
-                const std::uint16_t* drawn = lanes.at(lane + i, count, whole ? CHUNK : least(CHUNK, width_ - i));
-                std::uint64_t word = 0;
-                for (std::int64_t j = 0; j < count; ++j) {
-                    word |= static_cast<std::uint64_t>(drawn[j] < blocks_.threshold) << j;
-                }
-                bits[i / 64] = word;
-            }
-        }
-    }
-
-    // Let every entry see the seeds of the block that begins at it, along one axis after another.
-    void grow() {
-        const int from = blocks_.axes - blocks_.over, last = blocks_.axes - 1;
-        for (std::int64_t row = 0; row < rows_; ++row) along(bits_.at + row * words_, blocks_.block[last]);
-        std::int64_t apart = words_;
-        for (int a = last - 1; a >= from; --a) {
-            const std::int64_t length = blocks_.size[a] + blocks_.block[a] - 1;
-            for (std::int64_t begin = 0; begin < rows_ * words_; begin += length * apart) {
-                across(bits_.at + begin, length, apart, blocks_.block[a]);
-            }
-            apart *= length;
-        }
-    }
-
-    // Within a row: doubling shifts, bit i takes in bits i … i + block - 1.
-    void along(std::uint64_t* row, std::int64_t block) const {
-        for (std::int64_t have = 1; have < block;) {
-            const std::int64_t shift = least(have, block - have), words = shift / 64, bits = shift % 64;
-            for (std::int64_t i = 0; i < words_; ++i) {
-                const std::uint64_t low = i + words < words_ ? row[i + words] : 0;
-                const std::uint64_t up = i + words + 1 < words_ ? row[i + words + 1] : 0;
-                row[i] |= bits ? low >> bits | up << (64 - bits) : low;
-            }
-            have += shift;
-        }
-    }
-
-    // Between rows that lie `apart` words from each other, `length` of them.
-    static void across(std::uint64_t* rows, std::int64_t length, std::int64_t apart, std::int64_t block) {
-        for (std::int64_t have = 1; have < block;) {
-            const std::int64_t shift = least(have, block - have);
-            for (std::int64_t i = 0; i + shift < length; ++i) {
-                for (std::int64_t j = 0; j < apart; ++j) rows[i * apart + j] |= rows[(i + shift) * apart + j];
-            }
-            have += shift;
-        }
-    }
-
-    // Write the entries of the window, without the seeds that lie beyond its ends.
-    void unpack() {
-        const int from = blocks_.axes - blocks_.over, last = blocks_.axes - 1;
-        const std::int64_t width = blocks_.size[last];
-        for (std::int64_t row = 0; row * width < blocks_.plane; ++row) {
-            std::int64_t at = 0, rest = row, apart = 1;
-            for (int a = last - 1; a >= from; --a) {
-                at += rest % blocks_.size[a] * apart;
-                rest /= blocks_.size[a];
-                apart *= blocks_.size[a] + blocks_.block[a] - 1;
-            }
-            const std::uint64_t* bits = bits_.at + at * words_;
-            for (std::int64_t i = 0; i < width; ++i) {
-                const bool dropped = bits[i / 64] >> (i % 64) & 1;
-                kept_.at[row * width + i] = dropped ? 0 : 0xFFFF;
-            }
-        }
-    }
-
-    const Blocks& blocks_;
-    Key key_;
-    Memory<std::uint16_t> kept_;
-    Memory<std::uint64_t> bits_;
-    std::int64_t rows_ = 0, width_ = 0, words_ = 0, current_ = -1;
-};
+#include "blocks.hpp"
 
 // Where the walk over a plan stands: the place of an entry in every array.
 struct Place {
@@ -214,7 +91,7 @@ class Lanes {
 public:
     Lanes(const Source& source, const Plan& plan)
         : source_(source), plan_(plan), drawn_(source), grown_(nullptr) {
-        if (source.blocks) grown_ = new (room_) Grown(*source.blocks, source.key);
+        if (source.blocks) grown_ = new (room_) Grown(*source.blocks, source);
     }
     ~Lanes() {
         if (grown_) grown_->~Grown();

@@ -30,19 +30,28 @@ static inline T side(T gain, T shift, T x, T other) {
 
 template <class T>
 using Chunk = void (*)(const Factors<T>&, std::int32_t threshold, const std::uint16_t* lanes, const T* x,
-                       const T* other, T* out, std::int64_t count);
+                       const T* other, T constant, T* out, std::int64_t count);
 
+// `other` is an array or, where there is none, `constant` for every entry.
 template <class T, int DROPPED, int KEPT>
 static void chunk(const Factors<T>& f, std::int32_t threshold, const std::uint16_t* lanes, const T* x,
-                  const T* other, T* out, std::int64_t count) {
+                  const T* other, T constant, T* out, std::int64_t count) {
     const Factors<T> c = f;
     constexpr bool shifts = DROPPED >= SHIFT || KEPT >= SHIFT;
-    THINNET_LOOP
-    for (std::int64_t i = 0; i < count; ++i) {
-        const T o = shifts ? other[i] : T(0);
-        const T dropped = side<DROPPED>(c.dropped_gain, c.dropped_shift, x[i], o);
-        const T kept = side<KEPT>(c.kept_gain, c.kept_shift, x[i], o);
-        out[i] = lanes[i] >= threshold ? kept : dropped;
+    if (shifts && other) {
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const T dropped = side<DROPPED>(c.dropped_gain, c.dropped_shift, x[i], other[i]);
+            const T kept = side<KEPT>(c.kept_gain, c.kept_shift, x[i], other[i]);
+            out[i] = lanes[i] >= threshold ? kept : dropped;
+        }
+    } else {
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const T dropped = side<DROPPED>(c.dropped_gain, c.dropped_shift, x[i], constant);
+            const T kept = side<KEPT>(c.kept_gain, c.kept_shift, x[i], constant);
+            out[i] = lanes[i] >= threshold ? kept : dropped;
+        }
     }
 }
 
@@ -89,37 +98,6 @@ static inline void walk(const Plan& plan, Range range, std::int64_t start, std::
     }
 }
 
-// Apply a law to entries whose lanes differ, chunk by chunk, in the type T that is computed in.
-// `law(x, other, out, lanes, count)` may be given the same array for x and out.
-template <class T, class F>
-static void apply(const Source& source, const Plan& plan, Range range, const Arrays& arrays, T scalar, F law) {
-    Lanes lanes(source, plan);
-    alignas(64) T others[CHUNK];
-    alignas(64) T xs[CHUNK];
-    const bool halves = arrays.type == Type::f16 || arrays.type == Type::bf16;
-    if (!arrays.other) {
-        for (std::int64_t i = 0; i < CHUNK; ++i) others[i] = scalar;
-    }
-    walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
-        const char* x = arrays.x + place.x;
-        const char* other = arrays.other ? arrays.other + place.other : nullptr;
-        char* out = arrays.out + place.out;
-        ask_for(x, count * (halves ? 2 : static_cast<std::int64_t>(sizeof(T))));
-        const std::uint16_t* drawn = lanes.next(place, count);
-        if constexpr (sizeof(T) == 4) {
-            if (halves) {
-                widen(arrays.type, x, xs, count);
-                if (other) widen(arrays.type, other, others, count);
-                law(xs, others, xs, drawn, count);
-                narrow(arrays.type, xs, out, count);
-                return;
-            }
-        }
-        law(reinterpret_cast<const T*>(x), other ? reinterpret_cast<const T*>(other) : others,
-            reinterpret_cast<T*>(out), drawn, count);
-    });
-}
-
 // Long runs under one lane need no lanes of their own, and no comparison for each entry.
 static constexpr std::int64_t LONG = 64;
 
@@ -138,59 +116,6 @@ static void run_of(int terms, T gain, T shift, const T* x, const T* other, T* ou
     }
 }
 
-// Apply a two-point law run by run, one lane a run.
-template <class T>
-static void apply_runs(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
-                       const Factors<T>& f, const Arrays& arrays) {
-    Plan inner = plan;
-    inner.flat = plan.size[plan.axes - 1];
-    Lanes lanes(source, inner);
-    alignas(64) T others[CHUNK];
-    alignas(64) T xs[CHUNK];
-    for (std::int64_t i = 0; i < CHUNK; ++i) others[i] = static_cast<T>(law.other);
-    const bool halves = arrays.type == Type::f16 || arrays.type == Type::bf16;
-    const int dropped = terms(law.dropped, arrays.type), kept = terms(law.kept, arrays.type);
-    walk(inner, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
-        const char* x = arrays.x + place.x;
-        const char* other = arrays.other ? arrays.other + place.other : nullptr;
-        char* out = arrays.out + place.out;
-        const bool keep = lanes.one(place.number()) >= law.threshold;
-        const int some = keep ? kept : dropped;
-        const T gain = keep ? f.kept_gain : f.dropped_gain, shift = keep ? f.kept_shift : f.dropped_shift;
-        place.advance(inner, count);
-        if constexpr (sizeof(T) == 4) {
-            if (halves) {
-                if (some == NONE) {
-                    std::memset(out, 0, static_cast<std::size_t>(count) * 2);
-                    return;
-                }
-                widen(arrays.type, x, xs, count);
-                if (other) widen(arrays.type, other, others, count);
-                run_of<T>(some, gain, shift, xs, others, xs, count);
-                narrow(arrays.type, xs, out, count);
-                return;
-            }
-        }
-        run_of<T>(some, gain, shift, reinterpret_cast<const T*>(x),
-                  other ? reinterpret_cast<const T*>(other) : others, reinterpret_cast<T*>(out), count);
-    });
-}
-
-template <class T>
-static void two_point_in(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
-                         const Arrays& arrays) {
-    const Factors<T> f{static_cast<T>(law.dropped.gain), static_cast<T>(law.dropped.shift),
-                       static_cast<T>(law.kept.gain), static_cast<T>(law.kept.shift)};
-    if (long_runs(plan)) return apply_runs<T>(source, plan, range, law, f, arrays);
-    const auto threshold = static_cast<std::int32_t>(law.threshold);
-    const int dropped = terms(law.dropped, arrays.type), kept = terms(law.kept, arrays.type);
-    const Chunk<T> loop = chunk_of<T>(dropped, kept);
-    apply<T>(source, plan, range, arrays, static_cast<T>(law.other),
-             [&](const T* x, const T* other, T* out, const std::uint16_t* lanes, std::int64_t count) {
-                 loop(f, threshold, lanes, x, other, out, count);
-             });
-}
-
 // How entries lie in memory, and the type that they are computed in.
 template <Type TYPE, class ITEM, class REAL>
 struct Stored {
@@ -202,6 +127,46 @@ using F16 = Stored<Type::f16, std::uint16_t, float>;
 using BF16 = Stored<Type::bf16, std::uint16_t, float>;
 using F32 = Stored<Type::f32, float, float>;
 using F64 = Stored<Type::f64, double, double>;
+
+// What a law does to the entries of one run.
+template <class T>
+struct Pick {
+    int terms;
+    T gain, shift;
+};
+
+// Apply a law run by run, one lane a run: `pick(lane)` says what is done to it.
+template <class S, class F>
+static void every_run(const Source& source, const Plan& plan, Range range, const Arrays& arrays,
+                      typename S::Real constant, const F& pick) {
+    using T = typename S::Real;
+    Plan inner = plan;
+    inner.flat = plan.size[plan.axes - 1];
+    Lanes lanes(source, inner);
+    alignas(64) T others[CHUNK];
+    for (std::int64_t i = 0; i < CHUNK; ++i) others[i] = constant;
+    walk(inner, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
+        const char* x = arrays.x + place.x;
+        const char* other = arrays.other ? arrays.other + place.other : nullptr;
+        char* out = arrays.out + place.out;
+        const Pick<T> p = pick(lanes.one(place.number()));
+        place.advance(inner, count);
+        if constexpr (sizeof(typename S::Item) == 2) {
+            alignas(64) T xs[CHUNK];
+            if (p.terms == NONE) {
+                std::memset(out, 0, static_cast<std::size_t>(count) * 2);
+                return;
+            }
+            widen(S::type, x, xs, count);
+            if (other) widen(S::type, other, others, count);
+            run_of<T>(p.terms, p.gain, p.shift, xs, others, xs, count);
+            narrow(S::type, xs, out, count);
+        } else {
+            run_of<T>(p.terms, p.gain, p.shift, reinterpret_cast<const T*>(x),
+                      other ? reinterpret_cast<const T*>(other) : others, reinterpret_cast<T*>(out), count);
+        }
+    });
+}
 
 // Zero or multiply, the law of most calls: 0 where lane < threshold, else gain * x.
 template <class S>
@@ -233,13 +198,35 @@ static inline void zero_or_scale(typename S::Real gain, std::int32_t threshold, 
     }
 }
 
-// The same over a run whose lanes follow one another, drawn right where they are used: while the loads and
+// A law on what is stored, by one on the type that is computed in: `law(lanes, x, other, out, count)`, other null
+// where there is none, at most CHUNK entries; x and out may be one array.
+template <class S, class F>
+struct Computed {
+    F law;
+
+    using Item = typename S::Item;
+    void operator()(const std::uint16_t* lanes, const Item* x, const Item* other, Item* out,
+                    std::int64_t count) const {
+        if constexpr (sizeof(Item) == sizeof(typename S::Real)) {
+            law(lanes, x, other, out, count);
+        } else {
+            alignas(64) float xs[CHUNK];
+            alignas(64) float others[CHUNK];
+            widen(S::type, x, xs, count);
+            if (other) widen(S::type, other, others, count);
+            law(lanes, xs, other ? others : nullptr, xs, count);
+            narrow(S::type, xs, out, count);
+        }
+    }
+};
+
+// Apply a law to a run whose lanes follow one another, drawn right where they are used: while the loads and
 // stores of one group wait for memory, the next group's blocks are computed.
-template <class S>
-static void stream(const Schedule& given, typename S::Real gain, std::int32_t threshold, std::int64_t lane,
-                   const typename S::Item* x, typename S::Item* out, std::int64_t count) {
+template <class Item, class F>
+static void stream(const Schedule& given, const F& law, std::int64_t lane, const Item* x, const Item* other,
+                   Item* out, std::int64_t count) {
     const Schedule key = given;  // a copy that `out` cannot alias stays in registers
-    constexpr std::int64_t DRAWN = SIDE_BY_SIDE * GROUP;
+    constexpr std::int64_t DRAWN = SIDE_BY_SIDE * GROUP, BYTES = DRAWN * static_cast<std::int64_t>(sizeof *x);
     alignas(64) std::uint16_t lanes[DRAWN];
     std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
     std::int64_t skipped = lane % BLOCK;  // lanes of the first block that come before the run
@@ -249,19 +236,21 @@ static void stream(const Schedule& given, typename S::Real gain, std::int32_t th
         count -= left;
         while (left > 0) {
             const bool many = skipped + left > GROUP;
-            ask_for(reinterpret_cast<const char*>(x) + AHEAD, DRAWN * static_cast<std::int64_t>(sizeof *x));
+            ask_for(reinterpret_cast<const char*>(x) + AHEAD, BYTES);
+            if (other) ask_for(reinterpret_cast<const char*>(other) + AHEAD, BYTES);
             if (many) some_blocks<SIDE_BY_SIDE>(key, above, block, lanes);
             if (!many) some_blocks<1>(key, above, block, lanes);
             const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, left);
             if (some == DRAWN) {
-                zero_or_scale<S>(gain, threshold, lanes, x, out, DRAWN);  // a loop of known length
+                law(lanes, x, other, out, DRAWN);  // a loop of known length
             } else {
-                zero_or_scale<S>(gain, threshold, lanes + skipped, x, out, some);
+                law(lanes + skipped, x, other, out, some);
             }
             block += static_cast<std::uint64_t>((skipped + some) / BLOCK);
             skipped = 0;
             left -= some;
             x += some;
+            if (other) other += some;
             out += some;
         }
     }
@@ -270,12 +259,13 @@ static void stream(const Schedule& given, typename S::Real gain, std::int32_t th
 // Runs at least as long as this are streamed; shorter ones share what is drawn.
 static constexpr std::int64_t STREAMED = 256;
 
-template <class S>
-static void zero_or_scale_all(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
-                              const Arrays& arrays) {
+// Apply a law to all entries of a range.
+template <class S, class F>
+static void every_entry(const Source& source, const Plan& plan, Range range, const Arrays& arrays, const F& law) {
     using Item = typename S::Item;
-    const auto gain = static_cast<typename S::Real>(law.kept.gain);
-    const auto threshold = static_cast<std::int32_t>(law.threshold);
+    const auto there = [&](const Place& place) {
+        return arrays.other ? reinterpret_cast<const Item*>(arrays.other + place.other) : nullptr;
+    };
     const int last = plan.axes - 1;
     const bool streaming = !source.blocks && plan.lane[last] == 1 && plan.flat >= plan.size[last] &&
                            (plan.size[last] >= STREAMED || plan.axes == 1);
@@ -284,8 +274,8 @@ static void zero_or_scale_all(const Source& source, const Plan& plan, Range rang
         rows.flat = plan.size[last];
         const Schedule key(source.key);
         walk(rows, range, source.start, plan.size[last], [&](Place& place, std::int64_t count) {
-            stream<S>(key, gain, threshold, place.number(), reinterpret_cast<const Item*>(arrays.x + place.x),
-                      reinterpret_cast<Item*>(arrays.out + place.out), count);
+            stream(key, law, place.number(), reinterpret_cast<const Item*>(arrays.x + place.x), there(place),
+                   reinterpret_cast<Item*>(arrays.out + place.out), count);
             place.advance(rows, count);
         });
         return;
@@ -293,45 +283,95 @@ static void zero_or_scale_all(const Source& source, const Plan& plan, Range rang
     Lanes lanes(source, plan);
     walk(plan, range, source.start, CHUNK, [&](Place& place, std::int64_t count) {
         const auto* x = reinterpret_cast<const Item*>(arrays.x + place.x);
+        const auto* other = there(place);
         auto* out = reinterpret_cast<Item*>(arrays.out + place.out);
         ask_for(x, count * static_cast<std::int64_t>(sizeof(Item)));
-        zero_or_scale<S>(gain, threshold, lanes.next(place, count), x, out, count);
+        law(lanes.next(place, count), x, other, out, count);
     });
+}
+
+template <class S>
+static void two_point_in(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
+                         const Arrays& arrays) {
+    using Item = typename S::Item;
+    using T = typename S::Real;
+    const Factors<T> f{static_cast<T>(law.dropped.gain), static_cast<T>(law.dropped.shift),
+                       static_cast<T>(law.kept.gain), static_cast<T>(law.kept.shift)};
+    const auto threshold = static_cast<std::int32_t>(law.threshold);
+    const int dropped = terms(law.dropped, arrays.type), kept = terms(law.kept, arrays.type);
+    const auto constant = static_cast<T>(law.other);
+    if (long_runs(plan)) {
+        every_run<S>(source, plan, range, arrays, constant, [&](std::int32_t lane) {
+            return lane >= threshold ? Pick<T>{kept, f.kept_gain, f.kept_shift}
+                                     : Pick<T>{dropped, f.dropped_gain, f.dropped_shift};
+        });
+        return;
+    }
+    if (dropped == NONE && kept == GAIN) {
+        const T gain = f.kept_gain;
+        const auto law = [=](const std::uint16_t* lanes, const Item* x, const Item*, Item* out, std::int64_t count) {
+            zero_or_scale<S>(gain, threshold, lanes, x, out, count);
+        };
+        every_entry<S>(source, plan, range, arrays, law);
+        return;
+    }
+    const Chunk<T> loop = chunk_of<T>(dropped, kept);
+    const auto computed = [=](const std::uint16_t* lanes, const T* x, const T* other, T* out, std::int64_t count) {
+        loop(f, threshold, lanes, x, other, constant, out, count);
+    };
+    every_entry<S>(source, plan, range, arrays, Computed<S, decltype(computed)>{computed});
+}
+
+template <class S>
+static void table_in(const Source& source, const Plan& plan, Range range, const float* gains, const float* shifts,
+                     const Arrays& arrays) {
+    using T = typename S::Real;
+    if (long_runs(plan)) {
+        every_run<S>(source, plan, range, arrays, T(0), [&](std::uint16_t lane) {
+            const T gain = static_cast<T>(gains[lane]), shift = shifts ? static_cast<T>(shifts[lane]) : T(0);
+            return Pick<T>{(gain != T(0) ? GAIN : NONE) | (shift != T(0) ? SHIFT : NONE), gain, shift};
+        });
+        return;
+    }
+    const auto computed = [=](const std::uint16_t* lanes, const T* x, const T* other, T* out, std::int64_t count) {
+        if (shifts) {
+            for (std::int64_t i = 0; i < count; ++i) {
+                const T gain = static_cast<T>(gains[lanes[i]]), shift = static_cast<T>(shifts[lanes[i]]);
+                const T first = gain * x[i], second = shift == T(0) ? T(0) : shift * other[i];
+                const T both = first + second;
+                out[i] = gain == T(0) ? second : shift == T(0) ? first : both;
+            }
+            return;
+        }
+        THINNET_LOOP
+        for (std::int64_t i = 0; i < count; ++i) {
+            const T gain = static_cast<T>(gains[lanes[i]]);
+            const T product = gain * x[i];
+            out[i] = gain == T(0) ? T(0) : product;
+        }
+    };
+    every_entry<S>(source, plan, range, arrays, Computed<S, decltype(computed)>{computed});
 }
 
 static void two_point(const Source& source, const Plan& plan, Range range, const TwoPoint& law,
                       const Arrays& arrays) {
-    const bool plain = terms(law.dropped, arrays.type) == NONE && terms(law.kept, arrays.type) == GAIN;
-    if (!plain || long_runs(plan)) {
-        if (arrays.type == Type::f64) return two_point_in<double>(source, plan, range, law, arrays);
-        return two_point_in<float>(source, plan, range, law, arrays);
-    }
     switch (arrays.type) {
-        case Type::f16: return zero_or_scale_all<F16>(source, plan, range, law, arrays);
-        case Type::bf16: return zero_or_scale_all<BF16>(source, plan, range, law, arrays);
-        case Type::f32: return zero_or_scale_all<F32>(source, plan, range, law, arrays);
-        default: return zero_or_scale_all<F64>(source, plan, range, law, arrays);
+        case Type::f16: return two_point_in<F16>(source, plan, range, law, arrays);
+        case Type::bf16: return two_point_in<BF16>(source, plan, range, law, arrays);
+        case Type::f32: return two_point_in<F32>(source, plan, range, law, arrays);
+        default: return two_point_in<F64>(source, plan, range, law, arrays);
     }
 }
 
-template <class T>
-static void table_in(const Source& source, const Plan& plan, Range range, const float* gains,
-                     const Arrays& arrays) {
-    apply<T>(source, plan, range, arrays, T(0),
-             [&](const T* x, const T*, T* out, const std::uint16_t* lanes, std::int64_t count) {
-                 THINNET_LOOP
-                 for (std::int64_t i = 0; i < count; ++i) {
-                     const T gain = static_cast<T>(gains[lanes[i]]);
-                     const T product = gain * x[i];
-                     out[i] = gain == T(0) ? T(0) : product;
-                 }
-             });
-}
-
-static void table(const Source& source, const Plan& plan, Range range, const float* gains,
+// `shifts` may be null.
+static void table(const Source& source, const Plan& plan, Range range, const float* gains, const float* shifts,
                   const Arrays& arrays) {
-    if (arrays.type == Type::f64) return table_in<double>(source, plan, range, gains, arrays);
-    table_in<float>(source, plan, range, gains, arrays);
+    switch (arrays.type) {
+        case Type::f16: return table_in<F16>(source, plan, range, gains, shifts, arrays);
+        case Type::bf16: return table_in<BF16>(source, plan, range, gains, shifts, arrays);
+        case Type::f32: return table_in<F32>(source, plan, range, gains, shifts, arrays);
+        default: return table_in<F64>(source, plan, range, gains, shifts, arrays);
+    }
 }
 
 // What decides, without an array that it is done to: the outputs are contiguous.

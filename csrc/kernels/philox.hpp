@@ -57,7 +57,7 @@ static inline void some_blocks(const Schedule& key, Wide above, std::uint64_t bl
 static constexpr int GROUP = WIDTH * BLOCK;
 
 // Write the lanes of `blocks` blocks, and of fewer than OVER lanes behind them.
-static constexpr int OVER = 2 * GROUP;  // one group, and one more where the high word changes
+static constexpr int OVER = (SIDE_BY_SIDE + 1) * GROUP;  // of the last groups; one more where the high word changes
 
 static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {
     const Schedule schedule = key;  // a copy that `out` cannot alias stays in registers
@@ -65,12 +65,11 @@ static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks
         const std::int64_t count = alike(block, blocks);
         const Wide above = spread(block >> 32);
         std::int64_t done = 0;
-        for (; count - done >= SIDE_BY_SIDE * WIDTH; done += SIDE_BY_SIDE * WIDTH) {
+        // A single group waits for every multiplication, so two already go with others.
+        for (; count - done > WIDTH; done += SIDE_BY_SIDE * WIDTH) {
             some_blocks<SIDE_BY_SIDE>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
         }
-        for (; done < count; done += WIDTH) {
-            some_blocks<1>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
-        }
+        if (done < count) some_blocks<1>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
         // what a last group wrote beyond the count is written again
         out += count * BLOCK;
         block += static_cast<std::uint64_t>(count);

@@ -222,6 +222,20 @@ def test_tables(case: Case) -> None:
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
 
+@settings(max_examples=200)
+@given(cases())
+def test_tables_with_shifts(case: Case) -> None:
+    shifted = GAINS[::-1].copy(), case.x[..., ::-1].copy() if case.x.ndim else case.x.copy()
+
+    def definition(x: Array, out: Array) -> Array:
+        return twin.table(x, case.lane, GAINS, out, shifted)
+
+    def kernel(x: Array, out: Array) -> Array:
+        return kernels.table(x, case.lane, GAINS, out, shifted)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
 class InPieces:
     """The compiled kernels, each call of which is made piece by piece."""
 
@@ -263,7 +277,7 @@ def test_pieces_make_up_the_whole(case: Case, data: st.DataObject) -> None:
         library.lanes(drawn, *law, 0, -1)
         library.mask(kept, *law, 20000, 0, -1)
         library.two_point(x, out, 1.0, *law, 20000, *sides[0], *sides[1], 0, -1)
-        library.table(x, x, GAINS, *law, 0, -1)
+        library.table(x, x, None, GAINS, None, *law, 0, -1)
         return [out, drawn, kept, x.copy()]
 
     for body in COMPILED:

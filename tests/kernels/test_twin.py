@@ -129,6 +129,17 @@ def test_a_table_multiplies_and_a_gain_of_zero_leaves_nothing(x: NDArray[Any], k
     assert same(table(strided(x), lane, GAINS, np.empty_like(x)), expected)
 
 
+@given(arrays(), KEYS)
+def test_a_table_adds_and_a_factor_of_zero_leaves_its_term_out(x: NDArray[Any], key: Key) -> None:
+    lane, shifts, other = (key, Window.whole(x.shape), ()), GAINS[::-1].copy(), x[::-1] if x.ndim else x
+    expected, keep = np.empty_like(x), np.zeros((), bool)
+    for index in np.ndindex(*x.shape):
+        drawn = lanes(*lane[:2])[index]
+        sides = (0.0, 0.0), (float(GAINS[drawn]), float(shifts[drawn]))
+        expected[index] = contract(x[(*index, ...)], keep, sides, other[(*index, ...)])
+    assert same(table(x, lane, GAINS, np.empty_like(x), (shifts, other)), expected)
+
+
 def apply(name: str, x: NDArray[Any], lane: Lane, out: NDArray[Any]) -> NDArray[Any]:
     """Run one of the kernels with numbers that leave nothing exact."""
     if name == "table":

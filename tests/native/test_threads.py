@@ -339,7 +339,7 @@ KERNELS: dict[str, Callable[[Any], object]] = {
     "lanes": lambda n: tn.lanes(tn.Key(0), (ENTRIES,)),
     "mask": lambda n: tn.mask((ENTRIES,), 0.5, key=tn.Key(0)),
     "two_point": lambda n: n.two_point(FLAT, FLAT, 0.0, *LAW, 0.0, 0.0, 1.0, 0.0, 0, -1),
-    "table": lambda n: n.table(FLAT, FLAT, FLAT[:65536].copy(), 0, 0, (), 0, -1),
+    "table": lambda n: n.table(FLAT, FLAT, None, FLAT[:65536].copy(), None, 0, 0, (), 0, -1),
     "dense_forward": lambda n: n.dense_forward(ROWS, ROWS, ROWS[0].copy(), 0, 0, 4, 0.0, 9, 1.0, 0, -1),
     "dense_backward": lambda n: n.dense_backward(ROWS, ROWS, 0, 0, 4, 0.0, 9, 1.0, 0, -1),
     "update": lambda n: n.update(

@@ -57,17 +57,25 @@ def two_point(
     return out
 
 
-def table(x: Array, lane: Lane, gains: NDArray[np.float32], out: Array) -> Array:
-    """Write `gains[lane] * x` to `out`; `gains` holds 65,536 float32 values."""
+def table(
+    x: Array,
+    lane: Lane,
+    gains: NDArray[np.float32],
+    out: Array,
+    shifted: tuple[NDArray[np.float32], Array] | None = None,
+) -> Array:
+    """Write a table law of x to `out`; `thinnet.kernels.twin.laws.table` is its definition."""
     library = native.library
     if library is None:
-        return by_numpy.table(x, lane, gains, out)
+        return by_numpy.table(x, lane, gains, out, shifted)
     key, window, _ = lane
     where = () if window is None else _where(window, x.shape, (), 0)
-    if _fits(library.table, (x, out, gains), (key.value, key.step, where)):
+    shifts, third = (None, None) if shifted is None else (shifted[0], _third(shifted[1], x))
+    law = gains, shifts, key.value, key.step, where
+    if _fits(library.table, (x, out, third), law):
         return out
     plain = np.empty(x.shape, x.dtype.newbyteorder("="))
-    _fits(library.table, (_plain(x), plain, gains), (key.value, key.step, where))
+    _fits(library.table, (_plain(x), plain, third if third is None else _plain(third)), law)
     out[...] = plain
     return out
 

@@ -178,11 +178,8 @@ def sample(
         return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), third, out)
     if law.shifts is None:
         return kernels.table(x, lane, law.gains, out)
-    second = np.broadcast_to(np.asarray(other, x.dtype), x.shape)
-    shifted = kernels.table(second, lane, law.shifts, np.empty(x.shape, x.dtype))
-    kernels.table(x, lane, law.gains, out)
-    kernels.write(out, kernels.read(out) + kernels.read(shifted))
-    return out
+    second = other if type(other) is np.ndarray else np.full((), other, x.dtype)
+    return kernels.table(x, lane, law.gains, out, (law.shifts, second))
 
 
 def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array | None = None) -> Array:

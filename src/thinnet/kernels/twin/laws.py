@@ -79,10 +79,24 @@ def two_point(
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def table(x: Array, lane: Lane, gains: NDArray[np.float32], out: Array) -> Array:
-    """Write `gains[lane] * x` to `out`; `gains` holds 65,536 float32 values."""
+def table(
+    x: Array,
+    lane: Lane,
+    gains: NDArray[np.float32],
+    out: Array,
+    shifted: tuple[NDArray[np.float32], Array] | None = None,
+) -> Array:
+    """Write `gains[lane] * x` to `out`, and `+ shifts[lane] * other` if `shifted` is (shifts, other).
+
+    `gains` and `shifts` hold 65,536 float32 values each, and `other` broadcasts against x.
+    """
     key, window, _ = lane
     work = _working(x)
+    if shifted is not None:
+        drawn = lanes(key, window or Window.whole(x.shape))
+        gain, shift = (factors[drawn].astype(work, copy=False) for factors in (gains, shifted[0]))
+        write(out, _side(read(x), (gain, shift), read(shifted[1]), work))
+        return out
     if not _in_one_run(x, out, lane):
         drawn = lanes(key, window or Window.whole(x.shape))
         write(out, _term(gains[drawn].astype(work, copy=False), read(x), work))
