@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel twin kernels bench gallery clean
+.PHONY: study test check lint types floors examples wheel twin kernels bench variants gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -52,6 +52,7 @@ BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python
 
 bench: .venv/dev.done
 	$(BENCH) benchmarks/kernels.py
+	$(BENCH) benchmarks/rows.py
 	$(BENCH) benchmarks/epoch.py
 	$(BENCH) benchmarks/xor.py
 	$(BENCH) benchmarks/import.py
@@ -59,6 +60,11 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/convolution.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
+	$(BENCH) docs/errors.py
+
+# The pages of docs/variants, from the rows of the catalogue.
+variants: .venv/dev.done
+	$(BIN)/python docs/catalogue.py
 
 # Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." for those that are not shipped.
 gallery: .venv/dev.done

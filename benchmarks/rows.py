@@ -1,8 +1,8 @@
 """Every row of the catalogue against plain dropout: 2**20 entries of float32, one thread, one run.
 
 A row of two points may take 1.3 times as long as Dropout, blocks 3 times, a table of gains 2 times. Arrays
-have as many axes as the row asks for; blocks have 7 entries a side, and what is handed in is an array of its own,
-which is one more to read.
+have as many axes as the row asks for; blocks have 7 entries a side, and what is handed in is an array of its
+own, which is one more to read.
 """
 
 from __future__ import annotations

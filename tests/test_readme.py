@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -72,7 +74,7 @@ def test_errors(page: str) -> None:
         assert found["mean"]["before"] == pytest.approx(sum(found["before"]) / 10, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["kernels", "epoch", "sklearn_mlp", "convolution", "xor", "import"])
+@pytest.mark.parametrize("name", ["kernels", "rows", "epoch", "sklearn_mlp", "convolution", "xor", "import"])
 def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
 
@@ -89,7 +91,25 @@ def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
         assert f"| {median:.{2 if median < 100 else 0}f} " in text
 
 
+def test_the_errors_of_the_variants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    found = result("variants")
+    assert (
+        importlib.import_module("errors").told(found).strip()
+        == block("errors", "docs/variants/README.md").strip()
+    )
+    for data in ("digits", "mnist"):
+        for network in ("dense", "conv"):
+            without = np.array(found[data][network]["none"]["errors"])
+            assert without.size == 10
+            for row in found[data][network].values():
+                assert row["mean"] == pytest.approx(np.mean(row["errors"]), rel=1e-3)
+                gap = np.mean(np.subtract(row["errors"], without))
+                assert row["difference"]["mean"] == pytest.approx(gap, rel=1e-3, abs=1e-6)
+                assert row["difference"]["low"] <= row["difference"]["mean"] <= row["difference"]["high"]
+
+
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), (page, link)
