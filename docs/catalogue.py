@@ -100,7 +100,7 @@ def listing() -> str:
     head = "| variant | site | pattern | usual rate | what it does |\n|---|---|---|---|---|\n"
     cells = (
         f"| [{line.name}]({file(line.name)}.md) | {line.site} | "
-        f"{f'`{line.pattern}`' if line.pattern else 'custom'} | {line.usual:g} | {line.doc} |\n"
+        f"{f'`{line.pattern}`' if line.pattern else 'custom'} | {line.usual} | {line.doc} |\n"
         for line in guide.table()
     )
     return head + "".join(cells)

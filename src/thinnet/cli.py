@@ -172,7 +172,7 @@ def variants(
 
 
 def _cells(line: Any) -> tuple[str, ...]:
-    return line.name, line.site, line.pattern or "custom", f"{line.usual:g}"
+    return line.name, line.site, line.pattern or "custom", line.usual
 
 
 @app.command()

@@ -35,7 +35,7 @@ class Line:
     name: str
     site: str
     pattern: str
-    usual: float
+    usual: str
     doc: str
 
 
@@ -54,8 +54,11 @@ def table(site: str | None = None) -> list[Line]:
     """
     if site is not None and site not in SITES:
         raise InputError(f"variants: there is no site {site!r}; choose one of {', '.join(SITES)}.")
-    rows = [Line(row.name, row.site, row.pattern, row.usual, row.doc) for row in CATALOGUE.values()]
-    rows += [Line(row.name, row.site, "", row.usual, row.doc) for row in CUSTOM.values()]
+    rows = [Line(row.name, row.site, row.pattern, f"{row.usual:g}", row.doc) for row in CATALOGUE.values()]
+    rows += [
+        Line(row.name, row.site, "", "–" if row.usual is None else f"{row.usual:g}", row.doc)
+        for row in CUSTOM.values()
+    ]
     return [row for row in rows if site in (None, row.site)]
 
 
@@ -95,7 +98,8 @@ def page(name: str, picture: str | None = None) -> str:
         file, _, caption = picture.partition(" ")
         shown = [f"![The gains of {row.name}]({file})", f"*{caption}*"]
     parts = [f"# {row.name}", row.doc, *shown, *(_row(row) if isinstance(row, Variant) else _custom(row))]
-    parts += ["## When it helps", f"{row.helps} Start from rate {row.usual:g}."]
+    start = "" if row.usual is None else f" Start from rate {row.usual:g}."
+    parts += ["## When it helps", f"{row.helps}{start}"]
     if row.differs:
         parts += ["## What differs elsewhere", row.differs]
     return "\n\n".join([*parts, "## Reference", f"{row.cite}.\n"])

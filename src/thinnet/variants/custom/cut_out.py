@@ -77,7 +77,7 @@ ROW = Custom(
     "Erases one box of each image, at a random place.",
     "every image loses exactly one box, and entries near the border are in fewer of them",
     (cutout,),
-    usual=0.25,
+    usual=None,
     helps="Small images, as in CIFAR: boxes of half the side; beside flips and crops.",
     differs="torchvision's RandomErasing keeps the box inside the image and draws its size.",
 )

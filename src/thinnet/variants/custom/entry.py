@@ -27,7 +27,7 @@ class Custom:
     Parameters
     ----------
     name, site, cite, doc, usual, helps, differs
-        As of a row of the catalogue.
+        As of a row of the catalogue; `usual` is None where no rate is chosen.
     why : str
         What keeps it out of the table.
     functions : tuple of function
@@ -40,7 +40,7 @@ class Custom:
     doc: str
     why: str
     functions: tuple[Callable[..., Any], ...]
-    usual: float
+    usual: float | None
     helps: str
     differs: str = ""
 

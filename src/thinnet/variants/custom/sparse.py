@@ -62,6 +62,6 @@ ROW = Custom(
     "Learns a variance for each weight, without a limit; what becomes all noise is pruned.",
     "the variance is a parameter with a gradient, and the noise is drawn for sums, not for entries",
     (local_noise, sparse_kl, sparse_prune),
-    usual=0.05,
+    usual=None,
     helps="Networks that are to lose most of their weights; warm the penalty up.",
 )

@@ -74,6 +74,6 @@ ROW = Custom(
     "Keeps units that are strongly driven more often than others.",
     "the rate is a function of the activations",
     (standout,),
-    usual=0.5,
+    usual=None,
     helps="Autoencoders and dense layers whose units differ much.",
 )

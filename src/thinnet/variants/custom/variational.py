@@ -138,6 +138,6 @@ ROW = Custom(
     "Learns the variance of Gaussian noise, up to that of dropout at 1/2, against a prior.",
     "the variance is a parameter with a gradient, and the noise is drawn for sums, not for entries",
     (variational_dropout, local_noise, variational_kl),
-    usual=0.2,
+    usual=None,
     helps="Noise that adapts to each layer, unit or weight.",
 )
