@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -301,3 +302,54 @@ def test_a_network_prints_itself() -> None:
         "  3  VanillaDropout(Late(rate=0.5, steps=9))   (n, 1024)\n"
         "  4  Dense(1024, 10)                           (n, 1024) -> (n, 10)    10,250"
     )
+
+
+@pytest.mark.parametrize("inputs", [5, "abc", (1, -2, 3), (1, 8.0, 8), ()])
+def test_shapes_of_rows_that_are_none(inputs: Any, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, net.Network, [net.Conv2d(1, 2, 3), net.GlobalAvgPool2d()], inputs=inputs)
+    assert (
+        line == f"Network: inputs must be the shape of a row, as (channels, height, width), got {inputs!r}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: net.Residual(net.ReLU()), "Residual: branch must be a tuple of layers, got ReLU."),
+        (lambda: net.SGD("a"), "SGD: learning_rate must be greater than 0, got 'a'."),
+        (lambda: net.LeakyReLU("a"), "LeakyReLU: slope must be a finite number, got 'a'."),
+        (lambda: net.BatchNorm(3, momentum="x"), "BatchNorm: momentum must be a finite number, got 'x'."),
+        (lambda: net.vgg(width="a"), "vgg: width must be greater than 0, got 'a'."),
+        (
+            lambda: net.Network([net.Dense(2, 2)]).fit([[1, 2]], [0], optimizer="adam"),
+            "fit: optimizer must be one like thinnet.net.Adam(), got 'adam'.",
+        ),
+    ],
+)
+def test_numbers_that_are_none(make: Callable[[], Any], said: str, refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, make) == said
+
+
+def test_numbers_of_numpy_are_saved_as_plain_ones(tmp_path: Path) -> None:
+    layers = [
+        net.Conv2d(1, 2, np.int64(3)),
+        net.BatchNorm(2, momentum=np.float32(0.5)),
+        net.LeakyReLU(np.float64(0.5)),
+        net.MaxPool2d(np.int64(2)),
+        net.Flatten(),
+        net.Dense(np.int64(18), 2, max_norm=np.float32(3)),
+    ]
+    made = net.Network(layers, inputs=(1, 8, 8), loss=net.SoftmaxCrossEntropy())
+    made.save(tmp_path / "net.safetensors")
+    assert net.Network.load(tmp_path / "net.safetensors").layers == made.layers
+
+
+def test_rows_are_predicted_in_pieces_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = net.Network([net.Dense(3, 8), net.ReLU(), net.Dense(8, 2)], loss=net.SoftmaxCrossEntropy())
+    x = np.random.default_rng(0).standard_normal((50, 3))
+    whole, most = made.logits(x), []
+    forward = made.forward
+    monkeypatch.setattr(made, "forward", lambda x, key=None: most.append(len(x)) or forward(x, key=key))
+    monkeypatch.setattr("thinnet.net.network._ENTRIES", 64)
+    assert np.allclose(made.logits(x), whole, atol=1e-6)
+    assert max(most) == 8

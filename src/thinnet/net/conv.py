@@ -82,7 +82,7 @@ def conv2d_naive(x: Array, w: Array, b: Array | None = None, *, stride: int = 1,
     k, _, kh, kw = w.shape
     rows, columns = 1 + (height + 2 * padding - kh) // stride, 1 + (width + 2 * padding - kw) // stride
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    y = np.empty((n, k, rows, columns), x.dtype)
+    y = np.empty((n, k, rows, columns), np.result_type(x, w))
     for i in range(n):
         for o in range(k):
             for r in range(rows):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
@@ -104,8 +104,8 @@ class Dense(Layer):
     def __post_init__(self) -> None:
         for name, value in (("inputs", self.inputs), ("outputs", self.outputs)):
             object.__setattr__(self, name, size("Dense", name, value))
-        if self.max_norm is not None and not self.max_norm > 0:
-            raise InputError(f"Dense: max_norm must be greater than 0, got {self.max_norm!r}.")
+        if self.max_norm is not None:
+            object.__setattr__(self, "max_norm", positive("Dense", "max_norm", self.max_norm))
 
     def out(self, shape: Shape) -> Shape:
         if len(shape) > 1:
@@ -159,8 +159,7 @@ class LeakyReLU(Layer):
     wants: ClassVar[str | None] = "he"
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.slope):
-            raise InputError(f"LeakyReLU: slope must be a finite number, got {self.slope!r}.")
+        object.__setattr__(self, "slope", real("LeakyReLU", "slope", self.slope))
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         return np.where(x > 0, x, x.dtype.type(self.slope) * x), x
@@ -279,6 +278,20 @@ def size(owner: str, name: str, value: Any) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {value!r}.")
     return int(value)
+
+
+def real(owner: str, name: str, value: Any) -> float:
+    """Return a finite number as a plain float, or say that it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InputError(f"{owner}: {name} must be a finite number, got {value!r}.")
+    return float(value)
+
+
+def positive(owner: str, name: str, value: Any) -> float:
+    """Return a finite number above 0 as a plain float, or say that it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise InputError(f"{owner}: {name} must be greater than 0, got {value!r}.")
+    return float(value)
 
 
 def pair(owner: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 from thinnet.errors import InputError
 from thinnet.net.conv import Conv2d
 from thinnet.net.dropout import Dropout
-from thinnet.net.layers import Dense, Layer, ReLU, Shape
+from thinnet.net.layers import Dense, Layer, ReLU, Shape, positive
 from thinnet.net.network import Network
 from thinnet.net.pool import Flatten, MaxPool2d
 from thinnet.random import Key
@@ -123,8 +122,7 @@ def vgg(
     """
     if depth not in _VGG:
         raise InputError(f"vgg: depth must be 11, 13 or 16, got {depth!r}.")
-    if not 0 < width < math.inf:
-        raise InputError(f"vgg: width must be greater than 0, got {width!r}.")
+    width = positive("vgg", "width", width)
     layers: list[Layer] = []
     channels, height, across = inputs
     for plan in _VGG[depth]:

@@ -88,7 +88,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
             raise InputError(f"Network: dtype must be float32 or float64, got {self.dtype}.")
-        self.shapes = through(self.layers, None if inputs is None else tuple(inputs))
+        self.shapes = through(self.layers, inputs)
         self._loss = loss
         self.step = 0
         self._saved: list[tuple[int, fused.Fused | None, Any]] = []

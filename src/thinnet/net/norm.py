@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet.errors import InputError
-from thinnet.net.layers import Buffers, Layer, Shape, Weights, shown, size
+from thinnet.net.layers import Buffers, Layer, Shape, Weights, real, shown, size
 from thinnet.random import Key
 
 __all__ = ["BatchNorm"]
@@ -50,6 +50,8 @@ class BatchNorm(Layer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", size("BatchNorm", "features", self.features))
+        for name in ("momentum", "epsilon"):
+            object.__setattr__(self, name, real("BatchNorm", name, getattr(self, name)))
         if not 0 < self.momentum <= 1:
             raise InputError(f"BatchNorm: momentum must be in (0, 1], got {self.momentum!r}.")
         if not 0 < self.epsilon < 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from thinnet import native
 from thinnet.errors import InputError
 from thinnet.kernels import Rule, update
+from thinnet.net.layers import positive
 from thinnet.variants.schedule import Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
@@ -44,8 +45,8 @@ class Optimizer:
 
     def __init__(self, learning_rate: float | Schedule, *, l2: float = 0.0) -> None:
         owner = type(self).__name__
-        if not callable(learning_rate) and not (learning_rate > 0 and math.isfinite(learning_rate)):
-            raise InputError(f"{owner}: learning_rate must be greater than 0, got {learning_rate!r}.")
+        if not callable(learning_rate):
+            learning_rate = positive(owner, "learning_rate", learning_rate)
         if not (l2 >= 0 and math.isfinite(l2)):
             raise InputError(f"{owner}: l2 must be at least 0, got {l2!r}.")
         self.learning_rate = learning_rate

@@ -93,7 +93,7 @@ class MaxPool2d(Pool2d):
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
         places = self._places(padded(x, self.grid.padding, -np.inf))
         y = next(places).copy()
-        first = np.zeros(y.shape, np.uint8 if math.prod(self.kernel) <= 256 else np.uint16)
+        first = np.zeros(y.shape, np.min_scalar_type(math.prod(self.kernel) - 1))
         for number, place in enumerate(places, 1):
             np.copyto(first, number, where=place > y)
             np.maximum(y, place, out=y)
@@ -166,7 +166,7 @@ class Flatten(Layer):
         return (math.prod(shape),)
 
     def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
-        return x.reshape(len(x), -1), x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
 
     def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
         return dy.reshape(saved)

@@ -45,6 +45,8 @@ class Residual(Layer):
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if not isinstance(self.branch, tuple | list):
+            raise InputError(f"Residual: branch must be a tuple of layers, got {type(self.branch).__name__}.")
         object.__setattr__(self, "branch", tuple(self.branch))
         for i, layer in enumerate(self.branch):
             if not isinstance(layer, Layer):

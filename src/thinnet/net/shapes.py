@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, fields
+from numbers import Integral
 from typing import Any
 
 from thinnet.errors import InputError
@@ -33,6 +34,13 @@ def through(layers: tuple[Layer, ...], inputs: Shape | None) -> list[Shape]:
             raise InputError(f"Network: layer {i} must be a Layer, got {type(layer).__name__}.")
     if not any(layer.trainable for layer in layers):
         raise InputError("Network: there is no Dense layer; a network needs at least one.")
+    if inputs is not None:
+        whole = isinstance(inputs, tuple | list) and all(isinstance(each, Integral) for each in inputs)
+        if not whole or not inputs or min(inputs) < 1:
+            raise InputError(
+                f"Network: inputs must be the shape of a row, as (channels, height, width), got {inputs!r}."
+            )
+        inputs = tuple(map(int, inputs))
     found = [_first(layers) if inputs is None else inputs]
     for i, layer in enumerate(layers):
         try:

@@ -80,6 +80,8 @@ class Fit:
         for name, value in (("epochs", self.epochs), ("batch", self.batch), ("patience", self.patience)):
             if value is not None and (not isinstance(value, Integral) or value < 1):
                 raise InputError(f"fit: {name} must be a whole number of at least 1, got {value!r}.")
+        if not isinstance(self.optimizer, Optimizer | None):
+            raise InputError(f"fit: optimizer must be one like thinnet.net.Adam(), got {self.optimizer!r}.")
         if self.patience is not None and self.validation is None:
             raise InputError("fit: patience needs validation=(X, Y) to watch.")
 
