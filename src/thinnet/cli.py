@@ -158,6 +158,8 @@ def variants(
     """List every dropout there is, or explain one: formula, usual rate, reference."""
     from thinnet.variants import guide
 
+    if name is not None and site is not None:
+        raise InputError("variants: name a variant or a --site, not both.")
     if name is not None:
         print(guide.page(name), end="")
         return
@@ -256,8 +258,11 @@ def _summary(results: dict[str, Any]) -> list[str]:
     best = results["recommended"]
     settings = results["dropout"]["settings"]
     norm = "no max-norm" if settings["max_norm"] is None else f"max-norm {settings['max_norm']:.2f}"
-    variants = [f"{row['variant']} {row['validation_loss']:.4g}" for row in results.get("variants", ())]
-    searched = f", {settings['variant']}" if variants else ""
+    variants = [
+        f"{row['variant']} {row['validation_loss']:.4g} ({row['trials']} trials)"
+        for row in results.get("variants", ())
+    ]
+    searched = "" if settings["variant"] in ("Dropout", None) and not variants else f", {settings['variant']}"
     return [
         "",
         results["sentence"],

@@ -123,6 +123,15 @@ def test_a_schedule_inside_is_saved(tmp_path: Path) -> None:
     assert net.Network.load(tmp_path / "net.safetensors").layers == made.layers
 
 
+def test_a_schedule_is_not_asked_for_a_mean_that_is_the_weights() -> None:
+    x, y = np.random.default_rng(0).standard_normal((32, 4)), np.arange(32) % 2
+    never_ends = net.DropConnect(net.Dense(4, 8), lambda step: step / 1000)
+    made = net.Network([never_ends, net.ReLU(), net.Dense(8, 2)], key=Key(0))
+    made.fit(x, y, epochs=2, batch=16, validation=(x, y))
+    plain = x.astype("f4") @ made.weights[0]["weight"] + made.weights[0]["bias"]
+    assert np.allclose(never_ends.forward(made.weights[0], x.astype("f4"), None)[0], plain)
+
+
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     def told(*arguments: Any, **options: Any) -> str:
         return refusal(InputError, net.DropConnect, *arguments, **options)
@@ -134,6 +143,8 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
         == "DropConnect: Dropout drops no weights; its site is: activation."
     )
     assert "did you mean" in told(net.Dense(2, 3), 0.5, "MixOut")
+    assert told(net.Dense(2, 3), 0.5, per_sample="no").endswith("per_sample must be True or False, got 'no'.")
+    assert net.DropConnect(net.Dense(2, 3), 0.5, per_sample=np.True_).per_sample is True
     for layer, variant in ((net.Conv2d(2, 2, 3), "DropConnect"), (net.Dense(2, 3), "Mixout")):
         line = told(layer, 0.5, variant, per_sample=True)
         assert line == "DropConnect: per_sample takes a Dense layer, and a variant without other."

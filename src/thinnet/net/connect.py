@@ -30,7 +30,8 @@ class DropConnect(Layer):
     """A layer with dropped weights; its biases stay.
 
     Each forward pass draws one mask for the weights or, with `per_sample`, one for every row. Backward knows
-    the weights that forward drew; with `per_sample` it draws them again, piece by piece.
+    the weights that forward drew; with `per_sample` it draws them again, piece by piece. A thinned network
+    (`Network.thinned`) holds the layer with the weights of its key, those of the first row with `per_sample`.
 
     Parameters
     ----------
@@ -71,6 +72,9 @@ class DropConnect(Layer):
             raise InputError(f"DropConnect: layer must be Dense or Conv2d, got {type(self.layer).__name__}.")
         if self.row.site != "weight":
             raise InputError(f"DropConnect: {self.variant} drops no weights; its site is: {self.row.site}.")
+        if not isinstance(self.per_sample, bool | np.bool_):
+            raise InputError(f"DropConnect: per_sample must be True or False, got {self.per_sample!r}.")
+        object.__setattr__(self, "per_sample", bool(self.per_sample))
         if self.per_sample and not (isinstance(self.layer, Dense) and self.row.other == "zero"):
             raise InputError("DropConnect: per_sample takes a Dense layer, and a variant without other.")
         rate = check_rate("DropConnect", self.rate(0) if callable(self.rate) else self.rate, ())
@@ -117,8 +121,8 @@ class DropConnect(Layer):
             for rows, window in self._pieces(x):
                 y[rows] = (x[rows, None] @ self._own(weights, key, window))[:, 0]
             return y + weights["bias"], (x, None, key)
-        # A schedule's last word is what the trained network means; it is asked far behind its end.
-        drawn = self.dropped(weights, self.rate_at(2**31 if key is None else key.step), key)
+        # Where the mean is the weights at every rate, a schedule need not be asked.
+        drawn = weights if key is None and self._plain else self.dropped(weights, self._rate(key), key)
         y, inner = self.layer.forward(drawn, x, None)
         return y, (inner, drawn, key)
 
@@ -148,13 +152,21 @@ class DropConnect(Layer):
             grads["weight"] += own.sum(axis=0)
         np.sum(dy, axis=0, out=grads["bias"])
 
+    @property
+    def _plain(self) -> bool:
+        return self.row.mean_of(0.5) == (1.0, 0.0)
+
+    def _rate(self, key: Key | None) -> float:
+        # A schedule's last word is what the trained network means; it is asked far behind its end.
+        return self.rate_at(2**31 if key is None else key.step)
+
     def _through(self, grads: Weights, key: Key | None) -> None:
         """Take the gradient of the weights back through what was drawn of them, in place."""
         slope = grads["weight"]
-        if key is None:
-            mean(self.row, slope, self.rate_at(2**31), other=0.0, out=slope)
-        else:
-            sample(self.row, slope, self.rate_at(key.step), key, other=0.0, out=slope)
+        if key is not None:
+            sample(self.row, slope, self._rate(key), key, other=0.0, out=slope)
+        elif not self._plain:
+            mean(self.row, slope, self._rate(key), other=0.0, out=slope)
 
     def _own(self, weights: Weights, key: Key, window: Window) -> Array:
         """Return the weights of some rows, (rows, inputs, outputs)."""

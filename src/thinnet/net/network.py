@@ -330,8 +330,9 @@ class Network:
     def thinned(self, key: Key) -> Network:
         """Return one thinned network: the masks of `key`, one for each unit, shared by all rows.
 
-        Every dropout layer becomes a `Gate` with the gains drawn for its units; there is nothing
-        random left. With n units behind inverted dropout there are 2**n of them.
+        Every dropout layer becomes a `Gate` with the gains drawn for its units, and `DropConnect` the layer
+        in it, with the weights drawn; there is nothing random left. With n units behind inverted dropout
+        there are 2**n of them.
 
         References
         ----------

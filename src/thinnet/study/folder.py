@@ -60,7 +60,8 @@ def _refuse_foreign(folder: Path, identity: dict[str, Any]) -> None:
         raise RunError(
             f"{folder}: the folder is not empty and not a run of thinnet; give --out another folder."
         )
-    known = read_json(folder / "study.json")
+    # A run without the entry is one from before there was a choice.
+    known = {"variants": ["Dropout"], **read_json(folder / "study.json")}
     for name, value in {"format": _FORMAT, **identity}.items():
         if known.get(name) != value:
             said = f"{name.replace('_', ' ')} {known.get(name)}, not {value}"

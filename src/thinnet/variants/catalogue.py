@@ -38,6 +38,7 @@ def find(name: str) -> Variant:
     if name in CUSTOM:
         call = f"{CUSTOM[name].functions[0].__name__}()"
         raise InputError(f"variant: {name} is no row of the catalogue; use thinnet.variants.custom.{call}.")
-    near = difflib.get_close_matches(str(name), CATALOGUE, n=1, cutoff=0.4)
-    remedy = f"did you mean {near[0]!r}?" if near else "thinnet.CATALOGUE has them all."
+    known = {each.lower(): each for each in (*CATALOGUE, *CUSTOM)}
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
+    remedy = f"did you mean {known[near[0]]!r}?" if near else "thinnet.CATALOGUE has them all."
     raise InputError(f"variant: there is no {name!r} in the catalogue; {remedy}")

@@ -139,7 +139,8 @@ def _custom(row: Custom) -> list[str]:
         told = inspect.getdoc(function) or ""
         summary, _, rest = told.partition("\n\n")
         formula, examples = rest.partition("\n\nParameters\n")[0], rest.partition("Examples\n--------\n")[2]
-        formula = "" if formula.startswith("Examples\n") else formula.partition("\n\nExamples\n")[0]
+        formula = formula.partition("\n\nExamples\n")[0]
+        formula = "" if formula.startswith(("Examples\n", "Parameters\n")) else formula
         example = examples.partition("\n\nReferences\n")[0]
         home = f">>> from thinnet.variants.custom import {function.__name__}"
         parts += [

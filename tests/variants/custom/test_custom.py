@@ -187,3 +187,33 @@ def test_bad_input_is_one_line(name: str, refusal: Callable[..., str]) -> None:
         assert f"got {x.shape[1:]}" in told(x[0], 0.5, key=Key(0))
     if name in SHARDED:
         assert "the window has size (1,)" in told(x, 0.5, key=Key(0), window=Window.whole((1,)))
+
+
+@pytest.mark.parametrize("name", sorted(set(DRAWN) - {"SparseVariationalDropout"}))
+@pytest.mark.parametrize("mode", ["sample", "mean"])
+def test_nothing_is_dropped_from_nothing(name: str, mode: str) -> None:
+    shape, call = DRAWN[name]
+    assert call(np.ones((0, *shape[1:])), 0.3, key=Key(0), mode=mode).shape[0] == 0
+
+
+@DRAWS
+@pytest.mark.filterwarnings("error")
+def test_float16_may_overflow_in_silence(name: str) -> None:
+    call, shape = DRAWN[name][1], DRAWN[name][0]
+    call(np.full(shape, 60000, np.float16), 0.5, key=Key(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (custom.concrete_dropout, "logit"),
+        (custom.variational_dropout, "log_alpha"),
+        (custom.standout, "logits"),
+    ],
+)
+def test_what_stands_beside_x_is_checked(call: Call, name: str, refusal: Callable[..., str]) -> None:
+    for wrong in (np.zeros((3, 2)), "a"):
+        assert f"{name} must be numbers that broadcast against (2,), got" in refusal(
+            InputError, call, np.ones(2), wrong, key=Key(0)
+        )
+    assert f"{name} must not hold NaN" in refusal(InputError, call, np.ones(2), np.nan, key=Key(0))

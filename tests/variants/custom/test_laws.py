@@ -51,6 +51,33 @@ def test_the_entropy_of_coins() -> None:
         assert custom.concrete_kl(np.log(p / (1 - p)), weights, length=2.0) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("logit", [-1e4, -40.0, 39.0, 800.0, np.inf, -np.inf])
+def test_extreme_logits_neither_cancel_nor_overflow(logit: float) -> None:
+    x = np.array([1.0, -2.0, np.inf, np.nan])
+    gains = custom.concrete_dropout(np.ones(1000), logit, key=Key(0))
+    assert np.isfinite(gains).all()
+    if logit > 700:
+        assert not custom.concrete_dropout(x, logit, key=Key(0), temperature=0.01).any()
+    if logit < -100:
+        assert np.array_equal(custom.concrete_dropout(x, logit, key=Key(0)), x, equal_nan=True)
+
+
+def test_a_warm_gain_is_exact_where_nearly_everything_goes() -> None:
+    from thinnet.variants.custom.entry import shares
+
+    logit, t, u = 39.0, 4.0, shares(Key(0), (4,))
+    z = (logit + np.log((1 - u) / u)) / t
+    exact = [float(np.exp(-a) / (1 + np.exp(-a)) * (1 + np.exp(logit))) for a in z]
+    gains = custom.concrete_dropout(np.ones(4), logit, key=Key(0), temperature=t)
+    assert gains == pytest.approx(exact, rel=1e-9)
+
+
+def test_weights_of_a_convolution_have_no_concrete_penalty(refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, custom.concrete_kl, 0.0, np.ones((8, 3, 3, 3)))
+    assert line == "concrete_kl: weights must have shape (inputs, outputs), got (8, 3, 3, 3)."
+    assert refusal(InputError, custom.concrete_kl, 1e4, np.ones((2, 2))).endswith("got 10000.0.")
+
+
 # Variational dropout
 
 
@@ -92,6 +119,20 @@ def test_local_noise_has_the_law_of_noisy_weights() -> None:
     assert np.all(np.abs(drawn.var(axis=0) / spread - 1) < 5 * (2 / len(rows)) ** 0.5)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float16", 300.0), ("float16", 1e-4), ("float32", 1e25)])
+def test_squares_neither_overflow_nor_vanish(dtype: str, size: float) -> None:
+    drawn = custom.local_noise(np.full((4000, 1), size, dtype), np.ones((1, 1)), 0.0, key=Key(0))
+    assert drawn.dtype == dtype
+    wide = drawn.astype(float)
+    assert wide.mean() == pytest.approx(size, rel=5 / 4000**0.5)
+    assert wide.std() == pytest.approx(size, rel=0.1)
+
+
+def test_a_weight_that_is_zero_has_no_noise() -> None:
+    drawn = custom.local_noise(np.ones((3, 2)), np.array([[1.0], [0.0]]), [[-900.0], [900.0]], key=Key(0))
+    assert np.array_equal(drawn, np.ones((3, 1)))
+
+
 def test_noisy_weights_are_pruned() -> None:
     pruned = custom.sparse_prune(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[3.1, 2.9], [-1.0, np.inf]]))
     assert pruned.tolist() == [[0, 2], [3, 0]]
@@ -103,7 +144,7 @@ def test_weights_that_do_not_fit(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, custom.concrete_dropout, np.ones(2), 0.0, key=Key(0), temperature=0)
     assert line == "ConcreteDropout: temperature must be a number of at least 1e-06, got 0."
     line = refusal(InputError, custom.standout, np.ones(2), [np.nan, 1.0], key=Key(0))
-    assert line == "Standout: logits hold NaN or infinity."
+    assert line == "Standout: logits must not hold NaN."
 
 
 # Standout
@@ -130,6 +171,12 @@ def test_only_the_smallest_are_candidates() -> None:
     assert np.all((some == 0) <= (pruned == 0))
     assert 10 < (some == 0).sum() < 50
     assert np.array_equal(some[some != 0], weights[some != 0])
+
+
+@pytest.mark.parametrize(("target", "of"), [(0.29, 100), (0.57, 100), (0.58, 50)])
+def test_a_share_is_counted_as_it_is_written(target: float, of: int) -> None:
+    pruned = custom.targeted_dropout(np.arange(1.0, of + 1)[:, None], 1.0, key=Key(0), target=target)
+    assert (pruned == 0).sum() == round(target * of)
 
 
 @pytest.mark.parametrize("axis", [0, -1])
@@ -159,6 +206,13 @@ def test_each_entry_of_a_window_comes_out_with_its_chance() -> None:
         assert np.mean(out == value) == pytest.approx(chance, abs=5 * (chance / out.size) ** 0.5)
     mean = custom.max_pool_dropout(x[:1], 0.4, key=Key(0), mode="mean").item()
     assert mean == pytest.approx(sum(value * chance for value, chance in chances.items()))
+
+
+def test_the_largest_may_be_infinite() -> None:
+    x = np.array([[[[np.inf, 1.0], [2.0, 3.0]]]])
+    assert custom.max_pool_dropout(x, 0.0, key=Key(0), mode="mean").item() == np.inf
+    assert custom.max_pool_dropout(x, 1.0, key=Key(0), mode="mean").item() == 0
+    assert custom.shake_drop(x, 1.0, key=Key(0), mode="mean").max() == 0
 
 
 def test_overlapping_windows_share_a_mask() -> None:
@@ -239,7 +293,7 @@ def test_a_window_of_tokens_is_refused(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, custom.patch_dropout, x, 0.5, key=Key(0), window=part)
     assert line.endswith("a window has to hold all tokens and features of its samples.")
     line = refusal(InputError, custom.patch_dropout, x, 0.5, key=Key(0), prefix=5)
-    assert line == "PatchDropout: prefix must be in [0, 4], got 5."
+    assert line == "PatchDropout: prefix must be a whole number in [0, 4], got 5."
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, (4, 1), 20, 0])
@@ -259,9 +313,12 @@ def test_a_pixel_is_erased_as_often_as_its_distance_to_the_border_says(size: Any
 
 
 def test_boxes_that_are_refused(refusal: Callable[..., str]) -> None:
-    for size in (-1, 2.5, True, (2, 3, 4)):
+    for size in (-1, 2.5, True, 10**30):
         line = refusal(InputError, custom.cutout, np.ones((1, 1, 4, 4)), size, key=Key(0))
-        assert line == f"Cutout: size must be a whole number of at least 0, or two, got {size!r}."
+        assert line == f"Cutout: size must be a whole number in [0, {2**31}], got {size!r}."
+    line = refusal(InputError, custom.cutout, np.ones((1, 1, 4, 4)), (2, 3, 4), key=Key(0))
+    assert line == "Cutout: size must be one whole number, or two, got (2, 3, 4)."
+    assert custom.cutout(np.ones((1, 1, 4, 4)), [np.int64(2), 3], key=Key(0)).shape == (1, 1, 4, 4)
 
 
 def test_heads_are_scaled_by_how_many_are_left() -> None:
@@ -287,6 +344,15 @@ def test_the_divergence_and_its_gradients() -> None:
     assert np.allclose(d_second, gradient(lambda z: custom.r_drop(first, z)[0].sum(), second), atol=1e-8)
     huge = custom.r_drop(np.array([[1e4, 0.0]]), np.array([[0.0, 1e4]]))
     assert all(np.isfinite(part).all() for part in huge)
+
+
+def test_masked_classes_count_nothing(refusal: Callable[..., str]) -> None:
+    masked = [[-np.inf, 0.0, 1.0]], [[-np.inf, 1.0, 0.0]]
+    rows, first, _ = custom.r_drop(*masked)
+    assert np.allclose(rows, custom.r_drop([[0.0, 1.0]], [[1.0, 0.0]])[0])
+    assert first[0, 0] == 0
+    line = refusal(InputError, custom.r_drop, masked[0], [[0.0, 1.0, 0.0]])
+    assert line == "RDrop: a class that is masked (-inf) in one pass has to be in the other."
 
 
 def test_logits_that_do_not_fit(refusal: Callable[..., str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from thinnet.errors import InputError
 from thinnet.random import Key, Window
-from thinnet.variants.custom.entry import Array, Custom, number, opened, part, shares
+from thinnet.variants.custom.entry import Array, Custom, beside, number, opened, part, shares, times
 
 __all__ = ["ROW", "concrete_dropout", "concrete_kl"]
 
@@ -36,7 +37,7 @@ def concrete_dropout(
     temperature : float
         t, greater than 0; 0.1 in the paper.
     mode : {"sample", "mean"}
-        Draw gains, or return x.
+        Draw gains, or return x: the gains' mean as t goes to 0 (at t = 0.1 and p = 0.1 it is 0.998).
     window : Window, optional
         Which part of which global array x is.
 
@@ -58,24 +59,27 @@ def concrete_dropout(
     array = opened("ConcreteDropout", x, key, mode)
     t = number("ConcreteDropout", "temperature", temperature, 1e-6)
     where = part("ConcreteDropout", array, window)
+    logits = beside("ConcreteDropout", "logit", logit, array.shape)
     if mode == "mean":
         return array.copy()
-    logits = np.asarray(logit, np.float64)
     u = shares(key, where)
-    dropped = _sigmoid((logits + np.log((1 - u) / u)) / t)
-    return (array * ((1 - dropped) * (1 + np.exp(logits)))).astype(array.dtype)
+    # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (logits + np.log((1 - u) / u)) / t
+        gains = np.exp(np.logaddexp(0, logits) - np.logaddexp(0, z))
+    return times(np.where(logits == np.inf, 0, gains), array)
 
 
 def concrete_kl(logit: float, weights: ArrayLike, *, length: float = 1.0) -> float:
     """Return what the loss of all rows gains: `length**2 / (2 * (1 - p)) * sum(weights**2) - K * H(p)`.
 
     `H(p) = -p log p - (1 - p) log(1 - p)` is the mask's entropy and K the number of inputs. The paper writes
-    the first term with the weights of a layer that never scales, `(1 - p)` times as long.
+    the first term with the weights of a layer that never scales, which are these divided by `1 - p`.
 
     Parameters
     ----------
     logit : float
-        `log(p / (1 - p))`.
+        `log(p / (1 - p))`, in [-700, 700].
     weights : array_like, shape (K, outputs)
         Of the layer behind the dropout, which divides by keep.
     length : float
@@ -93,15 +97,12 @@ def concrete_kl(logit: float, weights: ArrayLike, *, length: float = 1.0) -> flo
     """
     scale = number("concrete_kl", "length", length, 0)
     matrix = np.asarray(weights, np.float64)
+    if matrix.ndim != 2:
+        raise InputError(f"concrete_kl: weights must have shape (inputs, outputs), got {matrix.shape}.")
+    logit = number("concrete_kl", "logit", logit, -700, 700)
     log_p, log_keep = -np.logaddexp(0, -logit), -np.logaddexp(0, logit)
     entropy = -np.exp(log_p) * log_p - np.exp(log_keep) * log_keep
     return float(scale**2 / 2 * np.exp(-log_keep) * np.square(matrix).sum() - len(matrix) * entropy)
-
-
-def _sigmoid(z: Array) -> Array:
-    # Of -|z|, so that nothing overflows however cold it is.
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1, small) / (1 + small)
 
 
 ROW = Custom(
@@ -111,6 +112,6 @@ ROW = Custom(
     "Learns the rate by gradient descent, through masks that are relaxed until they have a gradient.",
     "the rate is a parameter with a gradient, and a gain is a function of both the lane and the rate",
     (concrete_dropout, concrete_kl),
-    usual=0.1,
-    helps="Honest uncertainty without a search for rates.",
+    usual=None,
+    helps="Honest uncertainty without a search for rates: the logit is learned, from log(0.1 / 0.9) say.",
 )

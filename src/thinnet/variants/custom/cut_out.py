@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet.errors import InputError
 from thinnet.random import Key, Window, lanes
-from thinnet.variants.custom.entry import Array, Custom, opened, part
+from thinnet.variants.custom.entry import Array, Custom, opened, part, whole
 
 __all__ = ["ROW", "cutout"]
 
@@ -48,10 +48,10 @@ def cutout(
     2017, section 3.2.
     """
     array = opened("Cutout", x, key, mode, "n channels height width")
-    sides = size if isinstance(size, tuple) else (size, size)
-    whole = all(isinstance(side, int) and not isinstance(side, bool) and side >= 0 for side in sides)
-    if len(sides) != 2 or not whole:
-        raise InputError(f"Cutout: size must be a whole number of at least 0, or two, got {size!r}.")
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2:
+        raise InputError(f"Cutout: size must be one whole number, or two, got {size!r}.")
+    sides = tuple(whole("Cutout", "size", side, 0, 1 << 31) for side in sides)
     where = part("Cutout", array, window)
     if mode == "mean":
         return array.copy()
@@ -64,7 +64,7 @@ def cutout(
         first = (drawn * np.uint64(length) >> np.uint64(32)).astype(np.int64) - side // 2
         place = np.arange(start, start + count)
         inside = (place >= first[:, None]) & (place < first[:, None] + side)
-        erased = erased & inside.reshape(len(array), 1, *((-1, 1) if axis == 0 else (1, -1)))
+        erased = erased & inside.reshape(len(array), 1, *((count, 1) if axis == 0 else (1, count)))
     return np.where(erased, array.dtype.type(0), array)
 
 

@@ -30,7 +30,7 @@ def drop_edges(
     key : Key
         The address of the randomness.
     undirected : bool
-        Whether (a, b) and (b, a) are one edge, and go or stay together.
+        Whether (a, b) and (b, a) are one edge, and go or stay together, as repeated ones do.
 
     Returns
     -------
@@ -51,6 +51,7 @@ def drop_edges(
     section 4.1.
     """
     known = np.asarray(edges)
+    known = known.astype(np.int64) if not known.size else known
     if known.ndim != 2 or len(known) != 2 or known.dtype.kind not in "iu":
         raise InputError(
             f"drop_edges: edges must be whole numbers of shape (2, E), got {known.dtype} of shape "

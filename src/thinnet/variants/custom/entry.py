@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ from thinnet.random import Key, Window, lanes
 from thinnet.variants.checks import check_key, floating
 from thinnet.variants.law import LANES
 
-__all__ = ["Array", "Custom", "number", "opened", "part", "shares"]
+__all__ = ["Array", "Custom", "beside", "number", "opened", "part", "shares", "times", "whole"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -76,10 +77,46 @@ def number(owner: str, name: str, value: Any, least: float, most: float = math.i
     return known
 
 
+def whole(owner: str, name: str, value: Any, least: int, most: int) -> int:
+    """Return a whole number inside [least, most], or say what is wrong with it."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise InputError(f"{owner}: {name} must be a whole number in [{least}, {most}], got {value!r}.")
+    return int(value)
+
+
+def beside(owner: str, name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return numbers that broadcast against a shape, or say what is wrong with them."""
+    try:
+        array = np.asarray(value, np.float64)
+        fits = np.broadcast_shapes(array.shape, shape) == shape
+    except (TypeError, ValueError):
+        array, fits = np.zeros(()), False
+    if not fits:
+        raise InputError(
+            f"{owner}: {name} must be numbers that broadcast against {shape}, got {_shown(value)}."
+        )
+    if bool(np.isnan(array).any()):
+        raise InputError(f"{owner}: {name} must not hold NaN.")
+    return array
+
+
+def _shown(value: Any) -> str:
+    return f"shape {np.asarray(value).shape}" if hasattr(value, "__len__") else repr(value)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def times(gain: ArrayLike, x: Array) -> Array:
+    """Return `gain * x` in the dtype of x; a gain of 0 gives +0 whatever it multiplies."""
+    known = np.asarray(gain)
+    return np.where(known == 0, 0, known * x).astype(x.dtype)
+
+
 def part(owner: str, x: Array, window: Window | None) -> Window:
     """Return which part of which global array x is: all of it if no window is given."""
     if window is None:
         return Window.whole(x.shape)
+    if not isinstance(window, Window):
+        raise InputError(f"{owner}: window must be a thinnet.Window, got {window!r}.")
     if window.size != x.shape:
         raise InputError(f"{owner}: the window has size {window.size}, but x has shape {x.shape}.")
     return window

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet.random import Key, Window, lanes
 from thinnet.variants.checks import check_rate
-from thinnet.variants.custom.entry import Array, Custom, opened, part
+from thinnet.variants.custom.entry import Array, Custom, opened, part, times
 from thinnet.variants.law import TwoPoint, unscaled
 
 __all__ = ["ROW", "drop_head"]
@@ -56,8 +56,7 @@ def drop_head(
     kept = lanes(key, every) >= law.threshold
     scale = heads / np.maximum(kept.sum(axis=1, keepdims=True), 1)
     own = kept[:, where.start[1] : where.start[1] + where.size[1], None, None]
-    scaled: Array = (array * scale[:, :, None, None]).astype(array.dtype)
-    return np.where(own, scaled, array.dtype.type(0))
+    return times(np.where(own, scale[:, :, None, None], 0), array)
 
 
 ROW = Custom(

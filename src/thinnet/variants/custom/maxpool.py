@@ -13,7 +13,7 @@ from thinnet.errors import InputError
 from thinnet.random import Key, Window
 from thinnet.variants.catalogue import find
 from thinnet.variants.checks import check_rate
-from thinnet.variants.custom.entry import Array, Custom, opened
+from thinnet.variants.custom.entry import Array, Custom, opened, part
 from thinnet.variants.law import TwoPoint
 from thinnet.variants.sample import drop
 
@@ -76,22 +76,24 @@ def max_pool_dropout(
         )
     if min(array.shape[2:]) < size:
         raise InputError(f"MaxPoolDropout: windows of {size} are larger than x, of shape {array.shape}.")
+    where = part("MaxPoolDropout", array, window)
     if array.size and array.min() < 0:
         raise InputError("MaxPoolDropout: x has entries below 0; put a rectifier before it.")
     if mode == "sample":
-        kept = drop(_UNSCALED, array, chance, key=key, window=window)
+        kept = drop(_UNSCALED, array, chance, key=key, window=where)
         return _windows(kept, size, step).max(axis=-1)
     law = _UNSCALED.law_of(chance)
     assert isinstance(law, TwoPoint)
     order = np.sort(_windows(array, size, step), axis=-1)[..., ::-1]
     weights = (1 - law.rate) * law.rate ** np.arange(size**2)
-    return (order @ weights).astype(array.dtype)
+    some = weights > 0
+    return (order[..., some] @ weights[some]).astype(array.dtype)
 
 
 def _windows(x: Array, size: int, stride: int) -> Array:
     views: Any = sliding_window_view(x, (size, size), axis=(2, 3))  # pyright: ignore[reportCallIssue, reportArgumentType]
     strided = views[:, :, ::stride, ::stride]
-    return strided.reshape(*strided.shape[:4], -1)
+    return strided.reshape(*strided.shape[:4], size**2)
 
 
 ROW = Custom(

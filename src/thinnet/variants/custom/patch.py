@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from thinnet.errors import InputError
 from thinnet.random import Key, Window, lanes
 from thinnet.variants.checks import check_rate
-from thinnet.variants.custom.entry import Array, Custom, opened, part
+from thinnet.variants.custom.entry import Array, Custom, opened, part, whole
 
 __all__ = ["ROW", "patch_dropout"]
 
@@ -62,8 +62,7 @@ def patch_dropout(
     chance = float(check_rate("PatchDropout", rate, ()))
     where = part("PatchDropout", array, window)
     n, tokens = array.shape[:2]
-    if isinstance(prefix, bool) or not 0 <= prefix <= tokens:
-        raise InputError(f"PatchDropout: prefix must be in [0, {tokens}], got {prefix!r}.")
+    prefix = whole("PatchDropout", "prefix", prefix, 0, tokens)
     if where.size[1:] != where.shape[1:]:
         raise InputError("PatchDropout: a window has to hold all tokens and features of its samples.")
     free = tokens - prefix

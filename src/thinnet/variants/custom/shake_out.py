@@ -1,13 +1,12 @@
-"""Shakeout: units are not dropped, their weights go to a constant of their own sign."""
+"""Shakeout: units are not dropped, their weights go to a constant of the other sign."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thinnet.errors import InputError
 from thinnet.random import Key
-from thinnet.variants.custom.entry import Array, Custom, number, opened
+from thinnet.variants.custom.entry import Array, Custom, number, opened, whole
 from thinnet.variants.law import mixed
 from thinnet.variants.sample import drop
 from thinnet.variants.variant import Variant
@@ -22,8 +21,8 @@ def shakeout(
 ) -> Array:
     """Set an input's weights to `-c * sign(w)` with chance `rate`, else to `(w + rate * c * sign(w)) / keep`.
 
-    The mean is w. With c = 0 this is dropout of inputs; a larger c acts as an L1 penalty and makes weights
-    sparse. It is Mixout with `-c * sign(w)` as the other, and one lane for each input.
+    The mean is w, but at rate 1. With c = 0 this is dropout of inputs; a larger c acts as an L1 penalty and
+    makes weights sparse. It is Mixout with `-c * sign(w)` as the other, and one lane for each input.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def shakeout(
     axis : int
         Which axis is the inputs: 0 for `Dense`, 1 for `Conv2d`.
     mode : {"sample", "mean"}
-        Draw weights, or return them as they are.
+        Draw weights, or return their mean.
 
     Examples
     --------
@@ -53,8 +52,7 @@ def shakeout(
     equation 5.
     """
     array = opened("Shakeout", weights, key, mode)
-    if not array.ndim or not -array.ndim <= axis < array.ndim:
-        raise InputError(f"Shakeout: there is no axis {axis} in weights of shape {array.shape}.")
+    axis = whole("Shakeout", "axis", axis, -array.ndim, array.ndim - 1)
     words = ["1"] * array.ndim
     words[axis] = "f"
     row = Variant("Shakeout", "weight", " ".join(words), mixed, cite=_CITE, doc="", other="pretrained")

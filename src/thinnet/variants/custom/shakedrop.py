@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from thinnet.errors import InputError
 from thinnet.random import Key, Window, lanes
 from thinnet.variants.checks import check_rate
-from thinnet.variants.custom.entry import Array, Custom, opened, part, shares
+from thinnet.variants.custom.entry import Array, Custom, opened, part, shares, times
 from thinnet.variants.law import TwoPoint, unscaled
 from thinnet.variants.pattern import lane_window
 
@@ -61,10 +61,10 @@ def shake_drop(
     assert isinstance(law, TwoPoint)
     where = lane_window("n 1...", part("ShakeDrop", array, window), "ShakeDrop")
     if mode == "mean":
-        return (array * law.mean[0]).astype(array.dtype)
+        return times(law.mean[0], array)
     noise = shares(key.fold("backward"), where) if backward else 2 * shares(key.fold("forward"), where) - 1
     gains = np.where(lanes(key, where) < law.threshold, noise, 1.0)
-    return (array * gains).astype(array.dtype)
+    return times(gains, array)
 
 
 ROW = Custom(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thinnet.variants.checks import floating
-from thinnet.variants.custom.entry import Array, Custom
+from thinnet.variants.custom.entry import Array, Custom, beside
 from thinnet.variants.custom.variational import local_noise
 
 __all__ = ["ROW", "sparse_kl", "sparse_prune"]
@@ -52,7 +52,8 @@ def sparse_prune(weights: ArrayLike, log_alpha: ArrayLike, *, threshold: float =
     Molchanov et al.: Variational dropout sparsifies deep neural networks. ICML 2017, section 4.3.
     """
     known = floating("SparseVariationalDropout", weights, "weights")
-    return np.where(np.asarray(log_alpha) > threshold, known.dtype.type(0), known)
+    logs = beside("SparseVariationalDropout", "log_alpha", log_alpha, known.shape)
+    return np.where(logs > threshold, known.dtype.type(0), known)
 
 
 ROW = Custom(

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thinnet.errors import InputError
 from thinnet.random import Key, Window
 from thinnet.variants.catalogue import find
-from thinnet.variants.custom.entry import Array, Custom, opened
+from thinnet.variants.custom.entry import Array, Custom, beside, number, opened
 from thinnet.variants.sample import drop
 
 __all__ = ["ROW", "standout"]
@@ -59,10 +58,11 @@ def standout(
     Ba, Frey: Adaptive dropout for training deep neural networks. NeurIPS 2013, section 3.
     """
     array = opened("Standout", x, key, mode)
-    z = alpha * np.asarray(logits, np.float64) + beta
-    if not bool(np.isfinite(z).all()):
-        raise InputError("Standout: logits hold NaN or infinity.")
-    rate = np.exp(-np.logaddexp(0, z))
+    scale = number("Standout", "alpha", alpha, -1e300)
+    bias = number("Standout", "beta", beta, -1e300)
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = scale * beside("Standout", "logits", logits, array.shape) + bias
+    rate = np.exp(-np.logaddexp(0, np.nan_to_num(z)))
     sampled = "sample" if mode == "sample" else "mean"
     return drop(_VANILLA, array, rate, key=key, mode=sampled, window=window)
 

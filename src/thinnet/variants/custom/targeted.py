@@ -7,11 +7,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thinnet.errors import InputError
 from thinnet.random import Key
 from thinnet.variants.catalogue import find
 from thinnet.variants.checks import check_rate
-from thinnet.variants.custom.entry import Array, Custom, number, opened
+from thinnet.variants.custom.entry import Array, Custom, number, opened, whole
 from thinnet.variants.sample import drop
 
 __all__ = ["ROW", "targeted_dropout"]
@@ -62,8 +61,7 @@ def targeted_dropout(
     Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
     """
     array = opened("TargetedDropout", weights, key, mode)
-    if not array.ndim or not -array.ndim <= axis < array.ndim:
-        raise InputError(f"TargetedDropout: there is no axis {axis} in weights of shape {array.shape}.")
+    axis = whole("TargetedDropout", "axis", axis, -array.ndim, array.ndim - 1)
     share = number("TargetedDropout", "target", target, 0, 1)
     chance = float(check_rate("TargetedDropout", rate, ()))
     if mode == "mean" or not array.size:
@@ -87,7 +85,7 @@ def targeted_dropout(
 
 def _smallest(sizes: Array, share: float) -> Array:
     """Say of each number whether it is among the smallest of its row, so large a share of it."""
-    count = math.floor(share * sizes.shape[-1])
+    count = math.floor(share * sizes.shape[-1] + 1e-9)
     ranks = np.argsort(np.argsort(sizes, axis=-1, kind="stable"), axis=-1, kind="stable")
     return ranks < count
 

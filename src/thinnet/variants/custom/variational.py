@@ -7,11 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet.errors import InputError
 from thinnet.random import Key, Window, lanes
-from thinnet.variants.custom.entry import Array, Custom, opened, part
+from thinnet.variants.custom.entry import Array, Custom, beside, opened, part, times
 from thinnet.variants.tables import normal_table
 
 __all__ = ["ROW", "local_noise", "variational_dropout", "variational_kl"]
 
+# Beyond it a weight is nothing but noise, and its square would overflow.
+_MOST = 300.0
 # Of the cubic in alpha; the paper's appendix C, where the constants stand.
 _CUBIC = (1.16145124, -1.50204118, 0.58629921)
 
@@ -46,11 +48,11 @@ def variational_dropout(
     """
     array = opened("VariationalDropout", x, key, mode)
     where = part("VariationalDropout", array, window)
+    logs = beside("VariationalDropout", "log_alpha", log_alpha, array.shape)
     if mode == "mean":
         return array.copy()
     noise = normal_table()[lanes(key, where)]
-    spread = np.exp(np.minimum(np.asarray(log_alpha, np.float64), 0) / 2)
-    return (array * (1 + spread * noise)).astype(array.dtype)
+    return times(1 + np.exp(np.minimum(logs, 0) / 2) * noise, array)
 
 
 def local_noise(
@@ -97,18 +99,20 @@ def local_noise(
     Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 2.3.
     """
     array = opened("VariationalDropout", x, key, mode, "n inputs")
-    means = np.asarray(weights, array.dtype)
+    means = np.asarray(weights, np.float64)
     if means.ndim != 2 or len(means) != array.shape[1]:
         raise InputError(
             f"VariationalDropout: weights must have shape ({array.shape[1]}, outputs), got {means.shape}."
         )
-    out = array @ means
+    logs = beside("VariationalDropout", "log_alpha", log_alpha, means.shape)
+    x64 = array.astype(np.float64)  # squares want twice the range
+    out = x64 @ means
     where = part("VariationalDropout", out, window)
-    if mode == "mean":
-        return out
-    spread = np.exp(np.asarray(log_alpha, np.float64) / 2).astype(array.dtype) * means
-    noise = normal_table()[lanes(key, where)]
-    return (out + np.sqrt(np.square(array) @ np.square(spread)) * noise).astype(array.dtype)
+    if mode == "sample":
+        spread = np.exp(np.minimum(logs, _MOST) / 2) * means
+        out += np.sqrt(np.square(x64) @ np.square(spread)) * normal_table()[lanes(key, where)]
+    with np.errstate(over="ignore"):
+        return out.astype(array.dtype)
 
 
 def variational_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
@@ -135,7 +139,7 @@ ROW = Custom(
     "VariationalDropout",
     "weight",
     "Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 3",
-    "Learns the variance of Gaussian noise, up to that of dropout at 1/2, against a prior.",
+    "Learns the variance of Gaussian noise, alpha = rate / keep up to 1 (dropout at 1/2), against a prior.",
     "the variance is a parameter with a gradient, and the noise is drawn for sums, not for entries",
     (variational_dropout, local_noise, variational_kl),
     usual=None,

@@ -109,6 +109,6 @@ ROWS = (
         inference="identity",
         usual=0.1,
         helps="Vision transformers.",
-        differs="The paper adds -1e12; a row that is dropped whole is even here, not NaN.",
+        differs="The paper adds -1e12, which float16 cannot hold; a row that is dropped whole is even.",
     ),
 )
