@@ -377,9 +377,8 @@ def test_variants_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -
 def test_variants_that_are_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert refused("variants", "Zonout", capsys=capsys).endswith("did you mean 'Zoneout'?")
     assert refused("variants", "cutot", capsys=capsys).endswith("did you mean 'Cutout'?")
-    assert refused("variants", "Dropout", "--site", "weight", capsys=capsys).endswith(
-        "or a --site, not both."
-    )
+    both = ("variants", "Dropout", "--site", "weight")
+    assert refused(*both, capsys=capsys) == "variants: name a variant or a --site, not both."
     assert refused("variants", "--site", "x", capsys=capsys).startswith(
         "variants: there is no site 'x'; choose"
     )
