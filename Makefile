@@ -58,6 +58,7 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/import.py
 	$(BENCH) benchmarks/sklearn_mlp.py
 	$(BENCH) benchmarks/convolution.py
+	$(BENCH) benchmarks/torch_modules.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
 	$(BENCH) docs/errors.py

@@ -11,7 +11,7 @@ from common import RESULTS, Result, limit, measured, median, told, verdict
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-NAMES = ("kernels", "rows", "epoch", "sklearn_mlp", "convolution", "xor", "import")
+NAMES = ("kernels", "rows", "epoch", "sklearn_mlp", "convolution", "torch_modules", "xor", "import")
 HEAD = "| what | against | budget | median (least to most) | ours, theirs | |\n|---|---|---|---|---|---|"
 
 

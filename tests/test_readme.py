@@ -74,7 +74,9 @@ def test_errors(page: str) -> None:
         assert found["mean"]["before"] == pytest.approx(sum(found["before"]) / 10, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["kernels", "rows", "epoch", "sklearn_mlp", "convolution", "xor", "import"])
+@pytest.mark.parametrize(
+    "name", ["kernels", "rows", "epoch", "sklearn_mlp", "convolution", "torch_modules", "xor", "import"]
+)
 def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
     text = (ROOT / "benchmarks" / "README.md").read_text("utf-8")
 

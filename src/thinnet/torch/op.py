@@ -1,0 +1,189 @@
+"""One operator, `thinnet::drop`: the bits of `thinnet.drop`, with every derivative, and no mask in memory.
+
+What backward keeps is the key, 8 or 16 bytes: the mask is drawn again. The operator is linear in (x, other),
+so its derivatives are itself: with respect to x the call without the second term, with respect to other the
+call on zeros.
+Tensors of other devices than the CPU make the way through its memory; the bits stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch._functorch.utils import enable_single_level_autograd_function
+
+from thinnet.errors import InputError
+from thinnet.random import Key
+from thinnet.torch import memory
+from thinnet.variants import Variant, find, sample
+from thinnet.variants.variant import HANDED
+
+__all__ = ["drop"]
+
+Tensor: TypeAlias = torch.Tensor
+
+_LIBRARY: Any = torch.library.Library("thinnet", "DEF")
+_LIBRARY.define(
+    "drop(Tensor x, Tensor? other, Tensor key, str variant, float rate, int[] block, bool shifted=True)"
+    " -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+_ADDRESS = (1 << 64) - 1
+
+
+def drop(
+    x: Tensor,
+    other: Tensor | None,
+    key: Tensor,
+    variant: str,
+    rate: float,
+    block: Sequence[int] = (),
+    *,
+    shifted: bool = True,
+) -> Tensor:
+    """Draw one sample of a variant's law, `gain * x + shift * other`.
+
+    Parameters
+    ----------
+    x : Tensor of float16, bfloat16, float32 or float64
+        What is dropped.
+    other : Tensor or None
+        What stands in, of the shape and dtype of x, for variants that are handed it.
+    key : Tensor of int64, shape (1,) or (2,)
+        The 64 bits of a `thinnet.Key`, as a signed number, and its step.
+    variant, rate, block
+        As `thinnet.drop` takes them; an empty block is the variant's own.
+    shifted : bool
+        Whether there is a second term; the derivative with respect to x has none.
+
+    Examples
+    --------
+    >>> key = torch.tensor([0])
+    >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
+    tensor([2., 0., 2., 2., 2., 2., 2., 2.])
+    """
+    return torch.ops.thinnet.drop.default(x, other, key, variant, rate, list(block), shifted)
+
+
+def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list[int]) -> Variant:
+    """Return the row of the catalogue, or say what does not fit."""
+    row = find(variant).sized(tuple(block) or None)
+    if not 0 <= rate <= 1:
+        raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
+    if x.dtype not in _FLOATS:
+        dtype = str(x.dtype).removeprefix("torch.")
+        raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.float().")
+    if x.layout is not torch.strided or x.is_nested:
+        raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
+    if (why := row.unfit(tuple(x.shape))) is not None:
+        raise InputError(f"{variant}: {why}.")
+    if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
+        raise InputError(f"{variant}: other must have the shape and dtype of x.")
+    return row
+
+
+def _array(x: Tensor) -> Any:
+    x = x.detach()
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def _on_cpu(
+    x: Tensor,
+    other: Tensor | None,
+    key: Tensor,
+    variant: str,
+    rate: float,
+    block: list[int],
+    shifted: bool = True,
+) -> Tensor:
+    row = _row(x, other, variant, rate, block)
+    if shifted and other is None and row.other in HANDED:
+        raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
+    address: Any = key
+    value, *step = address.tolist()
+    third = 0.0 if not shifted else None if other is None else _array(other)
+    out = memory.empty_like(x)
+    sample(row, _array(x), rate, Key(value & _ADDRESS, *step), other=third, out=_array(out))
+    return out
+
+
+def _elsewhere(x: Tensor, other: Tensor | None, key: Tensor, *rest: Any) -> Tensor:
+    """Draw in the CPU's memory for any other device."""
+    _row(x, other, *rest[:3])
+    return _on_cpu(x.cpu(), None if other is None else other.cpu(), key.cpu(), *rest).to(x.device)
+
+
+def _on_meta(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
+    _row(x, other, *law[:3])
+    return torch.empty_like(x)
+
+
+class _Drop(torch.autograd.Function):
+    """The operator's derivatives, all of them the operator again."""
+
+    @staticmethod
+    def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
+        with torch._C._AutoDispatchBelowAutograd():  # pyright: ignore[reportPrivateUsage]
+            return torch.ops.thinnet.drop.default(x, other, key, *law)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        _, _, key, *law = inputs
+        ctx.law = law[:3]
+        ctx.save_for_backward(key)
+        ctx.save_for_forward(key)
+
+    @staticmethod
+    def backward(ctx: Any, *dys: Tensor) -> Any:
+        (dy,), (key,) = dys, ctx.saved_tensors
+        first, second, *_ = ctx.needs_input_grad
+        dx = drop(dy, None, key, *ctx.law, shifted=False) if first else None
+        d_other = drop(torch.zeros_like(dy), dy, key, *ctx.law) if second else None
+        return dx, d_other, None, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        dx, d_other, *_ = tangents
+        (key,) = ctx.saved_tensors
+        if dx is None:
+            assert d_other is not None
+            dx = torch.zeros_like(d_other)
+        return drop(dx, d_other, key, *ctx.law, shifted=d_other is not None)
+
+
+# What torch.autograd.Function.apply comes to where no transform of torch.func is at work.
+_apply: Any = cast("Any", super(torch.autograd.Function, _Drop)).apply
+
+
+def _with_derivatives(*inputs: Any) -> Tensor:
+    # A transform of torch.func peels off one level and brings us here: this is that level's work alone.
+    with enable_single_level_autograd_function():
+        return _apply(*inputs)
+
+
+def _vmap(
+    info: Any, in_dims: Any, x: Tensor, other: Tensor | None, key: Tensor, *law: Any
+) -> tuple[Tensor, int]:
+    """Go through the batch: a key that is not batched draws the same for all of it."""
+
+    def at(value: Tensor | None, dim: int | None, i: int) -> Tensor | None:
+        return value if value is None or dim is None else value.select(dim, i)
+
+    parts = [
+        torch.ops.thinnet.drop.default(
+            *(at(value, dim, i) for value, dim in zip((x, other, key), in_dims, strict=False)), *law
+        )
+        for i in range(info.batch_size)
+    ]
+    return torch.stack(parts), 0
+
+
+_LIBRARY.impl("drop", _on_cpu, "CPU")
+_LIBRARY.impl("drop", _on_meta, "Meta")
+_LIBRARY.impl("drop", _elsewhere, "CompositeExplicitAutograd")
+_LIBRARY.impl("drop", _with_derivatives, "Autograd")
+_library: Any = torch.library
+_library.register_vmap("thinnet::drop", _vmap, lib=_LIBRARY)

@@ -1,0 +1,202 @@
+"""Modules: torch's where torch has one, and the others."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thinnet.torch as tt
+from thinnet import CATALOGUE, Key
+from thinnet.errors import InputError
+from thinnet.variants.guide import example_shape
+from thinnet.variants.variant import HANDED
+
+# Forward-mode derivatives make torch call what it deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+
+MIRRORED = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
+SHAPES = {
+    "Dropout1d": (4, 6, 5),
+    "Dropout2d": (4, 6, 5, 5),
+    "Dropout3d": (4, 6, 3, 3, 3),
+    "FeatureAlphaDropout": (4, 6, 5),
+}
+EVERY = pytest.mark.parametrize("name", MIRRORED)
+
+
+def tensor(name: str) -> torch.Tensor:
+    return torch.randn(SHAPES.get(name, (40, 30)), generator=torch.Generator().manual_seed(2))
+
+
+@EVERY
+def test_a_module_of_torchs_with_another_forward(name: str) -> None:
+    ours, theirs = getattr(tt, name), getattr(nn, name)
+    assert issubclass(ours, theirs)
+    for arguments in ({}, {"p": 0.25}, {"p": 1.0, "inplace": True}):
+        assert repr(ours(**arguments)) == repr(theirs(**arguments))
+        assert dict(ours(**arguments).state_dict()) == {}
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="probability"):
+            ours(wrong)
+
+
+@EVERY
+def test_training_and_evaluation(name: str) -> None:
+    module, x = getattr(tt, name)(0.5), tensor(name)
+    assert module.eval()(x) is x
+    module.train()
+    torch.manual_seed(0)
+    y = module(x)
+    torch.manual_seed(0)
+    assert torch.equal(module(x), y)
+    assert not torch.equal(module(x), y)
+    assert torch.equal(getattr(tt, name)(0.0)(x), x)
+    gone = getattr(tt, name)(1.0)(x)
+    assert torch.equal(gone, torch.zeros_like(x))
+
+
+@EVERY
+def test_in_place(name: str) -> None:
+    module, x = getattr(tt, name)(0.5, inplace=True), tensor(name)
+    y = module(x)
+    assert y is x
+    leaf = tensor(name).requires_grad_()
+    with pytest.raises(RuntimeError, match="leaf"):
+        module(leaf)
+    inner = leaf * 1
+    module(inner).sum().backward()
+    assert leaf.grad is not None
+
+
+@EVERY
+def test_the_law_is_torchs(name: str) -> None:
+    ours, theirs, x = getattr(tt, name)(0.3), getattr(nn, name)(0.3), tensor(name)
+    values = [torch.stack([module(x) for _ in range(600)]).double() for module in (ours, theirs)]
+    for moment in (lambda v: v.mean(0), lambda v: v.square().mean(0)):
+        mine, other = map(moment, values)
+        assert (mine - other).mean().abs() < 0.02
+    assert torch.corrcoef(torch.stack([v.std(0).flatten() for v in values]))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["Dropout1d", "Dropout2d", "Dropout3d"])
+def test_one_sample_without_its_axis(name: str) -> None:
+    module, x = getattr(tt, name)(0.5), tensor(name)[0]
+    torch.manual_seed(1)
+    y = module(x)
+    torch.manual_seed(1)
+    assert torch.equal(y, module(x[None])[0])
+
+
+@EVERY
+def test_copies_and_files(name: str) -> None:
+    module, x = getattr(tt, name)(0.4), tensor(name)
+    other = copy.deepcopy(module)
+    model = nn.Sequential(nn.Linear(3, 3), module)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    model.load_state_dict(torch.load(file, weights_only=True))
+    torch.manual_seed(0)
+    y = other(x)
+    torch.manual_seed(0)
+    assert torch.equal(module(x), y)
+
+
+@EVERY
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_gradients(name: str, training: bool, inplace: bool) -> None:
+    module = getattr(tt, name)(0.5, inplace=inplace).train(training)
+    x = torch.randn((2, 3, 2, 2, 2)[: len(SHAPES.get(name, (1, 1)))], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(seeded(module), (x,), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(seeded(module), (x,))
+
+
+def seeded(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    def call(x: torch.Tensor) -> torch.Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(3)
+            return module(x.clone())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in CATALOGUE.values() if r.other not in HANDED], ids=lambda row: row.name
+)
+def test_any_variant_as_a_module(row: Any) -> None:
+    module = tt.Drop(row.name)
+    assert module.p == row.usual
+    x = torch.randn(example_shape(row))
+    y = module(x)
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)
+    gain, _ = row.mean_of(row.usual)
+    assert torch.allclose(module.eval()(x), gain * x)
+
+
+def test_names_of_the_others() -> None:
+    assert repr(tt.DropBlock2d(0.2, 3)) == "DropBlock2d(p=0.2, block=3)"
+    assert repr(tt.GaussianDropout()) == "GaussianDropout(p=0.5)"
+    torch.manual_seed(0)
+    y = tt.DropPath(0.5)(torch.ones(200, 3))
+    assert torch.equal(y, y[:, :1].expand(200, 3))
+    y = tt.LockedDropout(0.5)(torch.ones(4, 9, 50))
+    assert torch.equal(y, y[:, :1].expand(4, 9, 50))
+
+
+def test_what_is_refused(refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, tt.Drop, "Zoneout").startswith("Zoneout: wants a second operand")
+    assert refusal(InputError, tt.Drop, "Dropout", 2) == "Dropout: p must be in [0, 1], got 2."
+    assert refusal(InputError, tt.DropBlock2d, 0.1, 0).startswith("DropBlock2d: block must be")
+
+
+# Into a model and back
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Dropout(0.2)
+        self.body = nn.Sequential(
+            nn.Linear(8, 8), nn.Dropout(0.3, inplace=True), nn.ModuleList([nn.Dropout2d(0.4)])[0]
+        )
+        self.again = self.shared
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.again(self.body[1](self.body[0](self.shared(x))))
+
+
+def test_replaced_and_restored(refusal: Callable[..., str]) -> None:
+    model = Twice().train()
+    before = repr(model)
+    seen: list[int] = []
+    model.shared.register_forward_hook(lambda *_: seen.append(1))
+    assert tt.replace(model) == ["shared", "body.1", "body.2"]
+    assert type(model.shared) is tt.Dropout
+    assert model.again is model.shared
+    assert repr(model) == before
+    torch.manual_seed(0)
+    y = model(torch.ones(4, 8))
+    assert seen == [1, 1]
+    torch.manual_seed(0)
+    assert torch.equal(model(torch.ones(4, 8)), y)
+    assert refusal(InputError, tt.replace, model).endswith("nothing was changed.")
+    assert tt.restore(model) == ["shared", "body.1", "body.2"]
+    assert type(model.shared) is nn.Dropout
+    assert tt.restore(model) == []
+
+
+def test_a_root_is_replaced_too() -> None:
+    root = nn.Dropout(0.5)
+    assert tt.replace(root) == [""]
+    torch.manual_seed(0)
+    y = root(torch.ones(8))
+    torch.manual_seed(0)
+    key = torch.randint(-(2**63), 2**63 - 1, (1,)).item() % 2**64
+    assert torch.equal(y, tt.functional.dropout(torch.ones(8), 0.5, key=Key(key)))
