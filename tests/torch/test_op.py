@@ -42,6 +42,12 @@ def test_the_bits_are_those_of_numpy(row: Variant, dtype: str) -> None:
     y = drop(row.name, x, 0.3, key=KEY, **more)
     expected = tn.drop(row, x.numpy(), 0.3, key=KEY, **{name: value.numpy() for name, value in more.items()})
     assert np.array_equal(y.numpy().view(np.uint8), expected.view(np.uint8))
+    address = torch.tensor([KEY.value - 2**64, KEY.step])
+    # The operator, which compiled and transformed functions call, and with a gradient in sight.
+    seen = torch.ops.thinnet.drop.default(x, more.get("other"), address, row.name, 0.3, [])
+    assert np.array_equal(seen.numpy().view(np.uint8), expected.view(np.uint8))
+    watched = drop(row.name, x.requires_grad_(), 0.3, key=KEY, **more).detach()
+    assert np.array_equal(watched.numpy().view(np.uint8), expected.view(np.uint8))
 
 
 @ROWS

@@ -32,8 +32,7 @@ def empty_like(x: torch.Tensor) -> torch.Tensor:
     itself. The advice is no more than that, and whether it is followed changes no number.
     """
     out = torch.empty_like(x)
-    size = out.numel() * out.element_size()
-    if _advise is not None and size >= _LARGE:
+    if _advise is not None and (size := out.nbytes) >= _LARGE:
         begin = -(-out.data_ptr() // _PAGE) * _PAGE
         end = (out.data_ptr() + size) // _PAGE * _PAGE
         _advise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _ADVICE)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
 
 from thinnet.errors import InputError
 from thinnet.random import Key
@@ -32,6 +33,10 @@ _LIBRARY.define(
 )
 _FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 _ADDRESS = (1 << 64) - 1
+_KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
+# Who may want to see the operator itself: modes, transforms of torch.func, tracing, forward-mode derivatives.
+_inside: Any = torch._C  # pyright: ignore[reportPrivateUsage]
+_dual: Any = forward_ad
 
 
 def drop(
@@ -65,7 +70,27 @@ def drop(
     >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
-    return torch.ops.thinnet.drop.default(x, other, key, variant, rate, list(block), shifted)
+    law = variant, rate, list(block), shifted
+    if _plain(x) and (other is None or _plain(other)):
+        needed = torch.is_grad_enabled() and (x.requires_grad or (other is not None and other.requires_grad))
+        return (_directly if needed else _on_cpu)(x, other, key, *law)
+    return torch.ops.thinnet.drop.default(x, other, key, *law)
+
+
+def _plain(x: Tensor) -> bool:
+    """Say whether this is a tensor of the CPU that nobody watches: then the way by the dispatcher is spared.
+
+    It goes through Python three times, which takes longer than dropout of ten thousand entries.
+    """
+    return bool(
+        type(x) in _KINDS
+        and x.is_cpu
+        and not torch.compiler.is_compiling()
+        and not _inside._len_torch_dispatch_stack()
+        and not _inside._are_functorch_transforms_active()
+        and _inside._get_tracing_state() is None
+        and _dual._current_level < 0
+    )
 
 
 def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list[int]) -> Variant:
@@ -78,7 +103,7 @@ def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.float().")
     if x.layout is not torch.strided or x.is_nested:
         raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
-    if (why := row.unfit(tuple(x.shape))) is not None:
+    if row.pattern != "..." and (why := row.unfit(tuple(x.shape))) is not None:
         raise InputError(f"{variant}: {why}.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
@@ -86,8 +111,8 @@ def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list
 
 
 def _array(x: Tensor) -> Any:
-    x = x.detach()
-    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+    x = x.detach() if x.requires_grad else x
+    return (x.view(torch.uint16) if x.dtype is torch.bfloat16 else x).numpy()
 
 
 def _on_cpu(
@@ -126,7 +151,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
-        with torch._C._AutoDispatchBelowAutograd():  # pyright: ignore[reportPrivateUsage]
+        with _inside._AutoDispatchBelowAutograd():
             return torch.ops.thinnet.drop.default(x, other, key, *law)
 
     @staticmethod
@@ -154,8 +179,18 @@ class _Drop(torch.autograd.Function):
         return drop(dx, d_other, key, *ctx.law, shifted=d_other is not None)
 
 
-# What torch.autograd.Function.apply comes to where no transform of torch.func is at work.
+class _Directly(_Drop):
+    """The same without the dispatcher."""
+
+    @staticmethod
+    def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
+        return _on_cpu(x, other, key, *law)
+
+
+# What torch.autograd.Function.apply comes to where no transform of torch.func is at work; the detour by it
+# takes longer than all the rest.
 _apply: Any = cast("Any", super(torch.autograd.Function, _Drop)).apply
+_directly: Any = cast("Any", super(torch.autograd.Function, _Directly)).apply
 
 
 def _with_derivatives(*inputs: Any) -> Tensor:
