@@ -169,6 +169,17 @@ def test_a_tensor_of_the_meta_device_knows_its_shape() -> None:
     assert (y.shape, y.device.type) == ((3, 4), "meta")
 
 
+@ROWS
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_evaluation_is_the_mean_network(row: Variant, rate: float) -> None:
+    x, more = some(row, 9)
+    x.view(-1)[0] = torch.inf
+    named = {name: value.numpy() for name, value in more.items()}
+    expected = tn.drop(row, x.numpy(), rate, key=KEY, mode="mean", **named)
+    y = drop(row.name, x, rate, training=False, **more)
+    assert torch.allclose(y, torch.from_numpy(expected), equal_nan=True)
+
+
 # Where the key comes from
 
 
@@ -217,6 +228,9 @@ def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
     assert "asks for 4 axes" in told(x, name="Dropout2d")
     assert told(x, name="Zoneout") == "Zoneout: other is missing; pass other=, the state before."
     assert "the shape and dtype of x" in told(x, name="Zoneout", other=x.double())
+    assert told(x, name="Zoneout", training=False).startswith("Zoneout: other is missing")
+    assert told(x, 5.0, training=False) == "Dropout: p must be in [0, 1], got 5."
+    assert told(x, key=torch.tensor(3)).endswith("use thinnet.Key(0).")
     assert told(x, key=3) == "Dropout: key must be a thinnet.Key, got 3; use thinnet.Key(0)."
     complaint = told(torch.ones(4, 4, dtype=torch.complex64))
     assert complaint == "Dropout: x must be of floating point, got complex64; use x.float()."

@@ -9,7 +9,7 @@ from thinnet.errors import need
 need("torch", extra="torch", owner="thinnet.torch")
 
 from thinnet.torch import functional  # noqa: E402 - torch is asked for first
-from thinnet.torch.modules import (  # noqa: E402
+from thinnet.torch.modules import (  # noqa: E402 - torch is asked for first
     AlphaDropout,
     Drop,
     DropBlock2d,
@@ -22,7 +22,7 @@ from thinnet.torch.modules import (  # noqa: E402
     GaussianDropout,
     LockedDropout,
 )
-from thinnet.torch.replace import replace, restore  # noqa: E402
+from thinnet.torch.replace import replace, restore  # noqa: E402 - torch is asked for first
 
 __all__ = [
     "AlphaDropout",

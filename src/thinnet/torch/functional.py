@@ -48,7 +48,8 @@ def drop(
     rate : float
         Chance that an entry is dropped, in [0, 1].
     key : Key, or Tensor of int64 of shape (1,) or (2,), optional
-        The address of the randomness; a fresh one from torch's generator if not given.
+        The address of the randomness; a fresh one from torch's generator if not given, none at all in
+        evaluation.
     other : Tensor, optional
         What stands in, of the shape and dtype of x, for variants that ask for it.
     training : bool
@@ -67,12 +68,12 @@ def drop(
     >>> drop("Dropout2d", torch.ones(1, 4, 1, 1), 0.5, key=thinnet.Key(0)).flatten()
     tensor([2., 0., 2., 2.])
     """
-    if not training:
-        gain, shift = find(name).mean_of(rate)
-        y = x if gain == 1 else x * gain
-        return y if shift == 0 or other is None else y + shift * other
-    sizes = () if block is None else block if isinstance(block, tuple) else (block,) * len(find(name).block)
-    return op.drop(x, other, _tensor(name, key), name, rate, sizes)
+    sizes = () if block is None else find(name).sized(block).block
+    if training:
+        return op.drop(x, other, _tensor(name, key), name, rate, sizes)
+    gain, shift = op.check(x, other, name, rate, sizes).mean_of(rate)
+    y = x if gain == 1 else torch.zeros_like(x) if gain == 0 else x * gain
+    return y if shift == 0 or other is None else y + shift * other
 
 
 def dropout(
@@ -101,6 +102,6 @@ def _tensor(name: str, key: Key | Tensor | None) -> Tensor:
     if isinstance(key, Key):
         value = key.value - 2 * _HALF if key.value >= _HALF else key.value
         return torch.tensor([value, key.step])
-    if not isinstance(key, torch.Tensor) or key.dtype != torch.int64:
+    if not isinstance(key, torch.Tensor) or key.dtype != torch.int64 or key.shape not in ((1,), (2,)):
         raise InputError(f"{name}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
     return key

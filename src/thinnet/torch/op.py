@@ -21,7 +21,7 @@ from thinnet.torch import memory
 from thinnet.variants import Variant, find, sample
 from thinnet.variants.variant import HANDED
 
-__all__ = ["drop"]
+__all__ = ["check", "drop"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -93,7 +93,14 @@ def _plain(x: Tensor) -> bool:
     )
 
 
-def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list[int]) -> Variant:
+def check(
+    x: Tensor,
+    other: Tensor | None,
+    variant: str,
+    rate: float,
+    block: Sequence[int],
+    shifted: bool = True,
+) -> Variant:
     """Return the row of the catalogue, or say what does not fit."""
     row = find(variant).sized(tuple(block) or None)
     if not 0 <= rate <= 1:
@@ -107,6 +114,8 @@ def _row(x: Tensor, other: Tensor | None, variant: str, rate: float, block: list
         raise InputError(f"{variant}: {why}.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
+    if shifted and other is None and row.other in HANDED:
+        raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
     return row
 
 
@@ -124,9 +133,7 @@ def _on_cpu(
     block: list[int],
     shifted: bool = True,
 ) -> Tensor:
-    row = _row(x, other, variant, rate, block)
-    if shifted and other is None and row.other in HANDED:
-        raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
+    row = check(x, other, variant, rate, block, shifted)
     address: Any = key
     value, *step = address.tolist()
     third = 0.0 if not shifted else None if other is None else _array(other)
@@ -137,12 +144,12 @@ def _on_cpu(
 
 def _elsewhere(x: Tensor, other: Tensor | None, key: Tensor, *rest: Any) -> Tensor:
     """Draw in the CPU's memory for any other device."""
-    _row(x, other, *rest[:3])
+    check(x, other, *rest)
     return _on_cpu(x.cpu(), None if other is None else other.cpu(), key.cpu(), *rest).to(x.device)
 
 
 def _on_meta(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
-    _row(x, other, *law[:3])
+    check(x, other, *law)
     return torch.empty_like(x)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from thinnet.variants.sample import drop
 
 __all__ = ["ROW", "targeted_dropout"]
 
-_UNSCALED = find("UnscaledDropout")
+_UNSCALED = replace(find("UnscaledDropout"), name="TargetedDropout")
 
 
 def targeted_dropout(
@@ -66,21 +67,18 @@ def targeted_dropout(
     chance = float(check_rate("TargetedDropout", rate, ()))
     if mode == "mean" or not array.size:
         return array.copy()
-    outputs = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
-    if units:
-        small = _smallest(np.linalg.norm(outputs.astype(np.float64), axis=1), share)
-        candidates = np.broadcast_to(small[:, None], outputs.shape)
-    else:
-        candidates = _smallest(np.abs(outputs), share)
-    moved = np.moveaxis(array, axis, 0).shape
-    rates = np.moveaxis(np.where(candidates, chance, 0.0).reshape(moved), 0, axis)
+    outputs = np.moveaxis(array, axis, 0)
+    flat = outputs.reshape(len(outputs), -1)
+    row = _UNSCALED
     if units:  # one lane for each output
+        candidates = _smallest(np.linalg.norm(flat.astype(np.float64), axis=1), share)
+        candidates = candidates.reshape(-1, *(1,) * (array.ndim - 1))
         words = ["1"] * array.ndim
         words[axis] = "f"
-        ones = np.ones([1 if word == "1" else n for word, n in zip(words, array.shape, strict=True)])
-        gains = drop(_UNSCALED, ones, rates[tuple(slice(n) for n in ones.shape)], key=key)
-        return np.where(gains == 0, array.dtype.type(0), array)
-    return drop(_UNSCALED, array, rates, key=key)
+        row = replace(row, pattern=" ".join(words))
+    else:
+        candidates = _smallest(np.abs(flat), share).reshape(outputs.shape)
+    return drop(row, array, np.where(np.moveaxis(candidates, 0, axis), chance, 0.0), key=key)
 
 
 def _smallest(sizes: Array, share: float) -> Array:
