@@ -11,6 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 import thinnet as tn
+import thinnet.torch as tt
 from thinnet import CATALOGUE, Key
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop, dropout
@@ -150,6 +151,16 @@ def test_compiled_whole_and_once() -> None:
     y.sum().backward()
     assert torch.equal(y, dropout(x, 0.5, key=Key(9)))
     assert torch.equal(x.grad, y)
+
+
+@pytest.mark.parametrize("row", [row for row in CATALOGUE.values() if row.flows], ids=lambda row: row.name)
+@pytest.mark.filterwarnings("ignore")
+def test_every_module_is_compiled_whole_in_both_modes(row: Variant) -> None:
+    torch.compiler.reset()
+    module = torch.nn.Sequential(torch.nn.ReLU(), tt.Drop(row.name, 0.3, row.block or None))
+    compiled, (x, _) = torch.compile(module, fullgraph=True, backend="eager"), some(row, 9)
+    assert compiled(x).shape == x.shape
+    assert torch.equal(compiled.eval()(x), module.eval()(x))
 
 
 def test_exported() -> None:

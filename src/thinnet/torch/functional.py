@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 
@@ -68,12 +68,28 @@ def drop(
     >>> drop("Dropout2d", torch.ones(1, 4, 1, 1), 0.5, key=thinnet.Key(0)).flatten()
     tensor([2., 0., 2., 2.])
     """
-    sizes = () if block is None else find(name).sized(block).block
+    sizes = () if block is None else _sizes(name, block)
     if training:
         return op.drop(x, other, _tensor(name, key), name, rate, sizes)
-    gain, shift = op.check(x, other, name, rate, sizes).mean_of(rate)
+    if not torch.compiler.is_compiling():
+        op.check(x, other, name, rate, sizes)
+    gain, shift = _mean_of(name, float(rate))
     y = x if gain == 1 else torch.zeros_like(x) if gain == 0 else x * gain
     return y if shift == 0 or other is None else y + shift * other
+
+
+# Plain numbers of plain numbers: a compiler need not look inside.
+_constant: Any = cast("Any", torch.compiler).assume_constant_result
+
+
+@_constant
+def _mean_of(name: str, rate: float) -> tuple[float, float]:
+    return find(name).mean_of(rate)
+
+
+@_constant
+def _sizes(name: str, block: int | tuple[int, ...]) -> tuple[int, ...]:
+    return find(name).sized(block).block
 
 
 def dropout(
