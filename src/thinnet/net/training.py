@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from thinnet.errors import InputError
 from thinnet.net.optimizers import Adam, Optimizer
-from thinnet.random import permutation
+from thinnet.random import Key, permutation
 
 if TYPE_CHECKING:
     from thinnet.net.network import Network
 
-__all__ = ["Epoch", "Fit", "History", "OnEpoch", "Step", "descend", "one_epoch", "train"]
+__all__ = ["Epoch", "Fit", "History", "OnEpoch", "Step", "descend", "one_epoch", "shuffled", "train"]
 
 Array: TypeAlias = NDArray[Any]
 Data: TypeAlias = tuple[Any, Array, Array | None]
@@ -92,13 +92,11 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     weight = None if how.sample_weight is None else _weights(how.sample_weight, len(x))
     validation = None if how.validation is None else network.check(*how.validation, "fit: validation")
     optimizer = how.optimizer or Adam()
-    shuffle = network.key.fold("shuffle")
     seen: list[Epoch] = []
     best, best_loss, kept = 0, np.inf, None
     state = [network.flat, *network.buffers()]
     for number in range(1, how.epochs + 1):
-        # one batch of all rows has no order
-        order = permutation(shuffle.at(network.step), len(x)) if how.batch < len(x) else None
+        order = shuffled(network.key, network.step, len(x), how.batch)
         loss = one_epoch((x, y, weight), order, how.batch, partial(descend, network, optimizer))
         tested = None if validation is None else network.loss_of(*validation)
         seen.append(Epoch(number, loss, tested))
@@ -114,6 +112,14 @@ def train(network: Network, x: Any, y: Any, how: Fit) -> History:
     for array, best_value in zip(state, kept, strict=True):
         array[...] = best_value
     return History(tuple(seen), best)
+
+
+def shuffled(key: Key, step: int, rows: int, batch: int) -> Array | None:
+    """Return the order of rows in the epoch that a network of this key begins at a step.
+
+    One batch of all rows has none.
+    """
+    return permutation(key.fold("shuffle").at(step), rows) if batch < rows else None
 
 
 def one_epoch(data: Data, order: Array | None, batch: int, step: Step) -> float:
