@@ -185,6 +185,9 @@ def gallery(
     data: Annotated[
         list[Path] | None, typer.Option(help="Data instead of its own: one file or folder, or several.")
     ] = None,
+    backend: Annotated[
+        str, typer.Option(help="numpy, or torch (overfit, convnet): trained in PyTorch, with the same masks.")
+    ] = "numpy",
 ) -> None:
     """Run a classic experiment that taught people dropout: figures over seeds, a picture; a minute or so."""
     from thinnet import gallery
@@ -195,7 +198,7 @@ def gallery(
             print(f"{known:<{width}}  {about}")
         return
     _need_study()
-    for line in gallery.show(name, out, [*(data or ()), *(more or ())]):
+    for line in gallery.show(name, out, [*(data or ()), *(more or ())], backend):
         print(line)
 
 

@@ -13,7 +13,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from thinnet import net
 from thinnet.errors import InputError
 from thinnet.gallery import images
+from thinnet.gallery.backend import NUMPY, Backend, Losses, Told
 from thinnet.gallery.images import Images
 from thinnet.gallery.scaling import Masked
 from thinnet.gallery.shown import Shown, interval, spread, table
@@ -29,7 +30,7 @@ from thinnet.random import Key
 from thinnet.variants import drop
 from thinnet.variants.schedule import Cosine
 
-__all__ = ["FAMILIES", "Family", "handed", "learn", "run", "stretched"]
+__all__ = ["FAMILIES", "Family", "Tested", "handed", "learn", "run", "stretched"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -139,52 +140,94 @@ def stretched(x: Array) -> Array:
     return np.pad(large, [(0, 0), (0, 0), *around])
 
 
-def learn(family: Family, dropout: Any, data: Images, seed: int, epochs: int) -> float:
-    """Train one network and return its test error."""
+class Tested(NamedTuple):
+    """What one network came to: its test error and test loss, and the training loss of its first epoch."""
+
+    error: float
+    loss: float
+    first: float
+
+
+Found: TypeAlias = dict[str, dict[str, list[Tested]]]
+
+
+def learn(
+    family: Family, dropout: Any, data: Images, seed: int, epochs: int, backend: Backend = NUMPY
+) -> Tested:
+    """Train one network and test it."""
     x, x_test = (stretched(part) if family.make is _vgg else part for part in (data.x, data.x_test))
-    network = family.make(data, dropout, Key(seed).fold("convnet"))
+    network = backend.network(family.make(data, dropout, Key(seed).fold("convnet")))
     rate = Cosine(family.rate, 0.0, epochs * -(-len(x) // BATCH))
-    network.fit(x, data.y, epochs=epochs, batch=BATCH, optimizer=net.Adam(rate))
-    return float((network.predict(x_test) != data.y_test).mean())
+    history = network.fit(x, data.y, epochs=epochs, batch=BATCH, optimizer=net.Adam(rate))
+    z = network.logits(x_test)
+    each, _ = net.SoftmaxCrossEntropy().rows(z, data.y_test)
+    return Tested(float((z.argmax(axis=1) != data.y_test).mean()), float(each.mean()), history.loss[0])
 
 
-def run(data: tuple[Path, ...] = (), seeds: int | None = None, epochs: int | None = None) -> Shown:
+def run(
+    data: tuple[Path, ...] = (),
+    seeds: int | None = None,
+    epochs: int | None = None,
+    backend: Backend = NUMPY,
+) -> Shown:
     """Train every family with each of its dropouts, over seeds, and tell what came of it."""
     sides = images.load("convnet", data).shape[1:]
     if max(sides) > SIDE:
         raise InputError(f"gallery convnet: images must be at most {SIDE} high and wide, got {sides}.")
-    lines = [*table(handed()), ""]
-    found: dict[str, dict[str, list[float]]] = {}
-    for family in FAMILIES.values():
-        each = range(seeds or family.seeds)
-        parts = [images.load("convnet", data, seed=seed).some(TRAIN, TEST) for seed in each]
-        long = epochs or family.epochs[bool(data)]
-        found[family.title] = {
-            name: [learn(family, dropout, part, seed, long) for seed, part in zip(each, parts, strict=True)]
-            for name, dropout in family.ways.items()
-        }
-        title = f"{family.title}, {parts[0].name}, {long} epochs, {len(each)} seeds"
-        rows = [[title, "test error", "minus that without"]]
-        without = np.array(found[family.title]["no dropout"])
-        for name, errors in found[family.title].items():
-            gap = "" if name == "no dropout" else spread(errors - without, "+.2f", 100, " %")
-            rows.append([name, spread(errors, ".2f", 100, " %"), gap])
-        lines += [*table(rows), ""]
+    most = seeds or max(family.seeds for family in FAMILIES.values())
+    parts = [images.load("convnet", data, seed=seed).some(TRAIN, TEST) for seed in range(most)]
+    plans = [
+        (family, parts[: seeds or family.seeds], epochs or family.epochs[bool(data)])
+        for family in FAMILIES.values()
+    ]
+    found = _learned(plans, backend)
+    lines = table(handed())
+    for family, some, long in plans:
+        title = f"{family.title}, {some[0].name}, {long} epochs, {len(some)} seeds"
+        lines += ["", *table(_rows(title, found[family.title]))]
+    lines += backend.beside("loss of epoch 1", _told(found), lambda other: _told(_learned(plans, other)))
     sentence = (
         "Compare the intervals, not the best row: a few seeds tell few of these apart, and where training is "
         "short dropout underfits."
     )
-    return Shown(lines[:-1], sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
+    return Shown(lines, sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
 
 
-def _draw(figure: Any, found: dict[str, dict[str, list[float]]]) -> None:
+def _learned(plans: list[tuple[Family, list[Images], int]], backend: Backend) -> Found:
+    return {
+        family.title: {
+            name: [learn(family, dropout, part, seed, epochs, backend) for seed, part in enumerate(parts)]
+            for name, dropout in family.ways.items()
+        }
+        for family, parts, epochs in plans
+    }
+
+
+def _rows(title: str, ways: dict[str, list[Tested]]) -> list[list[str]]:
+    errors = {name: np.array([each.error for each in several]) for name, several in ways.items()}
+    rows = [[title, "test error", "minus that without"]]
+    for name, found in errors.items():
+        gap = "" if name == "no dropout" else spread(found - errors["no dropout"], "+.2f", 100, " %")
+        rows.append([name, spread(found, ".2f", 100, " %"), gap])
+    return rows
+
+
+def _told(found: Found) -> Told:
+    return {
+        f"{title}, {name}": Losses([each.first for each in several], [each.loss for each in several])
+        for title, ways in found.items()
+        for name, several in ways.items()
+    }
+
+
+def _draw(figure: Any, found: Found) -> None:
     from thinnet.study.axes import COLOURS
 
     panels = figure.subplots(2, 3, height_ratios=(3, 1))
     for panel, (title, ways) in zip(panels[0], found.items(), strict=True):
-        for i, (name, errors) in enumerate(ways.items()):
+        for i, (name, several) in enumerate(ways.items()):
             colour = COLOURS["without" if name == "no dropout" else "dropout"]
-            percent = 100 * np.array(errors)
+            percent = 100 * np.array([each.error for each in several])
             mean, low, high = interval(percent)
             panel.plot([low, high], [i, i], color=colour, linewidth=4, alpha=0.25, solid_capstyle="butt")
             panel.plot(percent, [i] * len(percent), "o", color=colour, markersize=3, alpha=0.6)

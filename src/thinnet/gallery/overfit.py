@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet.errors import InputError
+from thinnet.gallery.backend import NUMPY, Backend, Losses, Told
 from thinnet.gallery.shown import Film, Shown, interval, spread, table
 from thinnet.net.layers import Layer
 from thinnet.random import Key, lanes, uniform
@@ -39,6 +40,9 @@ class Learned:
 
     loss: Array  # (looks,), mean squared error of the mean network at test
     curve: Array  # (looks, 101), the mean network's answers on [-1, 1]
+
+
+Found: TypeAlias = dict[tuple[float, str], list[Learned]]
 
 
 def points(key: Key) -> tuple[Array, Array, Array]:
@@ -64,37 +68,34 @@ def network(rate: float, key: Key) -> net.Network:
     return made
 
 
-def learn(rate: float, speed: float, seed: int, steps: int = STEPS) -> Learned:
+def learn(rate: float, speed: float, seed: int, steps: int = STEPS, backend: Backend = NUMPY) -> Learned:
     """Train on all points at every step."""
     key = Key(seed).fold("overfit")
     x, y, y_test = points(key)
-    made = network(rate, key)
+    made = backend.network(network(rate, key))
     losses: list[float] = []
     curves: list[Array] = []
 
     def look(epoch: net.Epoch | None) -> None:
         if epoch is None or epoch.number % _EVERY == 0 or epoch.number == steps:
-            losses.append(float(np.square(made.predict(x) - y_test[:, 0]).mean()))
-            curves.append(made.predict(_LINE))
+            losses.append(float(np.square(made.logits(x) - y_test).mean()))
+            curves.append(made.logits(_LINE)[:, 0])
 
     look(None)
     made.fit(x, y, epochs=steps, batch=POINTS, optimizer=net.Adam(speed), on_epoch=look)
     return Learned(np.array(losses), np.array(curves))
 
 
-def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Shown:
+def run(
+    data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS, backend: Backend = NUMPY
+) -> Shown:
     """Train both networks on points of each seed at both learning rates, and tell what came of it."""
     if data:
         raise InputError("gallery overfit: takes no --data; it makes its own points.")
-    rates = {"without": 0.0, "dropout": RATE}
-    found = {
-        (speed, side): [learn(rate, speed, seed, steps) for seed in range(seeds)]
-        for speed in SPEEDS
-        for side, rate in rates.items()
-    }
+    found = _learned(seeds, steps, backend)
     rows = [[f"test loss after {steps} steps, {seeds} seeds", *SIDES.values(), "dropout minus none"]]
     for speed in SPEEDS:
-        last = {side: np.array([each.loss[-1] for each in found[speed, side]]) for side in rates}
+        last = {side: np.array([each.loss[-1] for each in found[speed, side]]) for side in SIDES}
         gap = spread(last["dropout"] - last["without"], "+.4f")
         rows.append([f"learning rate {speed:g}", *(spread(losses, ".4f") for losses in last.values()), gap])
     sentence = (
@@ -102,6 +103,8 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
         "curve stays near the line, but at the larger learning rate there is nothing left to gain."
     )
     lines = [*table(rows), f"the line y = x itself: {NOISE**2:.4f} on average"]
+    early = f"at step {min(_EVERY, steps)}"
+    lines += backend.beside(early, _told(found), lambda other: _told(_learned(seeds, steps, other)))
     return Shown(
         lines,
         sentence,
@@ -110,7 +113,25 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
     )
 
 
-def _draw(figure: Any, found: dict[tuple[float, str], list[Learned]], steps: int) -> None:
+def _learned(seeds: int, steps: int, backend: Backend) -> Found:
+    rates = {"without": 0.0, "dropout": RATE}
+    return {
+        (speed, side): [learn(rate, speed, seed, steps, backend) for seed in range(seeds)]
+        for speed in SPEEDS
+        for side, rate in rates.items()
+    }
+
+
+def _told(found: Found) -> Told:
+    return {
+        f"learning rate {speed:g}, {SIDES[side]}": Losses(
+            [each.loss[1] for each in several], [each.loss[-1] for each in several]
+        )
+        for (speed, side), several in found.items()
+    }
+
+
+def _draw(figure: Any, found: Found, steps: int) -> None:
     from thinnet.study.axes import COLOURS
 
     panels = figure.subplots(1, 1 + len(SPEEDS))
@@ -130,7 +151,7 @@ def _draw(figure: Any, found: dict[tuple[float, str], list[Learned]], steps: int
         panel.set(title=f"Test loss, learning rate {speed:g}", xlabel="step", ylim=(0, 0.5))
 
 
-def _film(figure: Any, found: dict[tuple[float, str], list[Learned]]) -> Film:
+def _film(figure: Any, found: Found) -> Film:
     from thinnet.study.axes import COLOURS
 
     panel = figure.subplots()

@@ -16,6 +16,7 @@ import numpy as np
 from thinnet.errors import FileError, InputError, need
 from thinnet.files import explain, write_bytes
 from thinnet.gallery import film
+from thinnet.gallery.backend import NUMPY, choose
 
 __all__ = ["EXHIBITS", "Shown", "interval", "show", "spread", "table"]
 
@@ -60,18 +61,22 @@ class Shown:
     film: Callable[[Any], Film] | None = None
 
 
-def show(name: str, out: Path, data: Sequence[Path] = ()) -> list[str]:
+def show(name: str, out: Path, data: Sequence[Path] = (), backend: str = "numpy") -> list[str]:
     """Run an exhibit, write its picture to `out`/NAME.png, and return what is to be printed.
 
     Raises
     ------
     InputError
-        No such exhibit, or data that it does not take.
+        No such exhibit, data that it does not take, or a backend other than "numpy" and "torch", or than
+        "numpy" where it has no twin in PyTorch.
     FileError
         The data cannot be read, or the picture cannot be written.
+    MissingPackage
+        Matplotlib, or PyTorch where it is asked for, is not installed.
     """
     if name not in EXHIBITS:
         raise InputError(f"gallery: there is no exhibit {name!r}; choose one of {', '.join(EXHIBITS)}.")
+    chosen = choose(backend, name)
     need("matplotlib", extra="study", owner="thinnet gallery")
     try:  # before the work, not behind it
         out.mkdir(parents=True, exist_ok=True)
@@ -79,7 +84,8 @@ def show(name: str, out: Path, data: Sequence[Path] = ()) -> list[str]:
         raise FileError(
             f"{out}: the folder cannot be made: {explain(error)}; name another with --out."
         ) from error
-    shown: Shown = importlib.import_module(f"thinnet.gallery.{name}").run(tuple(data))
+    options = {} if chosen is NUMPY else {"backend": chosen}
+    shown: Shown = importlib.import_module(f"thinnet.gallery.{name}").run(tuple(data), **options)
     files = {"picture": (out / f"{name}.png", picture(shown))}
     if shown.film is not None:
         made = frames(shown.film)
