@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,16 @@ def test_masks_that_differ_are_told(wrong: str) -> None:
     assert lines[3].split() == ["this", "2.5e-01", "4.250000", "4.000000", "5.0e-01"]
 
 
-def test_a_twin_leaves_pytorch_and_the_network_alone() -> None:
-    before, threads = torch.get_rng_state(), torch.get_num_threads()
+def test_a_twin_leaves_pytorch_and_the_network_alone(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(2)
+    before = torch.get_rng_state()
     made = net.three_layer_convnet((1, 8, 8), kernel_size=3, dropout=net.Dropout(0.5))
     flat = made.flat.copy()
     twin = Twin(made)
     twin.fit(np.ones((4, 1, 8, 8)), np.arange(4), epochs=1, batch=4, optimizer=net.Adam())
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == 2
     assert np.array_equal(made.flat, flat)
     assert not np.array_equal(twin.logits(np.ones((1, 1, 8, 8))), made.logits(np.ones((1, 1, 8, 8))))
 
