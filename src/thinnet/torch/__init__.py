@@ -1,7 +1,9 @@
 """Floor 4: dropout for PyTorch, the bits of the NumPy library; `import thinnet.torch as tt`.
 
-`op.py` is the one operator under everything, `functional.py` its functions, `modules.py` the classes, some of
-which mirror torch's, and `replace.py` puts those into a model. Nothing is compiled against torch.
+`op.py` is the one operator under everything and `lanes.py` what is drawn without it; `keys.py`, `streams.py`
+and `shards.py` say where a key comes from and which part of an array a tensor is. `functional` has functions,
+`modules` classes, and `replace.py`, `schedule.py` and `summary.py` are for whole models. Nothing is compiled
+against torch.
 """
 
 from thinnet.errors import need
@@ -11,32 +13,77 @@ need("torch", extra="torch", owner="thinnet.torch")
 from thinnet.torch import functional  # noqa: E402 - torch is asked for first
 from thinnet.torch.modules import (  # noqa: E402 - torch is asked for first
     AlphaDropout,
+    ConcreteDropout,
     Drop,
     DropBlock2d,
+    DropConnect,
+    DropHead,
+    DropKey,
     Dropout,
     Dropout1d,
     Dropout2d,
     Dropout3d,
     DropPath,
+    EmbeddingDropout,
     FeatureAlphaDropout,
     GaussianDropout,
     LockedDropout,
+    MaxPoolDropout2d,
+    PatchDropout,
+    ShakeDrop,
+    SparseVariationalConv2d,
+    SparseVariationalLinear,
+    Standout,
+    StochasticDepth,
+    TargetedDropout,
+    VariationalLinear,
+    VariationalLSTM,
+    WeightDrop,
+    ZoneoutGRUCell,
+    ZoneoutLSTMCell,
 )
 from thinnet.torch.replace import replace, restore  # noqa: E402 - torch is asked for first
+from thinnet.torch.schedule import schedule  # noqa: E402 - torch is asked for first
+from thinnet.torch.shards import shard  # noqa: E402 - torch is asked for first
+from thinnet.torch.streams import seed, step  # noqa: E402 - torch is asked for first
+from thinnet.torch.summary import summary  # noqa: E402 - torch is asked for first
 
 __all__ = [
     "AlphaDropout",
+    "ConcreteDropout",
     "Drop",
     "DropBlock2d",
+    "DropConnect",
+    "DropHead",
+    "DropKey",
     "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "EmbeddingDropout",
     "FeatureAlphaDropout",
     "GaussianDropout",
     "LockedDropout",
+    "MaxPoolDropout2d",
+    "PatchDropout",
+    "ShakeDrop",
+    "SparseVariationalConv2d",
+    "SparseVariationalLinear",
+    "Standout",
+    "StochasticDepth",
+    "TargetedDropout",
+    "VariationalLSTM",
+    "VariationalLinear",
+    "WeightDrop",
+    "ZoneoutGRUCell",
+    "ZoneoutLSTMCell",
     "functional",
     "replace",
     "restore",
+    "schedule",
+    "seed",
+    "shard",
+    "step",
+    "summary",
 ]

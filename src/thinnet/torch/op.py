@@ -2,8 +2,8 @@
 
 What backward keeps is the key, 8 or 16 bytes: the mask is drawn again. The operator is linear in (x, other),
 so its derivatives are itself: with respect to x the call without the second term, with respect to other the
-call on zeros.
-Tensors of other devices than the CPU make the way through its memory; the bits stay the same.
+call on zeros. A window says which part of which global array x is, `[*start, *shape]`.
+Tensors of other devices than the CPU take torch's own operations (`plain.py`); the bits stay the same.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 
 from thinnet.errors import InputError
-from thinnet.random import Key
-from thinnet.torch import memory
+from thinnet.random import Window
+from thinnet.torch import keys, memory, plain
 from thinnet.variants import Variant, find, sample
 from thinnet.variants.variant import HANDED
 
-__all__ = ["check", "drop"]
+__all__ = ["check", "drop", "part"]
 
 Tensor: TypeAlias = torch.Tensor
 
 _LIBRARY: Any = torch.library.Library("thinnet", "DEF")
 _LIBRARY.define(
-    "drop(Tensor x, Tensor? other, Tensor key, str variant, float rate, int[] block, bool shifted=True)"
-    " -> Tensor",
+    "drop(Tensor x, Tensor? other, Tensor key, str variant, float rate, int[] block, SymInt[] window=[],"
+    " Tensor? at=None, bool shifted=True) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
+# What the dispatcher leaves out at the end: no window, no tensor for a rate, a second term.
+_DEFAULTS: tuple[Any, ...] = [], None, True
 _FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
-_ADDRESS = (1 << 64) - 1
 _KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
 # Who may want to see the operator itself: modes, transforms of torch.func, tracing, forward-mode derivatives.
-_inside: Any = torch._C  # pyright: ignore[reportPrivateUsage]
+_inside: Any = torch._C
 _dual: Any = forward_ad
 
 
@@ -46,7 +47,9 @@ def drop(
     variant: str,
     rate: float,
     block: Sequence[int] = (),
+    window: Sequence[int] = (),
     *,
+    at: Tensor | None = None,
     shifted: bool = True,
 ) -> Tensor:
     """Draw one sample of a variant's law, `gain * x + shift * other`.
@@ -61,6 +64,11 @@ def drop(
         The 64 bits of a `thinnet.Key`, as a signed number, and its step.
     variant, rate, block
         As `thinnet.drop` takes them; an empty block is the variant's own.
+    window : sequence of int
+        First the index where x begins in a global array, then that array's shape, 2 for each axis; empty if
+        x is all there is.
+    at : Tensor of float64, shape (), optional
+        A rate that a compiled function may be handed anew at every call; it goes before `rate`.
     shifted : bool
         Whether there is a second term; the derivative with respect to x has none.
 
@@ -70,7 +78,7 @@ def drop(
     >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
-    law = variant, rate, list(block), shifted
+    law = variant, rate, list(block), list(window), at, shifted
     if _plain(x) and (other is None or _plain(other)):
         needed = torch.is_grad_enabled() and (x.requires_grad or (other is not None and other.requires_grad))
         return (_directly if needed else _on_cpu)(x, other, key, *law)
@@ -99,6 +107,8 @@ def check(
     variant: str,
     rate: float,
     block: Sequence[int],
+    window: Sequence[int] = (),
+    at: Tensor | None = None,
     shifted: bool = True,
 ) -> Variant:
     """Return the row of the catalogue, or say what does not fit."""
@@ -110,13 +120,19 @@ def check(
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.float().")
     if x.layout is not torch.strided or x.is_nested:
         raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
-    if row.pattern != "..." and (why := row.unfit(tuple(x.shape))) is not None:
+    if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
         raise InputError(f"{variant}: {why}.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
     if shifted and other is None and row.other in HANDED:
         raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
     return row
+
+
+def part(shape: Sequence[int], window: Sequence[int]) -> Window:
+    """Return which part of which global array a tensor of some shape is."""
+    axes = len(shape)
+    return Window(tuple(window[axes:]), tuple(window[:axes]), tuple(shape))
 
 
 def _array(x: Tensor) -> Any:
@@ -131,21 +147,34 @@ def _on_cpu(
     variant: str,
     rate: float,
     block: list[int],
+    window: Sequence[int] = (),
+    at: Tensor | None = None,
     shifted: bool = True,
 ) -> Tensor:
-    row = check(x, other, variant, rate, block, shifted)
-    address: Any = key
-    value, *step = address.tolist()
+    rate = rate if at is None else at.item()
+    row = check(x, other, variant, rate, block, window, None, shifted)
     third = 0.0 if not shifted else None if other is None else _array(other)
+    where = part(x.shape, window) if window else None
     out = memory.empty_like(x)
-    sample(row, _array(x), rate, Key(value & _ADDRESS, *step), other=third, out=_array(out))
+    sample(row, _array(x), rate, keys.to_key(key), other=third, window=where, out=_array(out))
     return out
 
 
-def _elsewhere(x: Tensor, other: Tensor | None, key: Tensor, *rest: Any) -> Tensor:
-    """Draw in the CPU's memory for any other device."""
-    check(x, other, *rest)
-    return _on_cpu(x.cpu(), None if other is None else other.cpu(), key.cpu(), *rest).to(x.device)
+def _elsewhere(
+    x: Tensor,
+    other: Tensor | None,
+    key: Tensor,
+    variant: str,
+    rate: float,
+    block: list[int],
+    window: Sequence[int] = (),
+    at: Tensor | None = None,
+    shifted: bool = True,
+) -> Tensor:
+    rate = rate if at is None else at.item()
+    row = check(x, other, variant, rate, block, window, None, shifted)
+    where = part(x.shape, window) if window else None
+    return plain.sample(row, x, rate, keys.to_key(key), other=other if shifted else 0.0, window=where)
 
 
 def _on_meta(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
@@ -163,27 +192,27 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, _, key, *law = inputs
-        ctx.law = law[:3]
-        ctx.save_for_backward(key)
-        ctx.save_for_forward(key)
+        _, _, key, *law, at, _ = inputs
+        ctx.law = law
+        ctx.save_for_backward(key, at)
+        ctx.save_for_forward(key, at)
 
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
-        (dy,), (key,) = dys, ctx.saved_tensors
+        (dy,), (key, at) = dys, ctx.saved_tensors
         first, second, *_ = ctx.needs_input_grad
-        dx = drop(dy, None, key, *ctx.law, shifted=False) if first else None
-        d_other = drop(torch.zeros_like(dy), dy, key, *ctx.law) if second else None
-        return dx, d_other, None, None, None, None, None
+        dx = drop(dy, None, key, *ctx.law, at=at, shifted=False) if first else None
+        d_other = drop(torch.zeros_like(dy), dy, key, *ctx.law, at=at) if second else None
+        return dx, d_other, *(None,) * 7
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         dx, d_other, *_ = tangents
-        (key,) = ctx.saved_tensors
+        key, at = ctx.saved_tensors
         if dx is None:
             assert d_other is not None
             dx = torch.zeros_like(d_other)
-        return drop(dx, d_other, key, *ctx.law, shifted=d_other is not None)
+        return drop(dx, d_other, key, *ctx.law, at=at, shifted=d_other is not None)
 
 
 class _Directly(_Drop):
@@ -201,9 +230,10 @@ _directly: Any = cast("Any", super(torch.autograd.Function, _Directly)).apply
 
 
 def _with_derivatives(*inputs: Any) -> Tensor:
+    given = *inputs, *_DEFAULTS[len(inputs) - 6 :]
     # A transform of torch.func peels off one level and brings us here: this is that level's work alone.
     with enable_single_level_autograd_function():
-        return _apply(*inputs)
+        return _apply(*given)
 
 
 def _vmap(

@@ -11,7 +11,7 @@ from thinnet.variants.custom.variational import local_noise
 
 __all__ = ["ROW", "sparse_kl", "sparse_prune"]
 
-_K1, _K2, _K3 = 0.63576, 1.87320, 1.48695
+K1, K2, K3 = 0.63576, 1.87320, 1.48695
 
 
 def sparse_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
@@ -35,8 +35,8 @@ def sparse_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
     equation 14.
     """
     known = np.asarray(log_alpha, np.float64)
-    left = np.exp(-np.logaddexp(0, _K2 + _K3 * known))  # 1 - sigmoid
-    return _K1 * left + np.logaddexp(0, -known) / 2
+    left = np.exp(-np.logaddexp(0, K2 + K3 * known))  # 1 - sigmoid
+    return K1 * left + np.logaddexp(0, -known) / 2
 
 
 def sparse_prune(weights: ArrayLike, log_alpha: ArrayLike, *, threshold: float = 3.0) -> Array:

@@ -15,7 +15,7 @@ __all__ = ["ROW", "local_noise", "variational_dropout", "variational_kl"]
 # Beyond it a weight is nothing but noise, and its square would overflow.
 _MOST = 300.0
 # Of the cubic in alpha; the paper's appendix C, where the constants stand.
-_CUBIC = (1.16145124, -1.50204118, 0.58629921)
+CUBIC = (1.16145124, -1.50204118, 0.58629921)
 
 
 def variational_dropout(
@@ -132,7 +132,7 @@ def variational_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
     """
     known = np.minimum(np.asarray(log_alpha, np.float64), 0)
     alpha = np.exp(known)
-    return -(known / 2 + alpha * (_CUBIC[0] + alpha * (_CUBIC[1] + alpha * _CUBIC[2])))
+    return -(known / 2 + alpha * (CUBIC[0] + alpha * (CUBIC[1] + alpha * CUBIC[2])))
 
 
 ROW = Custom(

@@ -1,4 +1,4 @@
-"""Functions on tensors, with the bits of their NumPy twins: the key is an argument, or drawn from torch."""
+"""Rows of the catalogue on tensors, with the bits of `thinnet.drop`."""
 
 from __future__ import annotations
 
@@ -7,35 +7,25 @@ from typing import Any, TypeAlias, cast
 import torch
 
 from thinnet.errors import InputError
-from thinnet.random import Key
-from thinnet.torch import op
+from thinnet.random import Key, Window
+from thinnet.torch import keys, op, shards
 from thinnet.variants import find
 
-__all__ = ["drop", "dropout", "fresh_key"]
+__all__ = ["drop", "dropout"]
 
 Tensor: TypeAlias = torch.Tensor
-
-_HALF = 1 << 63
-
-
-def fresh_key() -> Tensor:
-    """Return a key from torch's own generator of the CPU: one draw of 64 bits.
-
-    `torch.manual_seed`, `fork_rng` and the workers of a DataLoader act on it as on any draw, and activation
-    checkpointing, which brings the generator's state back, draws the same masks again.
-    """
-    return torch.randint(-_HALF, _HALF - 1, (1,))
 
 
 def drop(
     name: str,
     x: Tensor,
-    rate: float,
+    rate: float | Tensor,
     *,
     key: Key | Tensor | None = None,
     other: Tensor | None = None,
     training: bool = True,
     block: int | tuple[int, ...] | None = None,
+    window: Window | None = None,
 ) -> Tensor:
     """Apply a variant of the catalogue to a tensor; the bits of `thinnet.drop` at the same key.
 
@@ -45,8 +35,9 @@ def drop(
         A row of `thinnet.CATALOGUE`.
     x : Tensor of float16, bfloat16, float32 or float64
         What is dropped; its axes have to fit the variant's pattern.
-    rate : float
-        Chance that an entry is dropped, in [0, 1].
+    rate : float, or Tensor of float64 of shape ()
+        Chance that an entry is dropped, in [0, 1]; a compiled function may be handed a tensor anew at every
+        call.
     key : Key, or Tensor of int64 of shape (1,) or (2,), optional
         The address of the randomness; a fresh one from torch's generator if not given, none at all in
         evaluation.
@@ -56,6 +47,9 @@ def drop(
         Draw, or apply what the mean network applies.
     block : int or tuple of int, optional
         How long blocks are along each axis that has them.
+    window : Window, optional
+        Which part of which global array x is; if not given a DTensor knows, `thinnet.torch.shard` says, or x
+        is all of it.
 
     Raises
     ------
@@ -70,9 +64,17 @@ def drop(
     """
     sizes = () if block is None else _sizes(name, block)
     if training:
-        return op.drop(x, other, _tensor(name, key), name, rate, sizes)
+        address = keys.address(name, key)
+        rate, at = (0.0, rate) if isinstance(rate, torch.Tensor) else (rate, None)
+        if window is not None:
+            return op.drop(x, other, address, name, rate, sizes, _part(name, x, window), at=at)
+        if shards.is_distributed(x):
+            part, where, back = shards.local(name, x)
+            return back(op.drop(part, _part_of(other), address, name, rate, sizes, where, at=at))
+        where = shards.window(name, x) if shards.active() and _by_rows(name) else ()
+        return op.drop(x, other, address, name, rate, sizes, where, at=at)
     if not torch.compiler.is_compiling():
-        op.check(x, other, name, rate, sizes)
+        op.check(x, other, name, float(rate), sizes)
     gain, shift = _mean_of(name, float(rate))
     y = x if gain == 1 else torch.zeros_like(x) if gain == 0 else x * gain
     return y if shift == 0 or other is None else y + shift * other
@@ -88,12 +90,18 @@ def _mean_of(name: str, rate: float) -> tuple[float, float]:
 
 
 @_constant
+def _by_rows(name: str) -> bool:
+    row = find(name)
+    return row.site != "weight" and row.pattern[0] in "n.1"
+
+
+@_constant
 def _sizes(name: str, block: int | tuple[int, ...]) -> tuple[int, ...]:
     return find(name).sized(block).block
 
 
 def dropout(
-    x: Tensor, rate: float = 0.5, *, key: Key | Tensor | None = None, training: bool = True
+    x: Tensor, rate: float | Tensor = 0.5, *, key: Key | Tensor | None = None, training: bool = True
 ) -> Tensor:
     """Zero each entry with chance `rate` and divide the others by keep.
 
@@ -112,12 +120,11 @@ def dropout(
     return drop("Dropout", x, rate, key=key, training=training)
 
 
-def _tensor(name: str, key: Key | Tensor | None) -> Tensor:
-    if key is None:
-        return fresh_key()
-    if isinstance(key, Key):
-        value = key.value - 2 * _HALF if key.value >= _HALF else key.value
-        return torch.tensor([value, key.step])
-    if not isinstance(key, torch.Tensor) or key.dtype != torch.int64 or key.shape not in ((1,), (2,)):
-        raise InputError(f"{name}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
-    return key
+def _part(name: str, x: Tensor, window: Window) -> list[int]:
+    if window.size != tuple(x.shape):
+        raise InputError(f"{name}: the window has size {window.size}, but x has shape {tuple(x.shape)}.")
+    return [*window.start, *window.shape]
+
+
+def _part_of(other: Any) -> Any:
+    return other.to_local() if shards.is_distributed(other) else other

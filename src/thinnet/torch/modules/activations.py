@@ -6,13 +6,14 @@ the meaning of train and eval, and an empty `state_dict` are theirs.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
-import torch
 from torch import nn
 
 from thinnet.errors import InputError
-from thinnet.torch import functional
+from thinnet.torch.functional import drop, max_pool_dropout
+from thinnet.torch.modules.base import Block, Rated, Tensor, dropped
+from thinnet.torch.streams import Keyed
 from thinnet.variants import find
 from thinnet.variants.variant import HANDED
 
@@ -20,7 +21,6 @@ __all__ = [
     "AlphaDropout",
     "Drop",
     "DropBlock2d",
-    "DropPath",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -28,12 +28,11 @@ __all__ = [
     "FeatureAlphaDropout",
     "GaussianDropout",
     "LockedDropout",
+    "MaxPoolDropout2d",
 ]
 
-Tensor: TypeAlias = torch.Tensor
 
-
-class Dropout(nn.Dropout):
+class Dropout(Keyed, nn.Dropout):
     """`torch.nn.Dropout` without a mask in memory.
 
     Examples
@@ -42,46 +41,58 @@ class Dropout(nn.Dropout):
     Dropout(p=0.5, inplace=False)
     """
 
+    variant = "Dropout"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _dropped(self, "Dropout", input)
+        return _mirrored(self, input)
 
 
-class Dropout1d(nn.Dropout1d):
+class Dropout1d(Keyed, nn.Dropout1d):
     """`torch.nn.Dropout1d`: whole channels of (n, c, length), or of (c, length)."""
 
+    variant = "Dropout1d"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, "Dropout1d", input, 3)
+        return _batched(self, input, 3)
 
 
-class Dropout2d(nn.Dropout2d):
+class Dropout2d(Keyed, nn.Dropout2d):
     """`torch.nn.Dropout2d`: whole channels of (n, c, h, w), or of (c, h, w)."""
 
+    variant = "Dropout2d"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, "Dropout2d", input, 4)
+        return _batched(self, input, 4)
 
 
-class Dropout3d(nn.Dropout3d):
+class Dropout3d(Keyed, nn.Dropout3d):
     """`torch.nn.Dropout3d`: whole channels of (n, c, d, h, w), or of (c, d, h, w)."""
 
+    variant = "Dropout3d"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, "Dropout3d", input, 5)
+        return _batched(self, input, 5)
 
 
-class AlphaDropout(nn.AlphaDropout):
+class AlphaDropout(Keyed, nn.AlphaDropout):
     """`torch.nn.AlphaDropout`: keeps mean and variance behind SELU."""
 
+    variant = "AlphaDropout"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _dropped(self, "AlphaDropout", input)
+        return _mirrored(self, input)
 
 
-class FeatureAlphaDropout(nn.FeatureAlphaDropout):
+class FeatureAlphaDropout(Keyed, nn.FeatureAlphaDropout):
     """`torch.nn.FeatureAlphaDropout`: AlphaDropout of whole channels of (n, c, …)."""
 
+    variant = "FeatureAlphaDropout"
+
     def forward(self, input: Tensor) -> Tensor:
-        return _dropped(self, "FeatureAlphaDropout", input)
+        return _mirrored(self, input)
 
 
-class Drop(nn.Module):
+class Drop(Rated):
     """Any variant of the catalogue that needs no second operand.
 
     Parameters
@@ -104,21 +115,17 @@ class Drop(nn.Module):
     Drop('UnitDropout', p=0.2)
     """
 
-    def __init__(
-        self, variant: str, p: float | None = None, block: int | tuple[int, ...] | None = None
-    ) -> None:
-        super().__init__()
+    def __init__(self, variant: str, p: float | None = None, block: Block = None) -> None:
         row = find(variant).sized(block)
         if row.other in HANDED:
             raise InputError(
                 f"{variant}: wants a second operand; use thinnet.torch.functional.drop(other=…)."
             )
-        self.variant, self.p, self.block = variant, row.usual if p is None else p, block
-        if isinstance(self.p, bool) or not isinstance(self.p, int | float) or not 0 <= self.p <= 1:
-            raise InputError(f"{variant}: p must be in [0, 1], got {self.p!r}.")
+        super().__init__(row.usual if p is None else p, variant)
+        self.variant, self.block = variant, block
 
     def forward(self, input: Tensor) -> Tensor:
-        return functional.drop(self.variant, input, self.p, training=self.training, block=self.block)
+        return dropped(self, input, block=self.block)
 
     def extra_repr(self) -> str:
         name = repr(self.variant) + ", " if type(self) is Drop else ""
@@ -135,18 +142,6 @@ class GaussianDropout(Drop):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__("GaussianDropout", p)
-
-
-class DropPath(Drop):
-    """Zeroes a branch for whole samples, and divides it by keep for the others.
-
-    References
-    ----------
-    Huang et al.: Deep networks with stochastic depth. ECCV 2016; Larsson et al.: FractalNet. ICLR 2017.
-    """
-
-    def __init__(self, p: float = 0.1) -> None:
-        super().__init__("DropPath", p)
 
 
 class DropBlock2d(Drop):
@@ -173,14 +168,46 @@ class LockedDropout(Drop):
         super().__init__("LockedDropout", p)
 
 
-def _dropped(module: Any, name: str, x: Tensor) -> Tensor:
+class MaxPoolDropout2d(Rated):
+    """Max-pooling of (n, c, h, w) that drops entries first; evaluation weights a window's by their chances.
+
+    Entries have to be at least 0, as behind a rectifier.
+
+    Parameters
+    ----------
+    kernel_size, stride : int
+        Of the windows; the stride is the size if not given.
+    p : float
+        Chance that an entry is dropped, in [0, 1].
+
+    References
+    ----------
+    Wu, Gu: Max-pooling dropout for regularization of convolutional neural networks. ICONIP 2015, section 3.
+    """
+
+    variant = "MaxPoolDropout"
+
+    def __init__(self, kernel_size: int, stride: int | None = None, p: float = 0.5) -> None:
+        super().__init__(p)
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        key = self.key() if self.training else None
+        size, stride = self.kernel_size, self.stride
+        return max_pool_dropout(input, self.p, key=key, size=size, stride=stride, training=self.training)
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, p={self.p}"
+
+
+def _mirrored(module: Any, x: Tensor) -> Tensor:
     if not module.training:
         return x
-    y = functional.drop(name, x, float(module.p))
+    y = drop(module.variant, x, module.rate, key=module.key())
     return x.copy_(y) if module.inplace else y
 
 
-def _batched(module: nn.Module, name: str, x: Tensor, axes: int) -> Tensor:
+def _batched(module: Any, x: Tensor, axes: int) -> Tensor:
     if x.dim() == axes - 1:
-        return _dropped(module, name, x.unsqueeze(0)).squeeze(0)
-    return _dropped(module, name, x)
+        return _mirrored(module, x.unsqueeze(0)).squeeze(0)
+    return _mirrored(module, x)

@@ -1,0 +1,34 @@
+"""What modules share: a variant, a rate, a key for each call."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import torch
+
+from thinnet.torch.functional import drop
+from thinnet.torch.functional.entry import chance
+from thinnet.torch.streams import Keyed
+
+__all__ = ["Block", "Rated", "Tensor", "dropped"]
+
+Tensor: TypeAlias = torch.Tensor
+Block: TypeAlias = int | tuple[int, ...] | None
+
+
+class Rated(Keyed):
+    """A module with one rate, `p`."""
+
+    def __init__(self, p: float, owner: str | None = None) -> None:
+        super().__init__()
+        self.p = chance(owner or type(self).__name__, p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def dropped(module: Any, x: Tensor, *, p: float | None = None, **more: Any) -> Tensor:
+    """Apply a module's row of the catalogue, at its rate or another, in the mode that it is in."""
+    if not module.training:
+        return drop(module.variant, x, module.p if p is None else p, training=False, **more)
+    return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **more)

@@ -1,0 +1,172 @@
+"""Wrappers that drop the weights of a layer, once for each forward, through torch's parametrizations.
+
+A layer's weight moves to `layer.parametrizations.weight.original`; `layer.weight` is the dropped one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from torch import nn
+from torch.nn.utils import parametrize
+
+from thinnet.errors import InputError
+from thinnet.torch.functional import targeted_dropout
+from thinnet.torch.functional.entry import chance
+from thinnet.torch.modules.base import Rated, Tensor, dropped
+
+__all__ = ["DropConnect", "TargetedDropout", "WeightDrop"]
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class _Weight(Rated):
+    """What a weight is seen through: a row of the catalogue."""
+
+    def __init__(self, p: float, name: str) -> None:
+        super().__init__(p, name)
+        self.variant = name
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return dropped(self, weight)
+
+
+class _Targeted(_Weight):
+    def __init__(self, p: float, target: float, units: bool) -> None:
+        super().__init__(p, "TargetedDropout")
+        self.target, self.units = chance("TargetedDropout", target, "target"), units
+
+    def forward(self, weight: Tensor) -> Tensor:
+        key = self.key() if self.training else None
+        return targeted_dropout(
+            weight, self.p, key=key, target=self.target, units=self.units, training=self.training
+        )
+
+
+class WeightDrop(nn.Module):
+    """Zeroes recurrent weights once for all steps of time, and divides the others by keep.
+
+    Parameters
+    ----------
+    module : Module
+        Whose weights are dropped: an LSTM, GRU or RNN, or anything else.
+    weights : str or sequence of str
+        Their names.
+    p : float
+        Chance that a weight is dropped, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        The module has no parameter of that name.
+
+    Examples
+    --------
+    >>> WeightDrop(nn.LSTM(4, 8), ["weight_hh_l0"], 0.5).extra_repr()
+    "weights=['weight_hh_l0'], p=0.5"
+
+    References
+    ----------
+    Merity et al.: Regularizing and optimizing LSTM language models. ICLR 2018, section 2.
+    """
+
+    def __init__(self, module: nn.Module, weights: Any = "weight_hh_l0", p: float = 0.5) -> None:
+        super().__init__()
+        self.module = module
+        self.weights = [weights] if isinstance(weights, str) else list(weights)
+        for name in self.weights:
+            self._see(name, _Weight(p, "WeightDrop"))
+
+    def _see(self, name: str, through: _Weight) -> None:
+        if name not in dict(self.module.named_parameters(recurse=False)):
+            raise InputError(f"{type(self).__name__}: the module has no parameter {name!r}.")
+        # the rule says that a parametrization keeps shape and dtype, and asks at once; no number is drawn
+        through.eval()
+        parametrize.register_parametrization(self.module, name, through)
+        through.train(self.module.training)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        module: Any = self.module
+        with parametrize.cached():
+            if not isinstance(module, nn.RNNBase):
+                return module(*inputs, **named)
+            before = module._flat_weights  # what it reads its weights from, once for all
+            module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+            try:
+                return module(*inputs, **named)
+            finally:
+                module._flat_weights = before
+
+    @property
+    def p(self) -> float:
+        """The chance that a weight is dropped."""
+        return self._through(0).p
+
+    @p.setter
+    def p(self, value: float) -> None:
+        for i in range(len(self.weights)):
+            self._through(i).p = value
+
+    def _through(self, i: int) -> _Weight:
+        listed: Any = self.module.parametrizations
+        return cast("_Weight", listed[self.weights[i]][-1])
+
+    def extra_repr(self) -> str:
+        return f"weights={self.weights}, p={self.p}"
+
+
+class DropConnect(WeightDrop):
+    """Zeroes weights of a Linear or Conv layer, one mask a batch, and divides the others by keep.
+
+    Parameters
+    ----------
+    layer : Linear, Conv1d, Conv2d or Conv3d
+        Whose weight is dropped.
+    p : float
+        Chance that a weight is dropped, in [0, 1].
+
+    Examples
+    --------
+    >>> DropConnect(nn.Linear(4, 2), 0.5).extra_repr()
+    "weights=['weight'], p=0.5"
+
+    References
+    ----------
+    Wan et al.: Regularization of neural networks using DropConnect. ICML 2013, section 3.
+    """
+
+    def __init__(self, layer: nn.Module, p: float = 0.5) -> None:
+        super().__init__(_checked("DropConnect", layer), (), p)
+        self.weights = ["weight"]
+        self._see("weight", _Weight(p, "DropConnect"))
+
+
+class TargetedDropout(WeightDrop):
+    """Zeroes the smallest weights of a Linear or Conv layer with chance p, and no others; nothing is scaled.
+
+    Parameters
+    ----------
+    layer : Linear, Conv1d, Conv2d or Conv3d
+        Whose weight is dropped.
+    p : float
+        Chance that a candidate is dropped, in [0, 1].
+    target : float
+        Share of each output's weights that are candidates, the smallest; with `units`, share of outputs.
+    units : bool
+        Whole outputs instead of single weights.
+
+    References
+    ----------
+    Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
+    """
+
+    def __init__(self, layer: nn.Module, p: float = 0.5, target: float = 0.5, units: bool = False) -> None:
+        super().__init__(_checked("TargetedDropout", layer), (), p)
+        self.weights = ["weight"]
+        self._see("weight", _Targeted(p, target, units))
+
+
+def _checked(owner: str, layer: nn.Module) -> nn.Module:
+    if not isinstance(layer, _LAYERS):
+        raise InputError(f"{owner}: takes Linear and Conv layers, got {type(layer).__name__}.")
+    return layer
