@@ -79,9 +79,12 @@ def drop(
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
     law = variant, rate, list(block), list(window), at, shifted
+    if torch.compiler.is_compiling():
+        return torch.ops.thinnet.drop.default(x, other, key, *law)
     if _plain(x) and (other is None or _plain(other)):
         needed = torch.is_grad_enabled() and (x.requires_grad or (other is not None and other.requires_grad))
         return (_directly if needed else _on_cpu)(x, other, key, *law)
+    _check_dense(variant, x)  # the dispatcher would not come as far as any kernel
     return torch.ops.thinnet.drop.default(x, other, key, *law)
 
 
@@ -93,7 +96,6 @@ def _plain(x: Tensor) -> bool:
     return bool(
         type(x) in _KINDS
         and x.is_cpu
-        and not torch.compiler.is_compiling()
         and not _inside._len_torch_dispatch_stack()
         and not _inside._are_functorch_transforms_active()
         and _inside._get_tracing_state() is None
@@ -116,10 +118,9 @@ def check(
     if not 0 <= rate <= 1:
         raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
     if x.dtype not in _FLOATS:
-        dtype = str(x.dtype).removeprefix("torch.")
-        raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.float().")
-    if x.layout is not torch.strided or x.is_nested:
-        raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
+        dtype, remedy = str(x.dtype).removeprefix("torch."), "dequantize" if x.is_quantized else "float"
+        raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
+    _check_dense(variant, x)
     if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
         raise InputError(f"{variant}: {why}.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
@@ -127,6 +128,11 @@ def check(
     if shifted and other is None and row.other in HANDED:
         raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
     return row
+
+
+def _check_dense(variant: str, x: Tensor) -> None:
+    if x.layout is not torch.strided or x.is_nested:
+        raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
 
 
 def part(shape: Sequence[int], window: Sequence[int]) -> Window:

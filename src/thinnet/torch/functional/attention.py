@@ -98,10 +98,11 @@ def scaled_dot_product_attention(
     weights = scores.softmax(-1)
     window = shards.window("AttentionDropout", weights)
     address = keys.address("AttentionDropout", dropout_key)
-    return _apply(weights, value, address, dropout_p, window)
+    way = _Compiled if torch.compiler.is_compiling() else _Dropped
+    return way.apply(weights, value, address, dropout_p, window)
 
 
-class _Dropped(torch.autograd.Function):
+class _Compiled(torch.autograd.Function):
     """`drop(weights) @ value`; backward drops the weights again instead of keeping both."""
 
     generate_vmap_rule = True
@@ -124,6 +125,10 @@ class _Dropped(torch.autograd.Function):
         d_value = _drop(weights, key, ctx.rate, ctx.window).mT @ dy if second else None
         return d_weights, d_value, None, None, None
 
+
+class _Dropped(_Compiled):
+    """The same with derivatives forward, which compilers do not take."""
+
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         d_weights, d_value, *_ = tangents
@@ -138,6 +143,3 @@ class _Dropped(torch.autograd.Function):
 
 def _drop(weights: Tensor, key: Tensor, rate: float, window: list[int]) -> Tensor:
     return op.drop(weights, None, key, "AttentionDropout", rate, (), window)
-
-
-_apply: Any = _Dropped.apply

@@ -101,7 +101,12 @@ def _sizes(name: str, block: int | tuple[int, ...]) -> tuple[int, ...]:
 
 
 def dropout(
-    x: Tensor, rate: float | Tensor = 0.5, *, key: Key | Tensor | None = None, training: bool = True
+    x: Tensor,
+    rate: float | Tensor = 0.5,
+    *,
+    key: Key | Tensor | None = None,
+    training: bool = True,
+    window: Window | None = None,
 ) -> Tensor:
     """Zero each entry with chance `rate` and divide the others by keep.
 
@@ -117,7 +122,7 @@ def dropout(
     ----------
     Srivastava et al.: Dropout. JMLR 15, 2014, sections 4 and 10.
     """
-    return drop("Dropout", x, rate, key=key, training=training)
+    return drop("Dropout", x, rate, key=key, training=training, window=window)
 
 
 def _part(name: str, x: Tensor, window: Window) -> list[int]:

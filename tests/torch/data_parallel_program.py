@@ -1,0 +1,67 @@
+"""Half a batch each: run by torchrun, two processes; says "the same" if both come to what one does alone."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+import thinnet.torch as tt
+
+ROWS, STEPS = 8, 3
+
+
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(6, 16),
+        nn.ReLU(),
+        tt.Dropout(0.5),
+        tt.DropConnect(nn.Linear(16, 16), 0.3),
+        tt.GaussianDropout(0.2),
+        nn.Linear(16, 1),
+    ).double()
+
+
+def trained(net: nn.Module, rows: slice, *, by_name: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
+    torch.manual_seed(1)
+    x, y = torch.randn(ROWS, 6).double(), torch.randn(ROWS, 1).double()
+    if by_name:
+        tt.seed(net, 5, optimizer=optimizer)
+        torch.manual_seed(100 + rows.start)  # whatever torch's generators hold
+    losses, gradients = [], []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        with tt.shard(global_batch=ROWS, start=rows.start):
+            loss = (net(x[rows]) - y[rows]).square().mean()
+            loss.backward()
+        losses.append(loss.detach())
+        gradients += [p.grad.clone() for p in net.parameters()]
+        optimizer.step()
+    return losses, gradients
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
+    half = slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
+    for by_name in (True, False):
+        alone = trained(model(), slice(0, ROWS), by_name=by_name)
+        losses, gradients = trained(nn.parallel.DistributedDataParallel(model()), half, by_name=by_name)
+        for loss in losses:
+            dist.all_reduce(loss)
+            loss.div_(2)
+        for mine, theirs in zip((*losses, *gradients), (*alone[0], *alone[1]), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
+    dist.barrier()
+    if os.environ["WORLD_SIZE"] == "2":
+        print("the same", flush=True)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""Functions outside of the catalogue: the masks of their NumPy twins, and their derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import thinnet as tn
+import thinnet.torch.functional as F  # noqa: N812 - its usual name
+from thinnet import Key, Window
+from thinnet.errors import InputError
+from thinnet.torch import keys, lanes
+from thinnet.variants import custom
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+
+KEY = Key(2**63 + 5, 4)
+DTYPES = pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+
+
+def some(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64).to(dtype)
+
+
+MAPS, ROWS, TOKENS = (4, 6, 4, 4), (8, 12), (4, 9, 3)
+LOGITS = torch.linspace(-4, 4, 12, dtype=torch.float64)
+
+# Each function of torch, NumPy's, and the shape that both take; how far apart they may be, by rounding.
+TWINS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[int, ...]]] = {
+    "concrete": (
+        lambda x, **k: F.concrete_dropout(x, LOGITS, **k),
+        lambda x, **k: custom.concrete_dropout(x, LOGITS.numpy(), **k),
+        ROWS,
+    ),
+    "variational": (
+        lambda x, **k: F.variational_dropout(x, LOGITS, **k),
+        lambda x, **k: custom.variational_dropout(x, LOGITS.numpy(), **k),
+        ROWS,
+    ),
+    "standout": (
+        lambda x, **k: F.standout(x, LOGITS, alpha=0.5, beta=1.0, **k),
+        lambda x, **k: custom.standout(x, LOGITS.numpy(), alpha=0.5, beta=1.0, **k),
+        ROWS,
+    ),
+    "shake": (lambda x, **k: F.shake_drop(x, 0.4, **k), lambda x, **k: custom.shake_drop(x, 0.4, **k), MAPS),
+    "heads": (lambda x, **k: F.drop_head(x, 0.4, **k), lambda x, **k: custom.drop_head(x, 0.4, **k), MAPS),
+    "pool": (
+        lambda x, **k: F.max_pool_dropout(x.abs(), 0.4, **k),
+        lambda x, **k: custom.max_pool_dropout(np.abs(x), 0.4, **k),
+        MAPS,
+    ),
+    "patches": (
+        lambda x, **k: F.patch_dropout(x, 0.6, prefix=1, **k)[0],
+        lambda x, **k: custom.patch_dropout(x, 0.6, prefix=1, **k)[0],
+        TOKENS,
+    ),
+    "targeted": (
+        lambda x, **k: F.targeted_dropout(x, 0.6, target=0.7, **k),
+        lambda x, **k: custom.targeted_dropout(x, 0.6, target=0.7, axis=0, **k),
+        MAPS,
+    ),
+    "targeted units": (
+        lambda x, **k: F.targeted_dropout(x, 0.6, target=0.7, units=True, **k),
+        lambda x, **k: custom.targeted_dropout(x, 0.6, target=0.7, units=True, axis=0, **k),
+        ROWS,
+    ),
+}
+EXACT = {"standout", "heads", "pool", "patches", "targeted", "targeted units", "shake"}
+EACH = pytest.mark.parametrize("name", TWINS)
+
+
+@EACH
+@DTYPES
+def test_the_masks_are_those_of_numpy(name: str, dtype: torch.dtype) -> None:
+    ours, numpys, shape = TWINS[name]
+    x = some(*shape, dtype=dtype)
+    y, expected = ours(x, key=KEY), numpys(x.numpy(), key=KEY)
+    assert y.dtype == dtype
+    if name in EXACT:
+        assert np.allclose(y.numpy(), expected, rtol=2 * torch.finfo(dtype).eps, atol=0)
+        assert np.array_equal(y.numpy() == 0, expected == 0)
+    else:
+        assert np.allclose(y.numpy(), expected, rtol=2e-3 if dtype == torch.float16 else 1e-4, atol=1e-5)
+    still = ours(x, training=False).double().numpy()
+    error = 2e-3 if dtype == torch.float16 else 2e-5  # NumPy rounds rates to 1 / 65536
+    assert np.allclose(still, numpys(x.numpy(), key=KEY, mode="mean"), rtol=error, atol=error)
+    assert not np.array_equal(y.double().numpy(), still)
+
+
+@EACH
+def test_gradients(name: str) -> None:
+    ours, _, shape = TWINS[name]
+    x = some(*shape)[:2].requires_grad_()
+    if name == "shake":  # its backward is not the derivative
+        y = ours(x, key=KEY)
+        y.sum().backward()
+        gains = custom.shake_drop(np.ones(x.shape), 0.4, key=KEY, backward=True)
+        assert np.allclose(x.grad.numpy(), gains)
+        dy = torch.ones_like(x).requires_grad_()
+        (dx,) = torch.autograd.grad(ours(x, key=KEY), x, dy, create_graph=True)
+        assert torch.allclose(torch.autograd.grad(dx.sum(), dy)[0], torch.from_numpy(gains))
+        return
+    assert torch.autograd.gradcheck(lambda x: ours(x, key=KEY), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: ours(x, key=KEY), (x,))
+
+
+def test_learned_numbers_have_gradients() -> None:
+    x, logit = some(3, 4), torch.tensor(-0.5, dtype=torch.float64, requires_grad=True)
+    for call in (
+        lambda z: F.concrete_dropout(x, z, key=KEY, temperature=0.7),
+        lambda z: F.variational_dropout(x, z, key=KEY),
+        lambda z: F.standout(x, z * x, training=False),
+        lambda z: F.concrete_kl(z, x, length=0.3),
+        F.variational_kl,
+        F.sparse_kl,
+    ):
+        assert torch.autograd.gradcheck(call, (logit,))
+
+
+def test_penalties_are_numpys() -> None:
+    logs, weight = torch.linspace(-8, 8, 30, dtype=torch.float64), some(3, 5)
+    assert np.allclose(F.variational_kl(logs), custom.variational_kl(logs.numpy()))
+    assert np.allclose(F.sparse_kl(logs), custom.sparse_kl(logs.numpy()))
+    ours = F.concrete_kl(torch.tensor(0.3, dtype=torch.float64), weight, length=0.7)
+    assert np.allclose(ours, custom.concrete_kl(0.3, weight.T.numpy(), length=0.7))
+
+
+def test_concrete_dropout_at_extreme_logits() -> None:
+    x, logit = torch.ones(1000), torch.tensor([-200.0, 200.0], requires_grad=True)
+    for i, z in enumerate(logit):
+        y = F.concrete_dropout(x, z, key=KEY)
+        assert torch.equal(y, x if i == 0 else torch.zeros_like(x))
+        y.sum().backward()
+    assert bool(logit.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (2, 5, 4)])
+def test_r_drop(shape: tuple[int, ...]) -> None:
+    first, second = some(2, *shape).requires_grad_().unbind()
+    rows, d_first, d_second = custom.r_drop(*(t.detach().numpy().reshape(-1, 4) for t in (first, second)))
+    ours = F.r_drop_loss(first, second, reduction="none")
+    assert np.allclose(ours.detach().numpy().ravel(), rows)
+    grads = torch.autograd.grad(F.r_drop_loss(first, second, reduction="sum"), (first, second))
+    assert np.allclose(grads[0].numpy().reshape(-1, 4), d_first)
+    assert np.allclose(grads[1].numpy().reshape(-1, 4), d_second)
+    assert torch.allclose(F.r_drop_loss(first, second), ours.mean())
+
+
+def test_r_drop_leaves_masked_classes_out() -> None:
+    first = torch.tensor([[0.0, 1.0, -math.inf]], requires_grad=True)
+    second = torch.tensor([[1.0, 0.0, -math.inf]])
+    loss = F.r_drop_loss(first, second)
+    loss.backward()
+    assert torch.allclose(loss, F.r_drop_loss(first[:, :2], second[:, :2]))
+    assert bool(first.grad.isfinite().all())
+
+
+def test_lanes_and_folded_keys() -> None:
+    address = keys.to_tensor(KEY)
+    window = Window((7, 9), (2, 3), (4, 5))
+    assert np.array_equal(lanes.lanes(address, (7, 9)), tn.lanes(KEY, (7, 9)))
+    assert np.array_equal(lanes.lanes(address, (4, 5), [2, 3, 7, 9]), tn.lanes(KEY, window))
+    assert keys.to_key(lanes.fold(address, "forward")) == KEY.fold("forward")
+    assert keys.to_key(keys.to_tensor(KEY)) == KEY
+    for call, arguments in (("lanes", (address, [3, 4], [1, 0, 9, 4])), ("fold", (address, "a"))):
+        checked = torch.library.opcheck(getattr(torch.ops.thinnet, call).default, arguments)
+        assert set(checked.values()) == {"SUCCESS"}
+    both = torch.stack([address, address + 1])
+    each = torch.vmap(lambda key: lanes.lanes(key, (5,)))(both)
+    assert np.array_equal(each[1], tn.lanes(keys.to_key(both[1]), (5,)))
+
+
+# Attention
+
+
+def attended(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **more: Any) -> torch.Tensor:
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4, dropout_key=KEY, **more)
+
+
+@pytest.mark.parametrize("how", ["plain", "causal", "bool mask", "added mask", "scale"])
+def test_attention_is_the_formula(how: str) -> None:
+    q, k, v = some(3, 2, 2, 5, 4).requires_grad_().unbind()
+    mask = torch.ones(5, 5, dtype=torch.bool).tril()
+    more: dict[str, Any] = {
+        "plain": {},
+        "causal": {"is_causal": True},
+        "bool mask": {"attn_mask": mask},
+        "added mask": {"attn_mask": some(5, 5)},
+        "scale": {"scale": 0.3},
+    }[how]
+    y = attended(q, k, v, **more)
+    scores = q @ k.mT * more.get("scale", 0.5)
+    if how in ("causal", "bool mask"):
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif how == "added mask":
+        scores = scores + more["attn_mask"]
+    weights = F.drop("AttentionDropout", scores.softmax(-1), 0.4, key=KEY)
+    assert torch.allclose(y, weights @ v)
+    numpys = tn.drop("AttentionDropout", scores.softmax(-1).detach().numpy(), 0.4, key=KEY)
+    assert np.array_equal(weights.detach().numpy(), numpys)
+    for mine, theirs in zip(
+        torch.autograd.grad(y.square().sum(), (q, k, v)),
+        torch.autograd.grad((weights @ v).square().sum(), (q, k, v)),
+        strict=True,
+    ):
+        assert torch.allclose(mine, theirs)
+
+
+def test_attention_without_dropout_is_torchs() -> None:
+    q, k, v = some(3, 2, 4, 5, 4).unbind()
+    torchs = torch.nn.functional.scaled_dot_product_attention
+    ours = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    assert torch.equal(ours, torchs(q, k, v, is_causal=True))
+    one = F.scaled_dot_product_attention(q, k[:, :2], v[:, :2], dropout_p=1e-9, enable_gqa=True)
+    assert torch.allclose(one, torchs(q, k[:, :2], v[:, :2], enable_gqa=True))
+
+
+def test_derivatives_of_attention() -> None:
+    q, k, v = (t.requires_grad_() for t in some(3, 1, 2, 3, 2).unbind())
+    assert torch.autograd.gradcheck(attended, (q, k, v), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(attended, (q, k, v))
+    x = some(3, 1, 2, 3, 2)
+    each = torch.vmap(attended, in_dims=(0, None, None))(x, k, v)
+    assert torch.allclose(each[2], attended(x[2], k, v))
+
+
+def test_attention_keeps_its_weights_once() -> None:
+    q, k, v = (t.requires_grad_() for t in torch.randn(3, 1, 2, 64, 4).unbind())
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        attended(q, k, v)
+    large = {tensor.data_ptr() for tensor in kept if tensor.numel() >= 2 * 64 * 64}
+    assert len(large) == 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_attention_is_compiled_whole() -> None:
+    torch.compiler.reset()
+    q, k, v = torch.randn(3, 1, 2, 8, 4).unbind()
+    address = keys.to_tensor(KEY)
+
+    def call(q: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=0.4, dropout_key=key)
+
+    y = torch.compile(call, fullgraph=True, backend="aot_eager")(q.requires_grad_(), address)
+    assert torch.allclose(y, attended(q, k, v), atol=1e-6)
+    y.sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+def test_what_is_refused(refusal: Callable[..., str]) -> None:
+    def told(call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
+        return refusal(InputError, call, *arguments, **named)
+
+    x, maps = torch.ones(2, 3), torch.ones(1, 2, 4, 4)
+    assert told(F.concrete_dropout, x.int(), x).endswith("got int32; use x.float().")
+    assert told(F.concrete_dropout, x, x, temperature=0).startswith("ConcreteDropout: temperature")
+    assert told(F.standout, x, x, key=3).endswith("use thinnet.Key(0).")
+    assert told(F.drop_head, x, 0.5).startswith("DropHead: x must have shape (n, heads, tokens, features)")
+    assert told(F.drop_head, maps, 1.5) == "DropHead: p must be in [0, 1], got 1.5."
+    assert told(F.shake_drop, torch.ones(()), 0.5).startswith("ShakeDrop: x must have shape")
+    assert told(F.max_pool_dropout, x, 0.5).startswith("MaxPoolDropout: x must have shape")
+    assert told(F.patch_dropout, x, 0.5).startswith("PatchDropout: x must have shape (n, tokens, features)")
+    assert told(F.patch_dropout, x[None], 0.5, prefix=3).startswith("PatchDropout: prefix must be in [0, 2]")
+    assert told(F.targeted_dropout, x, 0.5, target=2).startswith("TargetedDropout: target must be in")
+    assert told(F.r_drop_loss, x, x[:1]).startswith("RDrop: logits must both have shape")
+    assert told(F.r_drop_loss, x, x, reduction="median").startswith("RDrop: reduction must be")
+    assert told(F.concrete_kl, torch.tensor(0.0), x[0]).startswith("concrete_kl: weight must have shape")
+    attention = F.scaled_dot_product_attention
+    assert told(attention, maps, maps, maps, dropout_p=2).endswith("dropout_p must be in [0, 1], got 2.")
+    complaint = told(attention, maps, maps, maps, maps, is_causal=True, dropout_p=0.1)
+    assert complaint.endswith("attn_mask must be None where is_causal is set.")
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)
+    assert told(F.dropout, nested, 0.5).startswith("Dropout: x must be dense")
+    quantised = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
+    assert told(F.dropout, quantised, 0.5).endswith("got qint8; use x.dequantize().")
