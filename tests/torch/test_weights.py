@@ -1,0 +1,237 @@
+"""Modules that drop weights, embeddings and tokens, and those that learn their rate."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import thinnet.torch as tt
+from thinnet.errors import InputError
+
+F = tt.functional
+
+
+def weight_key(model: nn.Module, seed: int = 0) -> Any:
+    (key,) = tt.seed(model, seed).values()
+    return key.fold(0)
+
+
+LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
+    (nn.Linear(6, 4), (3, 6)),
+    (nn.Conv1d(2, 4, 3), (3, 2, 8)),
+    (nn.Conv2d(2, 4, 3), (3, 2, 8, 8)),
+    (nn.Conv3d(2, 4, 3), (3, 2, 4, 4, 4)),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: type(value).__name__)
+def test_drop_connect(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    plain = copy.deepcopy(layer)
+    wrapped = tt.DropConnect(copy.deepcopy(layer), 0.3)
+    x = torch.randn(shape)
+    key = weight_key(wrapped)
+    y = wrapped(x)
+    with torch.no_grad():
+        plain.weight.copy_(F.drop("DropConnect", layer.weight, 0.3, key=key))
+    assert torch.equal(y, plain(x))
+    y.sum().backward()
+    original = wrapped.module.parametrizations.weight.original
+    assert torch.equal(original.grad == 0, plain.weight == 0)
+    assert torch.equal(wrapped.eval()(x), layer(x))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_weight_drop_of_recurrent_layers(kind: Any) -> None:
+    plain = kind(4, 8)
+    wrapped = tt.WeightDrop(copy.deepcopy(plain), ["weight_hh_l0"], 0.5)
+    x = torch.randn(5, 2, 4)
+    key = weight_key(wrapped)
+    y = wrapped(x)[0]
+    y.sum().backward()
+    dropped = F.drop("WeightDrop", plain.weight_hh_l0.detach(), 0.5, key=key)
+    expected = copy.deepcopy(plain)
+    with torch.no_grad():
+        expected.weight_hh_l0.copy_(dropped)
+    assert torch.equal(y, expected(x)[0])
+    assert torch.equal(wrapped.module.parametrizations.weight_hh_l0.original.grad == 0, dropped == 0)
+    assert torch.equal(wrapped.eval()(x)[0], plain(x)[0])
+    again = copy.deepcopy(wrapped)  # also behind a forward
+    file = io.BytesIO()
+    torch.save(wrapped.state_dict(), file)
+    file.seek(0)
+    again.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(again(x)[0], plain(x)[0])
+    wrapped.p = 0.0
+    assert torch.equal(wrapped.train()(x)[0], plain(x)[0])
+
+
+def test_weight_drop_of_several_weights() -> None:
+    wrapped = tt.WeightDrop(nn.LSTM(4, 8, 2), ["weight_hh_l0", "weight_hh_l1"], 0.5)
+    assert list(tt.seed(wrapped, 0)) == [f"module.parametrizations.weight_hh_l{i}.0" for i in (0, 1)]
+    assert not torch.equal(wrapped(torch.ones(3, 1, 4))[0], wrapped(torch.ones(3, 1, 4))[0])
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_targeted_dropout(units: bool) -> None:
+    layer = nn.Linear(40, 20)
+    wrapped = tt.TargetedDropout(layer, 0.5, target=0.6, units=units)
+    weight = wrapped.module.parametrizations.weight.original.detach().clone()
+    expected = F.targeted_dropout(weight, 0.5, target=0.6, units=units, key=weight_key(wrapped))
+    x = torch.randn(3, 40)
+    assert torch.equal(wrapped(x), nn.functional.linear(x, expected, layer.bias))
+    gone = (expected == 0).float().mean().item()
+    assert 0.2 < gone < 0.4
+    assert torch.equal(wrapped.eval()(x), nn.functional.linear(x, weight, layer.bias))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_embedding_dropout_is_that_of_the_table(dtype: torch.dtype) -> None:
+    table = nn.Embedding(30, 4, padding_idx=2, dtype=dtype)
+    module = tt.EmbeddingDropout(table, 0.5)
+    words = torch.randint(30, (7, 9))
+    y = module(words) if (key := weight_key(module)) else None
+    dropped = F.drop("EmbeddingDropout", table.weight.detach(), 0.5, key=key)
+    assert torch.equal(y, dropped[words])
+    y.float().sum().backward()
+    assert bool((table.weight.grad[2] == 0).all())
+    assert torch.equal(module.eval()(words), table(words))
+
+
+def test_branches() -> None:
+    x = torch.randn(40, 3, 2)
+    depth = tt.StochasticDepth(0.5)
+    drawn = torch.stack([depth(x) for _ in range(40)])
+    alive = drawn.abs().sum((1, 2, 3)) > 0
+    assert 5 < alive.sum() < 35
+    assert all(torch.equal(y, 2 * x) for y in drawn[alive])
+    row = tt.StochasticDepth(0.5, "row")
+    key = weight_key(row)
+    assert torch.equal(row(x), F.drop("DropPath", x, 0.5, key=key))
+    assert depth.eval()(x) is x
+    shake = tt.ShakeDrop(0.5)
+    key = weight_key(shake)
+    assert torch.equal(shake(x), F.shake_drop(x, 0.5, key=key))
+    with tt.shard(global_batch=80, start=40):
+        key = weight_key(depth.train())
+        assert torch.equal(depth(x), F.drop("DropPath", x[None], 0.5, key=key, window=whole(x)).squeeze(0))
+
+
+def whole(x: torch.Tensor) -> Any:
+    from thinnet import Window
+
+    return Window.whole((1, *x.shape))
+
+
+def test_attention_tokens_and_pools() -> None:
+    maps = torch.rand(4, 6, 8, 8)
+    for module, call in (
+        (tt.DropHead(0.4), lambda k: F.drop_head(maps, 0.4, key=k)),
+        (tt.DropKey(0.4), lambda k: F.drop("DropKey", maps, 0.4, key=k)),
+        (tt.MaxPoolDropout2d(2, p=0.4), lambda k: F.max_pool_dropout(maps, 0.4, key=k)),
+    ):
+        key = weight_key(module)
+        assert torch.equal(module(maps), call(key))
+        assert not torch.equal(module(maps), call(key))
+    tokens = torch.rand(4, 9, 3)
+    patches = tt.PatchDropout(0.5)
+    key = weight_key(patches)
+    assert torch.equal(patches(tokens), F.patch_dropout(tokens, 0.5, prefix=1, key=key)[0])
+    assert patches.eval()(tokens) is tokens
+    weights = tt.DropKey(0.9)(maps).softmax(-1)
+    assert torch.allclose(weights.sum(-1), torch.ones(4, 6, 8))
+
+
+# What learns its rate
+
+
+def test_concrete_dropout_learns_its_rate() -> None:
+    torch.manual_seed(0)
+    drop, layer = tt.ConcreteDropout(0.3), nn.Linear(8, 1)
+    x = torch.randn(200, 8)
+    y = x.sum(1, keepdim=True)
+    optimizer = torch.optim.Adam([*drop.parameters(), *layer.parameters()], 0.05)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = (layer(drop(x)) - y).square().mean() + drop.kl(layer.weight, length=1e-3) / len(x)
+        loss.backward()
+        optimizer.step()
+    assert drop.p < 0.1  # nothing is to be gained from noise here
+    assert drop.eval()(x) is x
+
+
+def test_variational_layers_draw_sums() -> None:
+    torch.manual_seed(0)
+    for made, single in (
+        (tt.VariationalLinear(6, 5, p=0.3), torch.randn(3, 6)),
+        (tt.SparseVariationalLinear(6, 5), torch.randn(3, 6)),
+        (tt.SparseVariationalConv2d(2, 5, 3, padding=1), torch.randn(3, 2, 6, 6)),
+    ):
+        layer, x = made.double(), single.double()
+        if isinstance(layer, tt.VariationalLinear):
+            variance = (layer.log_alpha.exp() * layer.weight**2).detach()
+        else:
+            nn.init.constant_(layer.log_sigma2, -2.0)
+            variance = torch.full_like(layer.weight, torch.tensor(-2.0).exp())
+        drawn = torch.stack([layer(x) for _ in range(3000)]).detach()
+        mean = layer.eval()(x).detach()
+        other = copy.deepcopy(layer).train()
+        plain = nn.functional.linear if x.dim() == 2 else lambda x, w: nn.functional.conv2d(x, w, padding=1)
+        spread = plain(x.square(), variance).sqrt()
+        assert ((drawn.mean(0) - plain_forward(layer, x)).abs() / spread).max() < 0.12
+        assert ((drawn.std(0) / spread) - 1).abs().max() < 0.08
+        assert mean.shape == drawn[0].shape
+        loss = other(x).square().sum() + other.kl()
+        loss.backward()
+        assert all(bool(p.grad.isfinite().all()) and bool((p.grad != 0).any()) for p in other.parameters())
+
+
+def plain_forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    if isinstance(layer, nn.Conv2d):
+        return nn.functional.conv2d(x, layer.weight, layer.bias, padding=1).detach()
+    return nn.functional.linear(x, layer.weight, layer.bias).detach()
+
+
+def test_sparse_layers_prune() -> None:
+    torch.manual_seed(0)
+    layer = tt.SparseVariationalLinear(20, 1)
+    x = torch.randn(400, 20)
+    y = x[:, :3].sum(1, keepdim=True)  # three inputs of twenty matter
+    optimizer = torch.optim.Adam(layer.parameters(), 0.03)
+    for step in range(600):
+        optimizer.zero_grad()
+        loss = 20 * (layer(x) - y).square().mean() + min(1.0, step / 200) * layer.kl() / 20
+        loss.backward()
+        optimizer.step()
+    assert layer.mask[0, :3].all()
+    assert layer.mask.float().mean() < 0.5
+    assert torch.equal(layer.eval()(x), nn.functional.linear(x, layer.weight * layer.mask, layer.bias))
+
+
+def test_standout() -> None:
+    x, logits = torch.randn(5, 6), torch.randn(5, 6)
+    module = tt.Standout(alpha=0.5, beta=1.0)
+    key = weight_key(module)
+    assert torch.equal(module(x, logits), F.standout(x, logits, alpha=0.5, beta=1.0, key=key))
+    assert repr(module) == "Standout(alpha=0.5, beta=1.0)"
+
+
+def test_what_is_refused(refusal: Callable[..., str]) -> None:
+    linear = nn.Linear(2, 2)
+    assert refusal(InputError, tt.DropConnect, nn.ReLU()).endswith("takes Linear and Conv layers, got ReLU.")
+    assert refusal(InputError, tt.WeightDrop, linear, "wait").endswith("has no parameter 'wait'.")
+    assert refusal(InputError, tt.DropConnect, linear, 1.5) == "DropConnect: p must be in [0, 1], got 1.5."
+    assert refusal(InputError, tt.TargetedDropout, linear, 0.5, 3).startswith("TargetedDropout: target")
+    assert refusal(InputError, tt.ConcreteDropout, 1.0) == "ConcreteDropout: p must be in (0, 1), got 1.0."
+    assert refusal(InputError, tt.VariationalLinear, 2, 2, p=0.7).startswith(
+        "VariationalLinear: p, to begin with"
+    )
+    assert refusal(InputError, tt.StochasticDepth, 0.5, "all").startswith(
+        'StochasticDepth: mode must be "batch"'
+    )
+    assert refusal(InputError, tt.ShakeDrop, True).startswith("ShakeDrop: p must be in [0, 1], got True")
