@@ -210,6 +210,24 @@ bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t val
     return true;
 }
 
+// A law without a second term on two runs of memory, for callers who have addresses and no buffers: reading
+// a buffer takes longer than dropping a few hundred entries. They answer for `count` entries at both.
+void two_point_at(std::uint64_t x, std::uint64_t out, std::int64_t count, int type, std::uint64_t value,
+                  std::uint32_t step, std::uint64_t threshold, double dropped, double kept) {
+    constexpr std::int64_t sizes[] = {2, 2, 4, 8};
+    if (type < 0 || type > 3) refuse("type: 0 to 3 are float16, bfloat16, float32 and float64");
+    if (count <= 0) return;
+    Plan plan;
+    append(plan, count, sizes[type], sizes[type], 0, 1);
+    finish(plan, sizes[type], false);
+    const Source source{key_of(value, step)};
+    const TwoPoint law{lanes_below(threshold), {dropped, 0}, {kept, 0}, 0};
+    const Arrays arrays{static_cast<Type>(type), reinterpret_cast<const char*>(x), nullptr,
+                        reinterpret_cast<char*>(out)};
+    const Range range{0, count};
+    without_gil(range, [&] { body().two_point(source, plan, range, law, arrays); });
+}
+
 // The 65,536 factors of a table.
 const float* factors_of(const Buffer& table, const char* name) {
     expect(table, "f", name);
@@ -309,6 +327,7 @@ NB_MODULE(_native, m) {
     m.def("lanes", &lanes);
     m.def("mask", &mask);
     m.def("two_point", &two_point);
+    m.def("two_point_at", &two_point_at);
     m.def("table", &table, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
           nb::arg(), nb::arg(), nb::arg());
     m.def("dense_forward", &dense_forward);

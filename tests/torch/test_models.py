@@ -222,7 +222,7 @@ FOREIGN = [
     (
         fake("torchvision.ops", "stochastic_depth.StochasticDepth", p=0.2, mode="row"),
         "StochasticDepth",
-        (4, 3),
+        (64, 3),
     ),
     (
         fake("torchvision.ops", "drop_block.DropBlock2d", p=0.2, block_size=3, inplace=False, eps=1e-6),

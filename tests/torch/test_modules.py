@@ -14,6 +14,8 @@ from torch import nn
 import thinnet.torch as tt
 from thinnet import CATALOGUE, Key
 from thinnet.errors import InputError
+from thinnet.torch.streams import Keyed
+from thinnet.variants.custom import CUSTOM
 from thinnet.variants.guide import example_shape
 from thinnet.variants.variant import HANDED
 
@@ -154,6 +156,18 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, tt.Drop, "Zoneout").startswith("Zoneout: wants a second operand")
     assert refusal(InputError, tt.Drop, "Dropout", 2) == "Dropout: p must be in [0, 1], got 2."
     assert refusal(InputError, tt.DropBlock2d, 0.1, 0).startswith("DropBlock2d: block must be")
+
+
+def test_every_class_is_of_a_variant() -> None:
+    classes = [value for value in vars(tt).values() if isinstance(value, type) and issubclass(value, Keyed)]
+    assert len(classes) > 20
+    for kind in classes:
+        known = getattr(kind, "variant", None)
+        assert known is None or known in {**CATALOGUE, **CUSTOM}, kind
+    weights = {tt.WeightDrop, tt.DropConnect, tt.TargetedDropout}  # their parametrizations draw
+    for name in tt.__all__:
+        if name[0].isupper() and name != "Drop":
+            assert issubclass(getattr(tt, name), Keyed) or getattr(tt, name) in weights
 
 
 # Into a model and back

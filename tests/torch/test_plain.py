@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from thinnet import CATALOGUE, Key, Window
 from thinnet.torch import op, plain
+from thinnet.torch.draw import draw
 from thinnet.variants import Variant
 from thinnet.variants.guide import example_shape
 from thinnet.variants.variant import HANDED
@@ -44,10 +47,19 @@ def test_windows(name: str, start: tuple[int, ...]) -> None:
 
 def test_another_device_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """What any device but the CPU calls, on the one device that is sure to be there."""
-    x, shape = torch.randn(6, 8), (torch.tensor([5]), "Dropout", 0.25, [])
-    expected = op.drop(x, None, *shape)
-    assert torch.equal(op._elsewhere(x, None, *shape), expected)
-    rate = torch.tensor(0.25, dtype=torch.float64)
-    assert torch.equal(op._elsewhere(x, None, torch.tensor([5]), "Dropout", 0.0, [], (), rate), expected)
-    with pytest.raises(ValueError, match=r"p must be in \[0, 1\]"):
-        op._elsewhere(x, None, torch.tensor([5]), "Dropout", 2.0, [])
+    x, rest = torch.randn(6, 8), (torch.tensor([5]), "Dropout", 0.25, [])
+    expected = op.drop(x, None, *rest)
+    seen: list[str] = []
+
+    def sample(row: Variant, *arguments: Any, **named: Any) -> torch.Tensor:
+        seen.append(row.name)
+        return original(row, *arguments, **named)
+
+    original = plain.sample
+    monkeypatch.setattr(plain, "sample", sample)
+
+    class Elsewhere(torch.Tensor):
+        is_cpu = False
+
+    assert torch.equal(draw(x.as_subclass(Elsewhere), None, *op._law(x, None, *rest, (), True)), expected)
+    assert seen == ["Dropout"]

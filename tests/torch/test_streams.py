@@ -119,7 +119,7 @@ def test_several_backwards_behind_several_forwards() -> None:
 
 
 def test_a_forward_that_cannot_be_told_is_an_error_and_no_silent_mistake() -> None:
-    model = nn.Sequential(nn.Linear(8, 8), tt.Dropout(0.5))
+    model = nn.Sequential(nn.Linear(8, 8), tt.Dropout(0.5), nn.Linear(8, 8))
     tt.seed(model, 0)
     x = torch.ones(2, 8, requires_grad=True)
     y = checkpoint(model, x, use_reentrant=False, preserve_rng_state=False)

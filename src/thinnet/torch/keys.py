@@ -12,7 +12,7 @@ import torch
 from thinnet.errors import InputError
 from thinnet.random import Key
 
-__all__ = ["address", "fresh", "to_key", "to_tensor"]
+__all__ = ["address", "fresh", "numbers", "to_key", "to_tensor"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -48,9 +48,13 @@ def to_key(tensor: Tensor) -> Key:
     >>> to_key(torch.tensor([-1, 3]))
     Key(value=18446744073709551615, step=3)
     """
-    numbers: Any = tensor
-    value, *step = numbers.tolist()
-    return Key(value & _ADDRESS, *step)
+    return Key(*numbers(tensor))
+
+
+def numbers(tensor: Any) -> tuple[int, int]:
+    """Return the 64 bits, unsigned, and the step."""
+    value, *step = tensor.tolist()
+    return value & _ADDRESS, step[0] if step else 0
 
 
 def address(owner: str, key: Any) -> Tensor:

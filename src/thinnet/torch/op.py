@@ -1,9 +1,9 @@
 """One operator, `thinnet::drop`: the bits of `thinnet.drop`, with every derivative, and no mask in memory.
 
-What backward keeps is the key, 8 or 16 bytes: the mask is drawn again. The operator is linear in (x, other),
-so its derivatives are itself: with respect to x the call without the second term, with respect to other the
-call on zeros. A window says which part of which global array x is, `[*start, *shape]`.
-Tensors of other devices than the CPU take torch's own operations (`plain.py`); the bits stay the same.
+What backward keeps is the key, 16 bytes at most: the mask is drawn again. The operator is linear in
+(x, other), so its derivatives are itself: with respect to x the call without the second term, with respect
+to other the call on zeros. A window says which part of which global array x is, `[*start, *shape]`.
+Tensors of other devices than the CPU take torch's own operations; the bits stay the same.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 
 from thinnet.errors import InputError
-from thinnet.random import Window
-from thinnet.torch import keys, memory, plain
-from thinnet.variants import Variant, find, sample
+from thinnet.random import Key, Window
+from thinnet.torch import keys
+from thinnet.torch.draw import TYPES, Law, draw
+from thinnet.variants import Variant, find
 from thinnet.variants.variant import HANDED
 
 __all__ = ["check", "drop", "part"]
@@ -33,7 +34,6 @@ _LIBRARY.define(
 )
 # What the dispatcher leaves out at the end: no window, no tensor for a rate, a second term.
 _DEFAULTS: tuple[Any, ...] = [], None, True
-_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 _KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
 # Who may want to see the operator itself: modes, transforms of torch.func, tracing, forward-mode derivatives.
 _inside: Any = torch._C
@@ -78,13 +78,14 @@ def drop(
     >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
+    if not torch.compiler.is_compiling():
+        if _plain(x) and (other is None or _plain(other)):
+            rate = rate if at is None else at.item()
+            law = _law(x, other, key, variant, rate, block, window, shifted)
+            needed = x.requires_grad or (other is not None and other.requires_grad)
+            return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, *law)
+        _check_dense(variant, x)  # the dispatcher would not come as far as any kernel
     law = variant, rate, list(block), list(window), at, shifted
-    if torch.compiler.is_compiling():
-        return torch.ops.thinnet.drop.default(x, other, key, *law)
-    if _plain(x) and (other is None or _plain(other)):
-        needed = torch.is_grad_enabled() and (x.requires_grad or (other is not None and other.requires_grad))
-        return (_directly if needed else _on_cpu)(x, other, key, *law)
-    _check_dense(variant, x)  # the dispatcher would not come as far as any kernel
     return torch.ops.thinnet.drop.default(x, other, key, *law)
 
 
@@ -110,14 +111,13 @@ def check(
     rate: float,
     block: Sequence[int],
     window: Sequence[int] = (),
-    at: Tensor | None = None,
     shifted: bool = True,
 ) -> Variant:
     """Return the row of the catalogue, or say what does not fit."""
     row = find(variant).sized(tuple(block) or None)
     if not 0 <= rate <= 1:
         raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
-    if x.dtype not in _FLOATS:
+    if x.dtype not in TYPES:
         dtype, remedy = str(x.dtype).removeprefix("torch."), "dequantize" if x.is_quantized else "float"
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
     _check_dense(variant, x)
@@ -141,12 +141,21 @@ def part(shape: Sequence[int], window: Sequence[int]) -> Window:
     return Window(tuple(window[axes:]), tuple(window[:axes]), tuple(shape))
 
 
-def _array(x: Tensor) -> Any:
-    x = x.detach() if x.requires_grad else x
-    return (x.view(torch.uint16) if x.dtype is torch.bfloat16 else x).numpy()
+def _law(
+    x: Tensor,
+    other: Tensor | None,
+    key: Tensor,
+    variant: str,
+    rate: float,
+    block: Sequence[int],
+    window: Sequence[int],
+    shifted: bool,
+) -> Law:
+    row = check(x, other, variant, rate, block, window, shifted)
+    return row, rate, keys.numbers(key), part(x.shape, window) if window else None, shifted
 
 
-def _on_cpu(
+def _draw(
     x: Tensor,
     other: Tensor | None,
     key: Tensor,
@@ -158,15 +167,10 @@ def _on_cpu(
     shifted: bool = True,
 ) -> Tensor:
     rate = rate if at is None else at.item()
-    row = check(x, other, variant, rate, block, window, None, shifted)
-    third = 0.0 if not shifted else None if other is None else _array(other)
-    where = part(x.shape, window) if window else None
-    out = memory.empty_like(x)
-    sample(row, _array(x), rate, keys.to_key(key), other=third, window=where, out=_array(out))
-    return out
+    return draw(x, other, *_law(x, other, key, variant, rate, block, window, shifted))
 
 
-def _elsewhere(
+def _on_meta(
     x: Tensor,
     other: Tensor | None,
     key: Tensor,
@@ -177,14 +181,7 @@ def _elsewhere(
     at: Tensor | None = None,
     shifted: bool = True,
 ) -> Tensor:
-    rate = rate if at is None else at.item()
-    row = check(x, other, variant, rate, block, window, None, shifted)
-    where = part(x.shape, window) if window else None
-    return plain.sample(row, x, rate, keys.to_key(key), other=other if shifted else 0.0, window=where)
-
-
-def _on_meta(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
-    check(x, other, *law)
+    check(x, other, variant, rate, block, window, shifted)
     return torch.empty_like(x)
 
 
@@ -198,8 +195,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, _, key, *law, at, _ = inputs
-        ctx.law = law
+        _, _, key, *ctx.law, at, _ = inputs
         ctx.save_for_backward(key, at)
         ctx.save_for_forward(key, at)
 
@@ -221,12 +217,41 @@ class _Drop(torch.autograd.Function):
         return drop(dx, d_other, key, *ctx.law, at=at, shifted=d_other is not None)
 
 
-class _Directly(_Drop):
-    """The same without the dispatcher."""
+class _Directly(torch.autograd.Function):
+    """The same without the dispatcher, and so where nobody watches."""
 
     @staticmethod
-    def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
-        return _on_cpu(x, other, key, *law)
+    def forward(x: Tensor, other: Tensor | None, *law: Any) -> Tensor:
+        return draw(x, other, *law)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        _, _, *ctx.law, _ = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *dys: Tensor) -> Any:
+        (dy,) = dys
+        first, second, *_ = ctx.needs_input_grad
+        call: Any = _again if torch.compiler.is_compiling() or not _plain(dy) else draw
+        if call is draw and torch.is_grad_enabled():
+            call = _directly
+        dx = call(dy, None, *ctx.law, False) if first else None
+        d_other = call(torch.zeros_like(dy), dy, *ctx.law, True) if second else None
+        return dx, d_other, None, None, None, None, None
+
+
+def _again(
+    x: Tensor,
+    other: Tensor | None,
+    row: Variant,
+    rate: float,
+    number: tuple[int, int],
+    where: Window | None,
+    shifted: bool,
+) -> Tensor:
+    """Go by the operator after all."""
+    key, window = keys.to_tensor(Key(*number)), [] if where is None else [*where.start, *where.shape]
+    return drop(x, other, key, row.name, rate, row.block, window, shifted=shifted)
 
 
 # What torch.autograd.Function.apply comes to where no transform of torch.func is at work; the detour by it
@@ -259,9 +284,9 @@ def _vmap(
     return torch.stack(parts), 0
 
 
-_LIBRARY.impl("drop", _on_cpu, "CPU")
+_LIBRARY.impl("drop", _draw, "CPU")
 _LIBRARY.impl("drop", _on_meta, "Meta")
-_LIBRARY.impl("drop", _elsewhere, "CompositeExplicitAutograd")
+_LIBRARY.impl("drop", _draw, "CompositeExplicitAutograd")
 _LIBRARY.impl("drop", _with_derivatives, "Autograd")
 _library: Any = torch.library
 _library.register_vmap("thinnet::drop", _vmap, lib=_LIBRARY)

@@ -1,0 +1,66 @@
+"""One sample of a law, drawn: by the kernels on the CPU, by torch's own operations elsewhere.
+
+All has been checked (`op.check`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import torch
+
+from thinnet import native
+from thinnet.random import Key, Window
+from thinnet.torch import memory, plain
+from thinnet.variants import Variant, sample
+from thinnet.variants.law import TwoPoint
+
+__all__ = ["TYPES", "Law", "draw"]
+
+Tensor: TypeAlias = torch.Tensor
+Law: TypeAlias = tuple[Variant, float, tuple[int, int], Window | None, bool]
+"""(row, rate, the key's bits and step, which part x is, whether there is a second term)."""
+
+TYPES = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2, torch.float64: 3}
+"""What can be dropped, as the kernels number it."""
+
+_SMALL = 1 << 16
+
+
+def draw(
+    x: Tensor,
+    other: Tensor | None,
+    row: Variant,
+    rate: float,
+    number: tuple[int, int],
+    window: Window | None,
+    shifted: bool,
+) -> Tensor:
+    """Return `gain * x + shift * other`, without derivatives."""
+    if not x.is_cpu:
+        third = other if shifted else 0.0
+        return plain.sample(row, x, rate, Key(*number), other=third, window=window)
+    if window is None and row.pattern == "..." and (out := _at_once(row, x, rate, number)) is not None:
+        return out
+    third = 0.0 if not shifted else None if other is None else _array(other)
+    out = memory.empty_like(x)
+    sample(row, _array(x), rate, Key(*number), other=third, window=window, out=_array(out))
+    return out
+
+
+def _at_once(row: Variant, x: Tensor, rate: float, number: tuple[int, int]) -> Tensor | None:
+    """Drop a small run of memory by its address, which takes half the time; None where this is none."""
+    library, law = native.library, row.law_of(rate)
+    if library is None or x.numel() > _SMALL or not x.is_contiguous() or not isinstance(law, TwoPoint):
+        return None
+    if law.dropped[1] or law.kept[1]:
+        return None
+    out = torch.empty_like(x)
+    run = x.data_ptr(), out.data_ptr(), x.numel(), TYPES[x.dtype]
+    library.two_point_at(*run, *number, law.threshold, law.dropped[0], law.kept[0])
+    return out
+
+
+def _array(x: Tensor) -> Any:
+    x = x.detach() if x.requires_grad else x
+    return (x.view(torch.uint16) if x.dtype is torch.bfloat16 else x).numpy()
