@@ -126,6 +126,28 @@ def test_transforms_of_functions() -> None:
     assert torch.equal(tangent, 2 * y)
 
 
+def test_many_gradients_at_once() -> None:
+    x = torch.ones(6, requires_grad=True)
+    y = dropout(x, 0.5, key=KEY)
+    (each,) = torch.autograd.grad(y, x, torch.eye(6), is_grads_batched=True)
+    assert torch.equal(each, torch.diag(y.detach()))
+    whole = torch.autograd.functional.jacobian(lambda x: dropout(x, 0.5, key=KEY), x, vectorize=True)
+    assert torch.equal(whole, each)
+
+
+def test_tensors_with_a_bit_set() -> None:
+    x = torch.arange(1.0, 7)
+    y = dropout(-x, 0.5, key=KEY)
+    assert torch.equal(dropout(torch._neg_view(x), 0.5, key=KEY), y)
+    assert torch.equal(dropout(torch.complex(x, x).conj().imag, 0.5, key=KEY), y)
+    assert torch.equal(dropout(torch._efficientzerotensor(6), 0.5, key=KEY), torch.zeros(6))
+    leaf = torch.ones(6, requires_grad=True)
+    dropout(leaf, 0.5, key=KEY).backward(torch._neg_view(x))
+    assert torch.equal(leaf.grad, y)
+    with torch.inference_mode():
+        assert torch.equal(dropout(-x, 0.5, key=KEY), y)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_whole_and_once() -> None:
     graphs: list[Any] = []

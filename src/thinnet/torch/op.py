@@ -40,6 +40,18 @@ _inside: Any = torch._C
 _dual: Any = forward_ad
 
 
+def _keys(x: Tensor) -> int:
+    return _inside._dispatch_keys(x).raw_repr()
+
+
+# Dense tensors of the CPU, made with gradients and without, have no more to them than this. Negated views
+# have, zeros that take no memory, and the batches of the older vmap, which takes many gradients at once.
+with torch.inference_mode(False):
+    _DENSE = {_keys(torch.empty(0, device="cpu"))}
+with torch.inference_mode():
+    _DENSE.add(_keys(torch.empty(0, device="cpu")))
+
+
 def drop(
     x: Tensor,
     other: Tensor | None,
@@ -96,7 +108,7 @@ def _plain(x: Tensor) -> bool:
     """
     return bool(
         type(x) in _KINDS
-        and x.is_cpu
+        and _keys(x) in _DENSE
         and not _inside._len_torch_dispatch_stack()
         and not _inside._are_functorch_transforms_active()
         and _inside._get_tracing_state() is None
