@@ -209,8 +209,12 @@ def test_evaluation_is_the_mean_network(row: Variant, rate: float) -> None:
     x.view(-1)[0] = torch.inf
     named = {name: value.numpy() for name, value in more.items()}
     expected = tn.drop(row, x.numpy(), rate, key=KEY, mode="mean", **named)
-    y = drop(row.name, x, rate, training=False, **more)
+    y = drop(row.name, x.requires_grad_(), rate, training=False, **more)
     assert torch.allclose(y, torch.from_numpy(expected), equal_nan=True)
+    assert y.stride() == x.stride()
+    y[y.isfinite()].sum().backward()
+    gain, _ = row.mean_of(rate)
+    assert torch.allclose(x.grad.view(-1)[1:], torch.tensor(gain, dtype=x.dtype))
 
 
 # Where the key comes from
@@ -226,6 +230,16 @@ def test_torchs_seed_is_ours() -> None:
         dropout(x, 0.5)
     assert torch.equal(dropout(x, 0.5), second)
     assert not torch.equal(first, second)
+
+
+def test_the_key_is_the_cpus_whatever_the_default_device() -> None:
+    x = torch.ones(64)
+    torch.manual_seed(5)
+    y = dropout(x, 0.5)
+    torch.manual_seed(5)
+    with torch.device("meta"):
+        assert torch.equal(dropout(x, 0.5), y)
+        assert dropout(x, 0.5, key=KEY).device.type == "cpu"
 
 
 @pytest.mark.parametrize("reentrant", [False, True])

@@ -26,7 +26,7 @@ def fresh() -> Tensor:
     `torch.manual_seed`, `fork_rng` and the workers of a DataLoader act on it as on any draw, and activation
     checkpointing, which brings the generator's state back, draws the same masks again.
     """
-    return torch.randint(-_HALF, _HALF - 1, (1,))
+    return torch.randint(-_HALF, _HALF - 1, (1,), device="cpu")
 
 
 def to_tensor(key: Key) -> Tensor:
@@ -37,7 +37,8 @@ def to_tensor(key: Key) -> Tensor:
     >>> to_tensor(Key(2**64 - 1).at(3))
     tensor([-1,  3])
     """
-    return torch.tensor([key.value - 2 * _HALF if key.value >= _HALF else key.value, key.step])
+    value = key.value - 2 * _HALF if key.value >= _HALF else key.value
+    return torch.tensor([value, key.step], device="cpu")
 
 
 def to_key(tensor: Tensor) -> Key:

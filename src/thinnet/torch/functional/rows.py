@@ -76,8 +76,13 @@ def drop(
     if not torch.compiler.is_compiling():
         op.check(x, other, name, float(rate), sizes)
     gain, shift = _mean_of(name, float(rate))
-    y = x if gain == 1 else torch.zeros_like(x) if gain == 0 else x * gain
+    y = x if gain == 1 else _nothing_of(x) if gain == 0 else x * gain
     return y if shift == 0 or other is None else y + shift * other
+
+
+def _nothing_of(x: Tensor) -> Tensor:
+    # Zero times infinity is no zero; zeros_like has no gradient, where one of zeros is meant.
+    return torch.where(torch.ones((), dtype=torch.bool, device=x.device), 0, x)
 
 
 # Plain numbers of plain numbers: a compiler need not look inside.
