@@ -93,6 +93,11 @@ def test_one_sample_without_its_axis(name: str) -> None:
     y = module(x)
     torch.manual_seed(1)
     assert torch.equal(y, module(x[None])[0])
+    module.inplace = True
+    torch.manual_seed(1)
+    assert module(x) is x
+    assert torch.equal(x, y)
+    assert module.eval()(x) is x
 
 
 @EVERY

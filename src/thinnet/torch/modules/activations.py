@@ -53,7 +53,7 @@ class Dropout1d(Keyed, nn.Dropout1d):
     variant = "Dropout1d"
 
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, input, 3)
+        return _mirrored(self, input, 3)
 
 
 class Dropout2d(Keyed, nn.Dropout2d):
@@ -62,7 +62,7 @@ class Dropout2d(Keyed, nn.Dropout2d):
     variant = "Dropout2d"
 
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, input, 4)
+        return _mirrored(self, input, 4)
 
 
 class Dropout3d(Keyed, nn.Dropout3d):
@@ -71,7 +71,7 @@ class Dropout3d(Keyed, nn.Dropout3d):
     variant = "Dropout3d"
 
     def forward(self, input: Tensor) -> Tensor:
-        return _batched(self, input, 5)
+        return _mirrored(self, input, 5)
 
 
 class AlphaDropout(Keyed, nn.AlphaDropout):
@@ -200,14 +200,11 @@ class MaxPoolDropout2d(Rated):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, p={self.p}"
 
 
-def _mirrored(module: Any, x: Tensor) -> Tensor:
+def _mirrored(module: Any, x: Tensor, axes: int | None = None) -> Tensor:
+    """Drop; with an axis less than named, x is one sample without the axis of the samples."""
     if not module.training:
         return x
-    y = drop(module.variant, x, module.rate, key=module.key())
+    alone = axes is not None and x.dim() == axes - 1
+    y = drop(module.variant, x.unsqueeze(0) if alone else x, module.rate, key=module.key())
+    y = y.squeeze(0) if alone else y
     return x.copy_(y) if module.inplace else y
-
-
-def _batched(module: Any, x: Tensor, axes: int) -> Tensor:
-    if x.dim() == axes - 1:
-        return _mirrored(module, x.unsqueeze(0)).squeeze(0)
-    return _mirrored(module, x)
