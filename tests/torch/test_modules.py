@@ -175,6 +175,28 @@ def test_every_class_is_of_a_variant() -> None:
             assert issubclass(getattr(tt, name), Keyed) or getattr(tt, name) in weights
 
 
+@pytest.mark.parametrize("name", [*MIRRORED, "GaussianDropout", "DropPath", "StochasticDepth"])
+def test_traced_as_one_node(name: str) -> None:
+    module, x = nn.Sequential(nn.Identity(), getattr(tt, name)(0.5)), tensor(name)
+    graph = torch.fx.symbolic_trace(module)
+    assert [(node.op, node.target) for node in graph.graph.nodes][2] == ("call_module", "1")
+    assert not torch.equal(graph(x), graph(x))
+    torch.manual_seed(0)
+    y = graph(x)
+    torch.manual_seed(0)
+    assert torch.equal(module(x), y)
+    assert torch.equal(graph.eval()(x), x)
+
+
+def test_a_function_is_traced_as_one_node() -> None:
+    graph, x = torch.fx.symbolic_trace(lambda x: tt.functional.dropout(x, 0.5) + 1), torch.ones(64)
+    assert not torch.equal(graph(x), graph(x))
+    graph = torch.fx.symbolic_trace(lambda x: tt.functional.dropout(x, 0.5, key=Key(3)))
+    assert torch.equal(graph(x), tt.functional.dropout(x, 0.5, key=Key(3)))
+    graph = torch.fx.symbolic_trace(lambda x: tt.functional.dropout(x, 0.5, training=False))
+    assert torch.equal(graph(x), x)
+
+
 # Into a model and back
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias, cast
 
 import torch
+from torch import fx
 
 from thinnet.errors import InputError
 from thinnet.random import Key, Window
@@ -62,6 +63,9 @@ def drop(
     >>> drop("Dropout2d", torch.ones(1, 4, 1, 1), 0.5, key=thinnet.Key(0)).flatten()
     tensor([2., 0., 2., 2.])
     """
+    if isinstance(x, fx.Proxy):
+        more = {} if window is None else {"window": window}
+        return _called(x, name, rate, key=key, other=other, training=training, block=block, **more)
     sizes = () if block is None else _sizes(name, block)
     if training:
         address = keys.address(name, key)
@@ -78,6 +82,12 @@ def drop(
     gain, shift = _mean_of(name, float(rate))
     y = x if gain == 1 else _nothing_of(x) if gain == 0 else x * gain
     return y if shift == 0 or other is None else y + shift * other
+
+
+def _called(x: Any, name: str, rate: float, *, key: Any, **more: Any) -> Any:
+    # Tracing would take a fresh key for a constant.
+    key = key if key is None or isinstance(key, fx.Proxy) else keys.address(name, key)
+    return x.tracer.create_proxy("call_function", drop, (name, x, rate), {"key": key, **more})
 
 
 def _nothing_of(x: Tensor) -> Tensor:

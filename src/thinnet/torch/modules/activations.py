@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop, max_pool_dropout
-from thinnet.torch.modules.base import Block, Rated, Tensor, dropped
+from thinnet.torch.modules.base import Block, Rated, Tensor, dropped, noted
 from thinnet.torch.streams import Keyed
 from thinnet.variants import find
 from thinnet.variants.variant import HANDED
@@ -202,6 +202,8 @@ class MaxPoolDropout2d(Rated):
 
 def _mirrored(module: Any, x: Tensor, axes: int | None = None) -> Tensor:
     """Drop; with an axis less than named, x is one sample without the axis of the samples."""
+    if isinstance(x, fx.Proxy):
+        return noted(module, x)
     if not module.training:
         return x
     alone = axes is not None and x.dim() == axes - 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import torch
+from torch import fx
 
 from thinnet.torch.functional import drop
 from thinnet.torch.functional.entry import chance
 from thinnet.torch.streams import Keyed
 
-__all__ = ["Block", "Rated", "Tensor", "dropped"]
+__all__ = ["Block", "Rated", "Tensor", "dropped", "noted"]
 
 Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
@@ -29,6 +30,16 @@ class Rated(Keyed):
 
 def dropped(module: Any, x: Tensor, *, p: float | None = None, **more: Any) -> Tensor:
     """Apply a module's row of the catalogue, at its rate or another, in the mode that it is in."""
+    if isinstance(x, fx.Proxy):
+        return noted(module, x)
     if not module.training:
         return drop(module.variant, x, module.p if p is None else p, training=False, **more)
     return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **more)
+
+
+def noted(module: Any, x: Any) -> Any:
+    """Return what stands for the call of a module while torch.fx traces.
+
+    Tracing looks inside modules that are not torch's own; it would take the mode and the key for constants.
+    """
+    return x.tracer.create_proxy("call_module", x.tracer.path_of_module(module), (x,), {})

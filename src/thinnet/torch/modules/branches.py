@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from torch import fx
+
 from thinnet.errors import InputError
 from thinnet.random import Window
 from thinnet.torch.functional import drop, shake_drop
 from thinnet.torch.modules.activations import Drop
-from thinnet.torch.modules.base import Rated, Tensor
+from thinnet.torch.modules.base import Rated, Tensor, noted
 
 __all__ = ["DropPath", "ShakeDrop", "StochasticDepth"]
 
@@ -55,6 +57,8 @@ class StochasticDepth(Rated):
         self.mode = mode
 
     def forward(self, input: Tensor) -> Tensor:
+        if isinstance(input, fx.Proxy):
+            return noted(self, input)
         if not self.training:
             return input
         if self.mode == "row":
