@@ -35,12 +35,15 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def torchs() -> SimpleNamespace:
     """Return torch's helpers; here and not above, as they take seconds and not every test asks."""
-    profile, frozen = settings.get_current_profile_name(), torch.backends.flags_frozen()
-    # Others' code may deprecate what it likes while it is imported.
-    with warnings.catch_warnings(), mock.patch.dict(os.environ):
+    profile = settings.get_current_profile_name()
+    # Trainers like to set the flags of backends, which these would lock; what others deprecate while they are
+    # imported is their affair.
+    with (
+        warnings.catch_warnings(),
+        mock.patch.dict(os.environ),
+        mock.patch.object(torch.backends, "disable_global_flags"),
+    ):
         warnings.simplefilter("ignore")
         found = {name: importlib.import_module(f"torch.testing._internal.{of}") for name, of in NAMES.items()}
-    # They load a profile of Hypothesis and lock the flags of the backends, which trainers like to set.
-    settings.load_profile(profile)
-    vars(torch.backends)["__allow_nonbracketed_mutation_flag"] = not frozen
+    settings.load_profile(profile)  # they load one of their own
     return SimpleNamespace(**found)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from torch import nn
 
 import thinnet.torch as tt
@@ -149,6 +150,11 @@ def test_what_the_databases_hold(torchs: SimpleNamespace) -> None:
     assert not [given for given in every if "Dropout" in given.get("module_name", given.get("fullname", ""))]
     assert {issubclass(kind, MIRRORED) for kind in OURS} == {True, False}
     assert {getattr(tt, name) for name in tt.__all__ if isinstance(getattr(tt, name), type)} == set(OURS)
+
+
+def test_nobody_else_notices(torchs: SimpleNamespace) -> None:
+    assert settings.get_current_profile_name() == "thinnet"
+    assert not torch.backends.flags_frozen()
 
 
 @EVERY

@@ -346,3 +346,12 @@ def test_vision_transformers(
             if type(module).__name__ == "DropPath":  # what is drawn here should be by the dropouts alone
                 module.p = module.drop_prob = 0.0
         acts(model, lambda: model(x))
+
+
+def test_features_of_torchvision(library: Load, data: Data, acts: Callable[..., None]) -> None:
+    model = library("torchvision").ops.MLP(8, [16, 2], dropout=0.5, inplace=False)
+    assert tt.replace(model) == ["2", "4"]
+    extract = library("torchvision.models.feature_extraction").create_feature_extractor
+    features = extract(model, {"2": "hidden", "4": "out"})
+    acts(features, lambda: features(data[0])["hidden"])
+    assert torch.equal(features.eval()(data[0])["out"], model.eval()(data[0]))
