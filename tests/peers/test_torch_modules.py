@@ -153,7 +153,7 @@ def test_what_the_databases_hold(torchs: SimpleNamespace) -> None:
 
 
 def test_nobody_else_notices(torchs: SimpleNamespace) -> None:
-    assert settings.get_current_profile_name() == "thinnet"
+    assert settings.default.max_examples == settings.get_profile("thinnet").max_examples == 40
     assert not torch.backends.flags_frozen()
 
 
