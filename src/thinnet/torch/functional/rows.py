@@ -84,7 +84,7 @@ def drop(
     return y if shift == 0 or other is None else y + shift * other
 
 
-def _called(x: Any, name: str, rate: float, *, key: Any, **more: Any) -> Any:
+def _called(x: Any, name: str, rate: float | Tensor, *, key: Any, **more: Any) -> Any:
     # Tracing would take a fresh key for a constant.
     key = key if key is None or isinstance(key, fx.Proxy) else keys.address(name, key)
     return x.tracer.create_proxy("call_function", drop, (name, x, rate), {"key": key, **more})
