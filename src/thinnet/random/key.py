@@ -9,7 +9,7 @@ from typing import SupportsIndex
 from thinnet.errors import InputError
 from thinnet.random.philox import philox4x32
 
-__all__ = ["Key", "Stream"]
+__all__ = ["Key", "Stream", "bare"]
 
 # Word 3 of the counter is 0 when lanes are drawn; folding uses other values, so the two never meet.
 _FOLD_NUMBER, _FOLD_NAME = 1, 2
@@ -86,15 +86,19 @@ class Key:
         """Return the same address at another step; costs nothing, so training loops use it."""
         if type(step) is not int or not 0 <= step < _STEPS:
             step = _whole("Key.at", "step", step, 32)
-        # training asks for one at every step: the address has been checked when this key was made
-        key = object.__new__(Key)
-        _set_value(key, self.value)
-        _set_step(key, step)
-        return key
+        return bare(self.value, step)
 
 
 # What a frozen class sets its fields with.
 _set_value, _set_step = Key.__dict__["value"].__set__, Key.__dict__["step"].__set__
+
+
+def bare(value: int, step: int = 0) -> Key:
+    """Return a key of numbers that are known to be in range: training asks for one at every step."""
+    key = object.__new__(Key)
+    _set_value(key, value)
+    _set_step(key, step)
+    return key
 
 
 class Stream:

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
 
 from thinnet.errors import InputError
 from thinnet.random import Key, Window
@@ -35,9 +34,7 @@ _LIBRARY.define(
 # What the dispatcher leaves out at the end: no window, no tensor for a rate, a second term.
 _DEFAULTS: tuple[Any, ...] = [], None, True
 _KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
-# Who may want to see the operator itself: modes, transforms of torch.func, tracing, forward-mode derivatives.
 _inside: Any = torch._C
-_dual: Any = forward_ad
 
 
 def _keys(x: Tensor) -> int:
@@ -55,7 +52,7 @@ with torch.inference_mode():
 def drop(
     x: Tensor,
     other: Tensor | None,
-    key: Tensor,
+    key: keys.AnyKey,
     variant: str,
     rate: float,
     block: Sequence[int] = (),
@@ -72,8 +69,8 @@ def drop(
         What is dropped.
     other : Tensor or None
         What stands in, of the shape and dtype of x, for variants that are handed it.
-    key : Tensor of int64, shape (1,) or (2,)
-        The 64 bits of a `thinnet.Key`, as a signed number, and its step.
+    key : Key, or Tensor of int64, shape (1,) or (2,)
+        The address; as a tensor the 64 bits as a signed number, and the step.
     variant, rate, block
         As `thinnet.drop` takes them; an empty block is the variant's own.
     window : sequence of int
@@ -90,7 +87,8 @@ def drop(
     >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
-    if not torch.compiler.is_compiling():
+    # The dispatcher goes through Python three times, which takes longer than dropping ten thousand entries.
+    if not keys.watched():
         if _plain(x) and (other is None or _plain(other)):
             rate = rate if at is None else at.item()
             law = _law(x, other, key, variant, rate, block, window, shifted)
@@ -98,22 +96,11 @@ def drop(
             return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, *law)
         _check_dense(variant, x)  # the dispatcher would not come as far as any kernel
     law = variant, rate, list(block), list(window), at, shifted
-    return torch.ops.thinnet.drop.default(x, other, key, *law)
+    return torch.ops.thinnet.drop.default(x, other, keys.to_tensor(key), *law)
 
 
 def _plain(x: Tensor) -> bool:
-    """Say whether this is a tensor of the CPU that nobody watches: then the way by the dispatcher is spared.
-
-    It goes through Python three times, which takes longer than dropout of ten thousand entries.
-    """
-    return bool(
-        type(x) in _KINDS
-        and _keys(x) in _DENSE
-        and not _inside._len_torch_dispatch_stack()
-        and not _inside._are_functorch_transforms_active()
-        and _inside._get_tracing_state() is None
-        and _dual._current_level < 0
-    )
+    return type(x) in _KINDS and _keys(x) in _DENSE
 
 
 def check(
@@ -126,7 +113,9 @@ def check(
     shifted: bool = True,
 ) -> Variant:
     """Return the row of the catalogue, or say what does not fit."""
-    row = find(variant).sized(tuple(block) or None)
+    row = find(variant)
+    if block:
+        row = row.sized(tuple(block))
     if not 0 <= rate <= 1:
         raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
     if x.dtype not in TYPES:
@@ -156,7 +145,7 @@ def part(shape: Sequence[int], window: Sequence[int]) -> Window:
 def _law(
     x: Tensor,
     other: Tensor | None,
-    key: Tensor,
+    key: keys.AnyKey,
     variant: str,
     rate: float,
     block: Sequence[int],
@@ -164,7 +153,7 @@ def _law(
     shifted: bool,
 ) -> Law:
     row = check(x, other, variant, rate, block, window, shifted)
-    return row, rate, keys.numbers(key), part(x.shape, window) if window else None, shifted
+    return row, rate, keys.to_key(key), part(x.shape, window) if window else None, shifted
 
 
 def _draw(
@@ -244,7 +233,7 @@ class _Directly(torch.autograd.Function):
     def backward(ctx: Any, *dys: Tensor) -> Any:
         (dy,) = dys
         first, second, *_ = ctx.needs_input_grad
-        call: Any = _again if torch.compiler.is_compiling() or not _plain(dy) else draw
+        call: Any = draw if not keys.watched() and _plain(dy) else _again
         if call is draw and torch.is_grad_enabled():
             call = _directly
         dx = call(dy, None, *ctx.law, False) if first else None
@@ -257,12 +246,12 @@ def _again(
     other: Tensor | None,
     row: Variant,
     rate: float,
-    number: tuple[int, int],
+    key: Key,
     where: Window | None,
     shifted: bool,
 ) -> Tensor:
     """Go by the operator after all."""
-    key, window = keys.to_tensor(Key(*number)), [] if where is None else [*where.start, *where.shape]
+    window = [] if where is None else [*where.start, *where.shape]
     return drop(x, other, key, row.name, rate, row.block, window, shifted=shifted)
 
 

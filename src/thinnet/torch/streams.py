@@ -78,10 +78,10 @@ class ModuleStream:
         self.__dict__.update(state)
         self._register()
 
-    def next(self, token: int) -> Tensor:
+    def next(self, token: int) -> Key:
         """Return the key of the next call or, inside a backward pass, of the call that is being repeated."""
         if _inside._current_graph_task_id() != -1:
-            return keys.to_tensor(self._repeated(token))
+            return self._repeated(token)
         key = self.count()
         older, newer = self._seen
         if len(newer) >= _REMEMBERED:
@@ -90,7 +90,7 @@ class ModuleStream:
         # Two calls of one step behind the same state of the generator could not be told apart.
         newer[token] = key if before is None or before.step != key.step or token not in newer else None
         older.pop(token, None)
-        return keys.to_tensor(key)
+        return key
 
     def count(self) -> Key:
         """Return the key of the next call."""
@@ -132,17 +132,16 @@ class Keyed(nn.Module):
             "or thinnet.torch.restore(model) first."
         )
 
-    def key(self) -> Tensor:
+    def key(self) -> keys.AnyKey:
         """Return the key of this call."""
         stream = self._stream
         if stream is None:
             return keys.fresh()
         if torch.compiler.is_compiling():
-            return torch.ops.thinnet.next_key.default(keys.fresh(), stream.number)
+            return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), stream.number)
         if _inside._are_functorch_transforms_active():
-            return keys.to_tensor(stream.count())
-        token: Any = keys.fresh().item()
-        return stream.next(token)
+            return stream.count()
+        return stream.next(keys.to_key(keys.fresh()).value)
 
 
 def streams(model: nn.Module) -> dict[str, Keyed]:
@@ -247,6 +246,10 @@ def step(model: nn.Module, t: int) -> Generator[None]:
             clock.set(old)
 
 
+def _next(token: Tensor, number: int) -> Tensor:
+    return keys.to_tensor(_streams[number].next(keys.to_key(token).value))
+
+
 # Opaque to a compiler, to which one call's key would be a constant; the number that was drawn for a call
 # keeps it from taking two calls for one.
 _LIBRARY: Any = torch.library.Library("thinnet", "FRAGMENT")
@@ -254,5 +257,5 @@ _LIBRARY.define(
     "next_key(Tensor token, int stream) -> Tensor",
     tags=(torch.Tag.nondeterministic_seeded, torch.Tag.pt2_compliant_tag),
 )
-_LIBRARY.impl("next_key", lambda token, number: _streams[number].next(token.item()), "CPU")
+_LIBRARY.impl("next_key", _next, "CPU")
 _LIBRARY.impl("next_key", lambda token, number: token.new_empty(2), "Meta")

@@ -97,7 +97,7 @@ def scaled_dot_product_attention(
         scores = scores + attn_mask
     weights = scores.softmax(-1)
     window = shards.window("AttentionDropout", weights)
-    address = keys.address("AttentionDropout", dropout_key)
+    address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
     way = _Compiled if torch.compiler.is_compiling() else _Dropped
     return way.apply(weights, value, address, dropout_p, window)
 

@@ -7,13 +7,12 @@ from typing import TypeAlias
 import torch
 
 from thinnet.errors import InputError
-from thinnet.random import Key
 from thinnet.torch import keys, shards
 
 __all__ = ["AnyKey", "Tensor", "chance", "opened", "shaped", "times", "wide"]
 
 Tensor: TypeAlias = torch.Tensor
-AnyKey: TypeAlias = Key | Tensor | None
+AnyKey: TypeAlias = keys.AnyKey | None
 
 
 def opened(owner: str, x: Tensor, key: AnyKey, training: bool) -> tuple[Tensor, Tensor | None]:
@@ -23,7 +22,7 @@ def opened(owner: str, x: Tensor, key: AnyKey, training: bool) -> tuple[Tensor, 
         raise InputError(f"{owner}: x must be of floating point, got {dtype}; use x.float().")
     if x.layout is not torch.strided or x.is_nested or shards.is_distributed(x):
         raise InputError(f"{owner}: x must be one dense tensor, got {type(x).__name__} of {x.layout}.")
-    return x, keys.address(owner, key) if training else None
+    return x, keys.to_tensor(keys.checked(owner, key)) if training else None
 
 
 def shaped(owner: str, x: Tensor, axes: str) -> None:

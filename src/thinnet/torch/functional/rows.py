@@ -68,7 +68,7 @@ def drop(
         return _called(x, name, rate, key=key, other=other, training=training, block=block, **more)
     sizes = () if block is None else _sizes(name, block)
     if training:
-        address = keys.address(name, key)
+        address = keys.checked(name, key)
         rate, at = (0.0, rate) if isinstance(rate, torch.Tensor) else (rate, None)
         if window is not None:
             return op.drop(x, other, address, name, rate, sizes, _part(name, x, window), at=at)
@@ -86,7 +86,7 @@ def drop(
 
 def _called(x: Any, name: str, rate: float | Tensor, *, key: Any, **more: Any) -> Any:
     # Tracing would take a fresh key for a constant.
-    key = key if key is None or isinstance(key, fx.Proxy) else keys.address(name, key)
+    key = key if key is None or isinstance(key, fx.Proxy) else keys.checked(name, key)
     return x.tracer.create_proxy("call_function", drop, (name, x, rate), {"key": key, **more})
 
 
