@@ -75,10 +75,12 @@ def samples(op: Any, dtype: torch.dtype, requires_grad: bool = False) -> Iterato
 def keyed(name: str, sample: Any) -> Callable[[torch.Tensor], torch.Tensor] | None:
     """Return the same as a function of the tensor alone; what is dropped is up to a key."""
     module = of(name, sample)
-    batched = {"Dropout2d": 4, "Dropout3d": 5}.get(row := type(module).__name__, 0)
+    row = type(module).__name__
 
     def call(x: torch.Tensor) -> torch.Tensor:
-        if x.dim() < batched:
+        if row == "Dropout2d" and x.dim() == 3:
+            return drop("Dropout1d", x, module.p, key=KEY)
+        if row == "Dropout3d" and x.dim() == 4:
             return call(x.unsqueeze(0)).squeeze(0)
         return drop(row, x, module.p, key=KEY)
 
@@ -113,11 +115,11 @@ def test_what_comes_out(name: str, entry: Callable[[str], Any]) -> None:
                 for value in (y, theirs):
                     torch.testing.assert_close(value, torch.where(value == 0, 0, x / (1 - module.p)))
                 if name[-2:] in ("2d", "3d"):
-                    flat = (y == 0).flatten(-int(name[-2]))
-                    assert torch.equal(flat, flat[..., :1].expand_as(flat))
-                    # torch's Dropout2d of three axes, as it warns, is still one of (n, c, length).
-                    flat = (theirs == 0).flatten(-int(name[-2]) if x.dim() != 3 else -1)
-                    assert torch.equal(flat, flat[..., :1].expand_as(flat))
+                    # torch's Dropout2d of three axes, as it warns, is one of (n, c, length).
+                    first = -1 if name[-2:] == "2d" and x.dim() == 3 else -int(name[-2])
+                    for value in (y, theirs):
+                        flat = (value == 0).flatten(first)
+                        assert torch.equal(flat, flat[..., :1].expand_as(flat))
                 random += 1
             ran += 1
     assert ran >= 4 * 4

@@ -1,32 +1,118 @@
-"""Room for large tensors."""
+"""Room for large tensors: kept when it is freed, never shared while it is held."""
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+import mmap
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch import nn
 
+import thinnet.torch as tt
 from thinnet import Key
+from thinnet.errors import InputError
 from thinnet.torch import memory
 from thinnet.torch.functional import dropout
 
+LARGE = 1 << 19  # entries of float32: 2 MiB
 
-@pytest.mark.parametrize("advised", [True, False])
-def test_large_tensors_are_as_small_ones(advised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    real = memory._advise
 
-    def advise(begin: object, size: Any, advice: int) -> None:
-        asked.append(size.value)
-        if real is not None:
-            assert real(begin, size, advice) in (0, -1)
+@pytest.fixture(autouse=True)
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[memory._Pool]:
+    own = memory._Pool()
+    monkeypatch.setattr(memory, "_pool", own)
+    yield own
+    gc.collect()
 
-    monkeypatch.setattr(memory, "_advise", advise if advised else None)
-    x = torch.ones((1 << 22) + 5)
-    y = dropout(x, 0.5, key=Key(0))
-    assert len(asked) == advised
-    assert all(0 < size <= y.numel() * 4 and size % (1 << 21) == 0 for size in asked)
-    assert torch.equal(y[:1000], dropout(x[:1000], 0.5, key=Key(0)))
-    last = x.reshape(1, 1, -1, 3)[..., :2]
-    assert memory.empty_like(last).shape == last.shape
+
+def address(x: torch.Tensor) -> int:
+    return x.untyped_storage().data_ptr()
+
+
+def test_what_is_freed_is_used_again(pool: memory._Pool) -> None:
+    x = torch.ones(LARGE)
+    first = dropout(x, 0.5, key=Key(0))
+    place = address(first)
+    assert pool.held() == 0
+    second = dropout(x, 0.5, key=Key(1))
+    assert address(second) != place
+    del first
+    assert pool.held() == 4 * LARGE
+    third = dropout(x, 0.5, key=Key(0))
+    assert address(third) == place
+    assert pool.held() == 0
+    assert torch.equal(third[:1000], dropout(x[:1000], 0.5, key=Key(0)))
+    view = third[5:]
+    del third
+    assert pool.held() == 0  # a view holds it too
+    del view
+    assert pool.held() == 4 * LARGE
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_tensor_like_any_other(dtype: torch.dtype) -> None:
+    x = torch.randn(8, 16, 96, 96).to(dtype).to(memory_format=torch.channels_last)
+    y = memory.empty_like(x)
+    assert (y.dtype, y.shape, y.stride(), y.device) == (x.dtype, x.shape, x.stride(), x.device)
+    assert y.data_ptr() % 64 == 0
+    strange = x[:, ::2]
+    assert memory.empty_like(strange).stride() == torch.empty_like(strange).stride()
+    model = nn.Sequential(tt.Dropout(0.5), nn.ReLU(inplace=True), nn.Flatten())
+    model(x.requires_grad_()).sum().backward()
+    assert x.grad.shape == x.shape
+    z = dropout(x.detach(), 0.5)
+    assert not z._is_view()
+    z.resize_(3)
+    assert z.shape == (3,)
+
+
+def test_the_limit_holds(pool: memory._Pool, refusal: Callable[..., str]) -> None:
+    tt.set_kept_bytes(5 << 20)
+    assert tt.get_kept_bytes() == 5 << 20
+    drawn = [dropout(torch.ones(LARGE), 0.5) for _ in range(4)]
+    drawn.append(dropout(torch.ones(LARGE + LARGE // 2), 0.5))
+    drawn.clear()
+    gc.collect()
+    assert 0 < pool.held() <= 5 << 20
+    tt.set_kept_bytes(0)
+    assert pool.held() == 0
+    dropout(torch.ones(LARGE), 0.5)
+    assert pool.held() == 0
+    for wrong in (-1, 1.5, True):
+        assert refusal(InputError, tt.set_kept_bytes, wrong).startswith("set_kept_bytes: limit must be")
+
+
+def test_small_and_huge_tensors_are_torchs(pool: memory._Pool) -> None:
+    dropout(torch.ones(1000), 0.5)
+    tt.set_kept_bytes(1 << 20)
+    dropout(torch.ones(LARGE), 0.5)
+    assert pool.held() == 0
+
+
+def test_threads_get_rooms_of_their_own(pool: memory._Pool) -> None:
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        x = torch.full((LARGE,), float(number))
+        for _ in range(30):
+            y = dropout(x, 0.5)
+            if not bool(((y == 0) | (y == 2 * number)).all()):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert pool.held() <= tt.get_kept_bytes()
+
+
+def test_large_pages_are_asked_for_where_there_are_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [len(memory._new(size)) for size in (1 << 20, 1 << 24)]
+    assert sizes == [1 << 20, 1 << 24]
+    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    assert len(memory._new(1 << 24)) == 1 << 24

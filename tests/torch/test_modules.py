@@ -86,7 +86,16 @@ def test_the_law_is_torchs(name: str) -> None:
     assert torch.corrcoef(torch.stack([v.std(0).flatten() for v in values]))[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("name", ["Dropout1d", "Dropout2d", "Dropout3d"])
+def test_three_axes_are_read_as_torch_reads_them() -> None:
+    module, x = tt.Dropout2d(0.5), torch.ones(6, 20, 5)
+    key = tt.seed(module, 0)[""].fold(0)
+    assert torch.equal(module(x), tt.functional.drop("Dropout1d", x, 0.5, key=key))
+    with pytest.warns(UserWarning, match="interpreted as shape"):
+        theirs = nn.Dropout2d(0.5)(x)
+    assert torch.equal(theirs, theirs[:, :, :1].expand_as(theirs))
+
+
+@pytest.mark.parametrize("name", ["Dropout1d", "Dropout3d"])
 def test_one_sample_without_its_axis(name: str) -> None:
     module, x = getattr(tt, name)(0.5), tensor(name)[0]
     torch.manual_seed(1)

@@ -11,6 +11,7 @@ from thinnet.errors import need
 need("torch", extra="torch", owner="thinnet.torch")
 
 from thinnet.torch import functional  # noqa: E402 - torch is asked for first
+from thinnet.torch.memory import get_kept_bytes, set_kept_bytes  # noqa: E402 - torch is asked for first
 from thinnet.torch.modules import (  # noqa: E402 - torch is asked for first
     AlphaDropout,
     ConcreteDropout,
@@ -79,10 +80,12 @@ __all__ = [
     "ZoneoutGRUCell",
     "ZoneoutLSTMCell",
     "functional",
+    "get_kept_bytes",
     "replace",
     "restore",
     "schedule",
     "seed",
+    "set_kept_bytes",
     "shard",
     "step",
     "summary",

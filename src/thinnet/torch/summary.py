@@ -93,6 +93,10 @@ class Summary:
         return "\n".join([*lines, *self.notes])
 
 
+# Other numbers that are drawn in a forward: what drops by hand, or adds noise.
+_NOISE = {f"aten::{name}" for name in ("rand", "rand_like", "uniform_", "randn", "randn_like", "normal_")}
+
+
 @dataclass
 class _Draw:
     """One draw that was seen: where, by which function, at which rate, of how many bytes."""
@@ -154,6 +158,8 @@ def _seen(name: str, named: dict[str, Any], out: Any) -> tuple[float | None, int
     if name in ("aten::bernoulli_", "aten::bernoulli"):
         keep = named.get("p")
         return (1 - keep if isinstance(keep, float) else None), out.nbytes
+    if name.partition(".")[0] in _NOISE:
+        return None, out.nbytes
     if name.startswith("aten::_scaled_dot_product") and named.get("dropout_p"):
         return named["dropout_p"], 0
     return None

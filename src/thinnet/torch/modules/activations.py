@@ -57,7 +57,7 @@ class Dropout1d(Keyed, nn.Dropout1d):
 
 
 class Dropout2d(Keyed, nn.Dropout2d):
-    """`torch.nn.Dropout2d`: whole channels of (n, c, h, w), or of (c, h, w)."""
+    """`torch.nn.Dropout2d`: whole channels of (n, c, h, w), or of (n, c, length)."""
 
     variant = "Dropout2d"
 
@@ -206,7 +206,10 @@ def _mirrored(module: Any, x: Tensor, axes: int | None = None) -> Tensor:
         return noted(module, x)
     if not module.training:
         return x
-    alone = axes is not None and x.dim() == axes - 1
-    y = drop(module.variant, x.unsqueeze(0) if alone else x, module.rate, key=module.key())
-    y = y.squeeze(0) if alone else y
+    if axes is None or x.dim() != axes - 1:
+        y = drop(module.variant, x, module.rate, key=module.key())
+    elif axes == 4:
+        y = drop("Dropout1d", x, module.rate, key=module.key())
+    else:
+        y = drop(module.variant, x.unsqueeze(0), module.rate, key=module.key()).squeeze(0)
     return x.copy_(y) if module.inplace else y
