@@ -59,6 +59,7 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/sklearn_mlp.py
 	$(BENCH) benchmarks/convolution.py
 	$(BENCH) benchmarks/torch_modules.py
+	$(BENCH) benchmarks/torch_steps.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
 	$(BENCH) docs/errors.py

@@ -11,7 +11,17 @@ from common import RESULTS, Result, limit, measured, median, told, verdict
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-NAMES = ("kernels", "rows", "epoch", "sklearn_mlp", "convolution", "torch_modules", "xor", "import")
+NAMES = (
+    "kernels",
+    "rows",
+    "epoch",
+    "sklearn_mlp",
+    "convolution",
+    "torch_modules",
+    "torch_steps",
+    "xor",
+    "import",
+)
 HEAD = "| what | against | budget | median (least to most) | ours, theirs | |\n|---|---|---|---|---|---|"
 
 

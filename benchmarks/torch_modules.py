@@ -1,10 +1,12 @@
-"""`thinnet.torch.Dropout` against `torch.nn.Dropout`: forward and backward, eager, one thread each, p = 0.5.
+"""`thinnet.torch.Dropout` against `torch.nn.Dropout`: forward and backward, one thread each, p = 0.5.
 
-Both get the same tensors and gradients. The bytes that each keeps for backward are counted by torch's hooks.
+Both get tensors of the same numbers, and free their own gradients. Eager and compiled; the bytes that each keeps
+for backward are counted by torch's hooks.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -16,31 +18,39 @@ import thinnet.torch as tt
 BUDGETS: dict[int, tuple[float, bool]] = {6: (1.3, False), 24: (25.0, True)}
 
 
-def step(module: torch.nn.Module, x: torch.Tensor, dy: torch.Tensor) -> None:
-    x.grad = None
-    module(x).backward(dy)
+def stepper(module: Any, x: torch.Tensor) -> Any:
+    own, dy = x.clone().requires_grad_(), torch.ones_like(x)
+
+    def step() -> None:
+        own.grad = None
+        module(own).backward(dy)
+
+    return step
 
 
-def against_torch(power: int, dtype: torch.dtype) -> Result:
+def against_torch(power: int, dtype: torch.dtype, compiled: bool) -> Result:
+    torch.compiler.reset()
     ours, theirs = tt.Dropout(0.5), torch.nn.Dropout(0.5)
-    x = torch.randn(1 << power, dtype=dtype, requires_grad=True)
-    dy = torch.ones_like(x)
+    if compiled:
+        ours, theirs = torch.compile(ours, fullgraph=True), torch.compile(theirs, fullgraph=True)
+    x = torch.randn(1 << power, dtype=dtype)
     calls, rounds = max(1, (1 << 16) >> power), 21 if power < 24 else 7
-    name = str(dtype).removeprefix("torch.")
+    how, name = "compiled" if compiled else "eager", str(dtype).removeprefix("torch.")
     pair = Pair(
-        f"forward and backward, 2**{power} {name}",
+        f"forward and backward, {how}, 2**{power} {name}",
         "torch.nn.Dropout",
-        clock(lambda: step(ours, x, dy), calls),
-        clock(lambda: step(theirs, x, dy), calls),
+        clock(stepper(ours, x), calls),
+        clock(stepper(theirs, x), calls),
         rounds=rounds,
     )
     # A budget of time says at most; a budget of speed at least.
-    budget, faster = BUDGETS.get(power, (None, True)) if dtype == torch.float32 else (None, True)
+    held = dtype == torch.float32 and not compiled
+    budget, faster = BUDGETS.get(power, (None, True)) if held else (None, power > 6)
     return in_turn(pair, budget=budget, faster=faster)
 
 
 def kept(module: torch.nn.Module) -> int:
-    """Return how many bytes are kept for backward of 2**20 entries."""
+    """Return how many bytes of tensors are kept for backward of 2**20 entries."""
     found: list[Any] = []
     x = torch.randn(1 << 20, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: found.append(t) or t, lambda t: t):
@@ -52,10 +62,10 @@ def main() -> None:
     torch.set_num_threads(1)
     tn.set_num_threads(1)
     results: dict[str, Any] = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        for power in (6, 12, 20, 24):
-            name = f"{str(dtype).removeprefix('torch.')}_{power}"
-            results[name] = tell(against_torch(power, dtype))
+    each = itertools.product((False, True), (torch.float32, torch.bfloat16), (6, 12, 20, 24))
+    for compiled, dtype, power in each:
+        name = f"{'compiled' if compiled else 'eager'}_{str(dtype).removeprefix('torch.')}_{power}"
+        results[name] = tell(against_torch(power, dtype, compiled))
     saved = {"ours": kept(tt.Dropout(0.5)), "theirs": kept(torch.nn.Dropout(0.5))}
     print(f"bytes kept for backward of 2**20 float32: {saved['ours']:,} and {saved['theirs']:,}")
     keep("torch_modules", {**results, "bytes_kept": saved}, "torch")

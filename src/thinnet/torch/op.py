@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
 
 from thinnet.errors import InputError
 from thinnet.random import Key, Window
@@ -262,6 +263,11 @@ _directly: Any = cast("Any", super(torch.autograd.Function, _Directly)).apply
 
 
 def _with_derivatives(*inputs: Any) -> Tensor:
+    x, other, *_ = inputs
+    needed = x.requires_grad or (other is not None and other.requires_grad)
+    if not (needed and torch.is_grad_enabled()) and forward_ad._current_level < 0:  # as compiled code calls
+        with _inside._AutoDispatchBelowAutograd():
+            return torch.ops.thinnet.drop.default(*inputs)
     given = *inputs, *_DEFAULTS[len(inputs) - 6 :]
     # A transform of torch.func peels off one level and brings us here: this is that level's work alone.
     with enable_single_level_autograd_function():

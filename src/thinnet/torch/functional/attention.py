@@ -90,12 +90,11 @@ def scaled_dot_product_attention(
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
     if is_causal:
-        attn_mask = scores.new_ones(scores.shape[-2:], dtype=torch.bool).tril()
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    weights = scores.softmax(-1)
+        attn_mask = scores.new_full(scores.shape[-2:], -math.inf).triu(1)
+    elif attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.zeros_like(attn_mask, dtype=scores.dtype).masked_fill(~attn_mask, -math.inf)
+    # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
+    weights = (scores if attn_mask is None else scores + attn_mask).softmax(-1)
     window = shards.window("AttentionDropout", weights)
     address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
     way = _Compiled if torch.compiler.is_compiling() else _Dropped
