@@ -250,3 +250,19 @@ def test_a_root_is_replaced_too() -> None:
     torch.manual_seed(0)
     key = torch.randint(-(2**63), 2**63 - 1, (1,)).item() % 2**64
     assert torch.equal(y, tt.functional.dropout(torch.ones(8), 0.5, key=Key(key)))
+
+
+def test_autocast() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), tt.Dropout(0.5), nn.Linear(8, 8), tt.GaussianDropout(0.2))
+    keys = tt.seed(model, 0)
+    x = torch.ones(4, 8, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        h = model[0](x)
+        y = model[1](h)
+        assert y.dtype == torch.bfloat16
+        assert torch.equal(y, tt.functional.dropout(h, 0.5, key=keys["1"].fold(0)))
+        q = h[None, None]
+        z = tt.functional.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+        assert z.dtype == torch.bfloat16
+        model(x).sum().backward()
+    assert x.grad.dtype == torch.float32
