@@ -1,7 +1,7 @@
 """`thinnet.torch.Dropout` against `torch.nn.Dropout`: forward and backward, one thread each, p = 0.5.
 
-Both get tensors of the same numbers, and free their own gradients. Eager and compiled; the bytes that each keeps
-for backward are counted by torch's hooks.
+Both get tensors of the same numbers, and free their own gradients. Eager and compiled; the bytes that each
+keeps for backward are counted by torch's hooks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Training steps of whole PyTorch models on a CPU, with thinnet's dropout and with torch's own.
 
 A block of the shape of GPT-2 small (768 wide, 12 heads; 4 sequences of 256 tokens, dropout 0.1 of attention
-weights and of both branches), and three dense layers, 1024 wide, dropout 0.5, 128 rows. A step is forward, loss,
-backward and one of SGD. What a step without any dropout takes tells how much there was to gain. Peak memory is
-that of a process of its own for each, above what it holds before the first step.
+weights and of both branches), and three dense layers, 1024 wide, dropout 0.5, 128 rows. A step is forward,
+loss, backward and one of SGD. What a step without any dropout takes tells how much there was to gain. Peak
+memory is that of a process of its own for each, above what it holds before the first step.
 """
 
 from __future__ import annotations
