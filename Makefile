@@ -35,13 +35,13 @@ wheel: .venv/dev.done
 	build/wheel-env/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
 	build/wheel-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
 
-# The same without a compiler: everything has to pass on the NumPy twin.
+# The same without a compiler: everything has to pass on the NumPy twin; frameworks above PyTorch see none of it.
 twin: .venv/dev.done
 	rm -rf build/twin-env
 	$(PYTHON) -m venv build/twin-env
 	CXX=false build/twin-env/bin/python -m pip install --quiet --constraint constraints.txt "$(CURDIR)[test]"
 	build/twin-env/bin/python -c "from thinnet import native; assert native.name() == 'numpy', native.name()"
-	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
+	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider --ignore=tests/torch/frameworks
 
 # The kernels below Python, and under sanitizers.
 kernels: .venv/dev.done

@@ -167,7 +167,11 @@ def test_lanes_and_folded_keys() -> None:
     assert np.array_equal(lanes.lanes(address, (4, 5), [2, 3, 7, 9]), tn.lanes(KEY, window))
     assert keys.to_key(lanes.fold(address, "forward")) == KEY.fold("forward")
     assert keys.to_key(keys.to_tensor(KEY)) == KEY
-    for call, arguments in (("lanes", (address, [3, 4], [1, 0, 9, 4])), ("fold", (address, "a"))):
+    for call, arguments in (
+        ("lanes", (address, [3, 4], [1, 0, 9, 4])),
+        ("normals", (address, [3, 4], [1, 0, 9, 4])),
+        ("fold", (address, "a")),
+    ):
         checked = torch.library.opcheck(getattr(torch.ops.thinnet, call).default, arguments)
         assert set(checked.values()) == {"SUCCESS"}
     both = torch.stack([address, address + 1])

@@ -204,3 +204,21 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, entered, seeded, -1).startswith("Key.at: step must be")
     complaint = refusal(InputError, torch.jit.script, nn.Sequential(tt.Dropout(0.5)))
     assert complaint.startswith("Dropout: torch.jit.script does not take it; use torch.compile")
+
+
+class Masks(torch.utils.data.Dataset[torch.Tensor]):
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return tt.functional.dropout(torch.ones(64), 0.5)
+
+
+def test_workers_of_a_data_loader_draw_as_torch_does() -> None:
+    drawn = []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(0)
+        loader = torch.utils.data.DataLoader(Masks(), num_workers=2, generator=generator)
+        drawn.append(torch.cat(list(loader)))
+    assert torch.equal(*drawn)
+    assert len({tuple(row.tolist()) for row in drawn[0]}) == 8

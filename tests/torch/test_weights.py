@@ -235,3 +235,49 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
         'StochasticDepth: mode must be "batch"'
     )
     assert refusal(InputError, tt.ShakeDrop, True).startswith("ShakeDrop: p must be in [0, 1], got True")
+
+
+MAPS, ROWS = torch.rand(4, 2, 8, 8), torch.randn(4, 8)
+COMPILED: dict[str, tuple[Callable[[], nn.Module], tuple[torch.Tensor, ...]]] = {
+    "ConcreteDropout": (lambda: tt.ConcreteDropout(0.2), (ROWS,)),
+    "Standout": (tt.Standout, (ROWS, ROWS)),
+    "ShakeDrop": (tt.ShakeDrop, (ROWS,)),
+    "DropHead": (tt.DropHead, (MAPS,)),
+    "PatchDropout": (tt.PatchDropout, (MAPS[:, 0],)),
+    "MaxPoolDropout2d": (lambda: tt.MaxPoolDropout2d(2), (MAPS,)),
+    "EmbeddingDropout": (lambda: tt.EmbeddingDropout(nn.Embedding(9, 4)), (torch.arange(9),)),
+    "VariationalLinear": (lambda: tt.VariationalLinear(8, 4), (ROWS,)),
+    "SparseVariationalLinear": (lambda: tt.SparseVariationalLinear(8, 4), (ROWS,)),
+    "SparseVariationalConv2d": (lambda: tt.SparseVariationalConv2d(2, 4, 3), (MAPS,)),
+    "TargetedDropout": (lambda: tt.TargetedDropout(nn.Linear(8, 4)), (ROWS,)),
+    "DropConnect": (lambda: tt.DropConnect(nn.Linear(8, 4)), (ROWS,)),
+    "ZoneoutLSTMCell": (lambda: tt.ZoneoutLSTMCell(8, 4), (ROWS,)),
+    "ZoneoutGRUCell": (lambda: tt.ZoneoutGRUCell(8, 4), (ROWS,)),
+    "StochasticDepth": (lambda: tt.StochasticDepth(0.3), (ROWS,)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_whole_once_and_with_the_same_masks(name: str) -> None:
+    torch.compiler.reset()
+    make, inputs = COMPILED[name]
+    module, graphs = make(), 0
+
+    def backend(graph: Any, _: Any) -> Any:
+        nonlocal graphs
+        graphs += 1
+        return graph.forward
+
+    compiled = torch.compile(module, fullgraph=True, backend=backend)
+    answers = []
+    for call in (module, compiled):
+        tt.seed(module, 0)
+        answers.append([first(call(*inputs)) for _ in range(3)])
+    assert graphs == 1
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*answers, strict=True))
+    assert torch.equal(first(compiled.eval()(*inputs)), first(module.eval()(*inputs)))
+
+
+def first(y: Any) -> torch.Tensor:
+    return y[0] if isinstance(y, tuple) else y

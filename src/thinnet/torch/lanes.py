@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -21,6 +20,7 @@ Tensor: TypeAlias = torch.Tensor
 _LIBRARY: Any = torch.library.Library("thinnet", "FRAGMENT")
 _TAG = (torch.Tag.pt2_compliant_tag,)
 _LIBRARY.define("lanes(Tensor key, SymInt[] shape, SymInt[] window=[]) -> Tensor", tags=_TAG)
+_LIBRARY.define("normals(Tensor key, SymInt[] shape, SymInt[] window=[]) -> Tensor", tags=_TAG)
 _LIBRARY.define("fold(Tensor key, str name) -> Tensor", tags=_TAG)
 
 
@@ -70,17 +70,19 @@ def normals(key: Tensor, like: Tensor, window: Sequence[int] = ()) -> Tensor:
     >>> normals(torch.tensor([0]), torch.ones(2)).round(decimals=3)
     tensor([ 1.3380, -0.2560])
     """
-    return _normal_table()[lanes(key, like.shape, window)].to(like.device)
+    return torch.ops.thinnet.normals.default(key, list(like.shape), list(window)).to(like.device)
 
 
-@functools.cache
-def _normal_table() -> Tensor:
-    return torch.from_numpy(normal_table().copy())
+def _drawn(key: Tensor, shape: Sequence[int], window: Sequence[int]) -> Any:
+    return random.lanes(keys.to_key(key), op.part(shape, window) if window else tuple(shape))
 
 
 def _lanes(key: Tensor, shape: Sequence[int], window: Sequence[int] = ()) -> Tensor:
-    where = op.part(shape, window) if window else tuple(shape)
-    return torch.from_numpy(random.lanes(keys.to_key(key), where).astype(np.int32))
+    return torch.from_numpy(_drawn(key, shape, window).astype(np.int32))
+
+
+def _normals(key: Tensor, shape: Sequence[int], window: Sequence[int] = ()) -> Tensor:
+    return torch.from_numpy(normal_table()[_drawn(key, shape, window)])
 
 
 def _fold(key: Tensor, name: str) -> Tensor:
@@ -97,9 +99,11 @@ def _over_batch(call: Any) -> Any:
 
 
 _LIBRARY.impl("lanes", _lanes, "CPU")
+_LIBRARY.impl("normals", _normals, "CPU")
 _LIBRARY.impl("fold", _fold, "CPU")
 _LIBRARY.impl("lanes", lambda key, shape, window=(): key.new_empty(shape, dtype=torch.int32), "Meta")
+_LIBRARY.impl("normals", lambda key, shape, window=(): key.new_empty(shape, dtype=torch.float32), "Meta")
 _LIBRARY.impl("fold", lambda key, name: key.new_empty(1), "Meta")
-for _name in ("lanes", "fold"):
+for _name in ("lanes", "normals", "fold"):
     _library: Any = torch.library
     _library.register_vmap(f"thinnet::{_name}", _over_batch(getattr(torch.ops.thinnet, _name)), lib=_LIBRARY)

@@ -291,7 +291,6 @@ def _vmap(
     return torch.stack(parts), 0
 
 
-_LIBRARY.impl("drop", _draw, "CPU")
 _LIBRARY.impl("drop", _on_meta, "Meta")
 _LIBRARY.impl("drop", _draw, "CompositeExplicitAutograd")
 _LIBRARY.impl("drop", _with_derivatives, "Autograd")

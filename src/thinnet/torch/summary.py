@@ -151,7 +151,7 @@ def _seen(name: str, named: dict[str, Any], out: Any) -> tuple[float | None, int
         x, row = named["x"], CATALOGUE[named["variant"]]
         lanes = math.prod(lane_window(row.pattern, Window.whole(tuple(x.shape)), row.name).size)
         return named["rate"], lanes * x.element_size()
-    if name == "thinnet::lanes":
+    if name in ("thinnet::lanes", "thinnet::normals"):
         return None, 4 * math.prod(named["shape"])
     if name == "aten::native_dropout":
         return (named["p"], out[1].nbytes) if named.get("train") and named["p"] else None
