@@ -131,7 +131,9 @@ def test_a_forward_that_cannot_be_told_is_an_error_and_no_silent_mistake() -> No
         torch.manual_seed(0)
         return model(x)
 
-    y = checkpoint(reseeded, checkpoint(reseeded, x, use_reentrant=False), use_reentrant=False)
+    y = x
+    for _ in range(3):
+        y = checkpoint(reseeded, y, use_reentrant=False)
     with pytest.raises(InputError, match="set no seed between two calls"):
         y.sum().backward()
 
@@ -181,6 +183,7 @@ def test_memory_of_calls_is_bounded() -> None:
     for _ in range(3 * streams._REMEMBERED):
         drop(torch.ones(1))
     assert sum(map(len, drop._stream._seen)) <= 2 * streams._REMEMBERED
+    assert len(drop._stream._folded) <= streams._REMEMBERED
 
 
 def test_transforms_of_functions_see_one_mask() -> None:

@@ -29,6 +29,7 @@ _inside: Any = torch._C
 _numbers = itertools.count()
 _streams: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
 _REMEMBERED = 4096
+_Given: TypeAlias = tuple[int, Key | None]
 # What wrappers put into qualified names; the masks of a wrapped model are those of the model.
 _WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
 
@@ -66,8 +67,8 @@ class ModuleStream:
         self.name, self.key, self.clock = name, key, clock
         self._turn, self._call = clock.turn, 0
         self._folded: list[Key] = []
-        # Which key a call got, by the number that torch's generator gave; an older half and a newer one.
-        self._seen: tuple[dict[int, Key | None], dict[int, Key | None]] = {}, {}
+        # In which turn which key was given, by the number that torch's generator gave; older ones and newer.
+        self._seen: tuple[dict[int, _Given], dict[int, _Given]] = {}, {}
         self._register()
 
     def _register(self) -> None:
@@ -86,25 +87,29 @@ class ModuleStream:
         older, newer = self._seen
         if len(newer) >= _REMEMBERED:
             older, newer = self._seen = newer, {}
-        before = newer.get(token)
-        # Two calls of one step behind the same state of the generator could not be told apart.
-        newer[token] = key if before is None or before.step != key.step or token not in newer else None
-        older.pop(token, None)
+        # Two calls of one turn behind the same state of the generator could not be told apart.
+        before = newer.get(token) or older.pop(token, None)
+        again = before is not None and before[0] == self._turn
+        newer[token] = self._turn, None if again else key
         return key
 
     def count(self) -> Key:
         """Return the key of the next call."""
         if self._turn != self.clock.turn:
             self._turn, self._call = self.clock.turn, 0
-        if self._call == len(self._folded):
-            self._folded.append(self.key.fold(self._call))
-        key = self._folded[self._call].at(self.clock.step)
+        if self._call < len(self._folded):
+            key = self._folded[self._call]
+        else:
+            key = self.key.fold(self._call)
+            if self._call < _REMEMBERED:
+                self._folded.append(key)
         self._call += 1
-        return key
+        return key.at(self.clock.step)
 
     def _repeated(self, token: int) -> Key:
         for seen in self._seen:
-            if (key := seen.get(token)) is not None:
+            _, key = seen.get(token, (0, None))
+            if key is not None:
                 return key
         raise InputError(
             f"{self.name}: a forward is repeated inside backward, and torch's generator does not say which; "
