@@ -272,6 +272,10 @@ n.update(f, f, f, f, *STEP, 0, 7, 1.0, 0, -1)
 n.update(f, f, f, f, *STEP, 0, -10, 1.0, 0, -1)
 n.update(f, f, f, f, *STEP, 0, 10, 1.0, 0, 11)
 n.update(f[:0], f[:0], f[:0], f[:0], *STEP, 0, 2**40, 1.0, 0, -1)
+n.two_point_at(0, 0, 10, 4, 0, 0, 100, 0.0, 1.0)
+n.two_point_at(0, 0, 10, -1, 0, 0, 100, 0.0, 1.0)
+n.two_point_at(0, 0, 10, 2, 0, 0, 65537, 0.0, 1.0)
+n.two_point_at(-1, 0, 10, 2, 0, 0, 100, 0.0, 1.0)
 """.strip().splitlines()
 
 
@@ -333,6 +337,20 @@ def test_arrays_that_overlap_are_not_written_beyond(shift: int) -> None:
         low, high = min(10, 10 + shift), max(5010, 5010 + shift)
         assert (memory[:low] == 7).all(), body
         assert (memory[high:] == 7).all(), body
+
+
+@compiled
+@pytest.mark.parametrize(("number", "dtype"), [*enumerate(["f2", "u2", "f4", "f8"])])
+@pytest.mark.parametrize("count", [0, 1, 7, 64, 1000, 40_000])
+def test_addresses_do_what_buffers_do(number: int, dtype: str, count: int) -> None:
+    x = np.random.default_rng(0).normal(size=count).astype("f4")
+    x = x.view("u2")[::2].copy() if dtype == "u2" else x.astype(dtype)
+    for body in COMPILED:
+        out, expected = np.zeros((2, count + 1), x.dtype)
+        with native.using(body):
+            native.library.two_point(x, expected[:count], 0.0, 5, 3, (), 20_000, 0.0, 0.0, 1.5, 0.0, 0, -1)
+            native.library.two_point_at(x.ctypes.data, out.ctypes.data, count, number, 5, 3, 20_000, 0.0, 1.5)
+        assert np.array_equal(out.view(np.uint8), expected.view(np.uint8)), body
 
 
 @compiled

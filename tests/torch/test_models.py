@@ -79,6 +79,18 @@ def test_a_summary_finds_what_is_no_module() -> None:
     assert "are not reached by thinnet.torch.replace" in text
 
 
+def test_a_summary_finds_what_is_dropped_by_hand() -> None:
+    class ByHand(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.empty(len(x), 1).bernoulli_(0.75) * (torch.rand(len(x), 1) > 0.5)
+
+    rows = tt.summary(nn.Sequential(nn.ReLU(), ByHand()), torch.ones(4, 3)).rows
+    assert [(row.module, row.variant, row.p, row.mask_bytes) for row in rows] == [
+        ("1", "Tensor.bernoulli_", 0.25, 16),
+        ("1", "rand", None, 16),
+    ]
+
+
 def test_a_summary_without_inputs() -> None:
     found = tt.summary(Model())
     assert [(row.module, row.mask_bytes) for row in found.rows] == [("attention.drop", None), ("own", None)]
