@@ -48,6 +48,15 @@ def test_kernels() -> None:
     assert re.findall(r"(\d+\.?\d*)\s+times", told) == [f"{large:.2f}", f"{cached:.2f}", f"{torch:.0f}"]
 
 
+def test_torch() -> None:
+    modules, steps, told = result("torch_modules"), result("torch_steps"), block("torch")
+    large, small = modules["eager_float32_24"], modules["eager_float32_6"]
+    ratios = [f"{large['ratio']['median']:.0f}", f"{small['ratio']['median']:.2f}"]
+    ratios += [f"{steps[name]['torch']['ratio']['median']:.2f}" for name in ("mlp_2_eager", "block_2_eager")]
+    assert re.findall(r"(\d+\.?\d*)\s+times", told) == ratios
+    assert modules["bytes_kept"]["ours"] == 0
+
+
 def test_epoch() -> None:
     epoch, told = result("epoch"), block("epoch")
     ratios = [epoch["ratio"]["median"], epoch["sklearn"]["ratio"]["median"]]
