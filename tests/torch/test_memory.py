@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import mmap
+import os
 import threading
 from collections.abc import Callable, Iterator
 
@@ -116,3 +117,21 @@ def test_large_pages_are_asked_for_where_there_are_such(monkeypatch: pytest.Monk
     assert sizes == [1 << 20, 1 << 24]
     monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
     assert len(memory._new(1 << 24)) == 1 << 24
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is nothing to fork here")
+def test_a_forked_process_writes_into_no_tensor_of_its_parent() -> None:
+    y = dropout(torch.ones(LARGE), 0.5, key=Key(0))
+    before = y.clone()
+    child = os.fork()
+    if not child:
+        y[:8] = -1
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert torch.equal(y, before)
+
+
+def test_room_is_the_processors_whatever_the_default_device() -> None:
+    x = torch.ones(LARGE)
+    with torch.device("meta"):
+        assert dropout(x, 0.5, key=Key(0)).is_cpu

@@ -21,6 +21,11 @@ __all__ = ["empty_like", "get_kept_bytes", "set_kept_bytes"]
 
 _LEAST = 1 << 20  # of a tensor; malloc keeps what is smaller
 _LARGE_PAGE = 1 << 21
+# Unless told so, mmap shares memory with processes that are forked later, which would then write into tensors
+# of this one.
+_PRIVATE: dict[str, Any] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+)
 
 
 class _Pool:
@@ -97,11 +102,11 @@ def empty_like(x: torch.Tensor) -> torch.Tensor:
     strides: Any = torch.empty_like(x, device="meta").stride()
     storage = torch.from_numpy(array).untyped_storage()
     # set_ and no view: what is written in place later must find a tensor of its own
-    return torch.empty(0, dtype=x.dtype).set_(storage, 0, x.shape, strides)
+    return torch.empty(0, dtype=x.dtype, device="cpu").set_(storage, 0, x.shape, strides)
 
 
 def _new(size: int) -> mmap.mmap:
-    room = mmap.mmap(-1, size)
+    room = mmap.mmap(-1, size, **_PRIVATE)
     if size >= 8 * _LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
         room.madvise(mmap.MADV_HUGEPAGE)
     return room
