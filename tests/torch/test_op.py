@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -281,3 +282,13 @@ def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
     assert told(x, key=3) == "Dropout: key must be a thinnet.Key, got 3; use thinnet.Key(0)."
     complaint = told(torch.ones(4, 4, dtype=torch.complex64))
     assert complaint == "Dropout: x must be of floating point, got complex64; use x.float()."
+
+
+def test_a_thread_trains_after_it_has_drawn_in_inference_mode() -> None:
+    def run() -> None:
+        with torch.inference_mode():
+            tt.functional.dropout(torch.ones(3))
+        tt.functional.dropout(torch.ones(3, requires_grad=True)).sum().backward()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()

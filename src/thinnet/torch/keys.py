@@ -34,7 +34,9 @@ class _Own(threading.local):
     """Room for one number in each thread."""
 
     def __init__(self) -> None:
-        self.number = torch.empty((), dtype=torch.int64, device="cpu")
+        # A thread that first draws in inference mode may train later, and tensors made there stay there.
+        with torch.inference_mode(False):
+            self.number = torch.empty((), dtype=torch.int64, device="cpu")
 
 
 _own = _Own()
@@ -103,6 +105,8 @@ def checked(owner: str, key: Any) -> AnyKey:
         return key
     if key is None:
         return fresh()
-    if isinstance(key, torch.Tensor) and key.dtype == torch.int64 and key.shape in ((1,), (2,)):
+    # a tracer warns of every shape that is looked at
+    fits = isinstance(key, torch.Tensor) and (_tracing() is not None or key.shape in ((1,), (2,)))
+    if fits and key.dtype == torch.int64:
         return key
     raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
