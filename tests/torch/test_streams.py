@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 import thinnet.torch as tt
@@ -225,3 +226,52 @@ def test_workers_of_a_data_loader_draw_as_torch_does() -> None:
         drawn.append(torch.cat(list(loader)))
     assert torch.equal(*drawn)
     assert len({tuple(row.tolist()) for row in drawn[0]}) == 8
+
+
+def test_no_number_of_calls_behind_one_state_makes_the_last_of_them_certain() -> None:
+    module = tt.Dropout(0.5)
+    tt.seed(module, 0)
+    x = torch.ones(64, requires_grad=True)
+    outputs: list[torch.Tensor] = []
+    for _ in range(3):
+        torch.manual_seed(0)
+        outputs.append(checkpoint(lambda x: module(x) * x, x, use_reentrant=False))
+    for y in outputs:
+        with pytest.raises(InputError, match="does not say which"):
+            y.sum().backward()
+
+
+def test_a_step_that_is_entered_again_has_the_same_keys() -> None:
+    module = tt.Dropout(0.5)
+    tt.seed(module, 0)
+    x = torch.ones(64, requires_grad=True)
+    for _ in range(2):
+        torch.manual_seed(0)
+        with tt.step(module, 3):
+            y = checkpoint(lambda x: module(x) * x, x, use_reentrant=False)
+    (dx,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(dx, 2 * y.detach())
+
+
+def test_tracing_takes_no_key_for_a_constant() -> None:
+    module = tt.Dropout(0.5)
+    tt.seed(module, 0)
+    x = torch.ones(64)
+    traced: Any = torch.jit.trace(module, x, check_trace=False)
+    with tt.step(module, 0):
+        wanted = module(x), module(x)
+    with tt.step(module, 0):
+        assert torch.equal(traced(x), wanted[0])
+        assert torch.equal(traced(x), wanted[1])
+    with FakeTensorMode() as mode:
+        assert module(mode.from_tensor(x)).shape == x.shape
+
+
+def test_a_schedule_goes_on_behind_another_seed() -> None:
+    module = tt.Dropout(0.5)
+    optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)])
+    tt.seed(module, 0)
+    ramp = tt.schedule(module, lambda t: t / 10)
+    tt.seed(module, 1, optimizer=optimizer)
+    optimizer.step()
+    assert ramp.rates == {"": 0.1}

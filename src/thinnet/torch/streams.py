@@ -24,12 +24,12 @@ from thinnet.torch import keys
 __all__ = ["Clock", "Keyed", "ModuleStream", "seed", "step", "streams"]
 
 Tensor: TypeAlias = torch.Tensor
+_Seen: TypeAlias = tuple[int, Key | None]  # the step of a call and its key, None where there were several
 
 _inside: Any = torch._C
 _numbers = itertools.count()
 _streams: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
 _REMEMBERED = 4096
-_Given: TypeAlias = tuple[int, Key | None]
 # What wrappers put into qualified names; the masks of a wrapped model are those of the model.
 _WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
 
@@ -67,8 +67,8 @@ class ModuleStream:
         self.name, self.key, self.clock = name, key, clock
         self._turn, self._call = clock.turn, 0
         self._folded: list[Key] = []
-        # In which turn which key was given, by the number that torch's generator gave; older ones and newer.
-        self._seen: tuple[dict[int, _Given], dict[int, _Given]] = {}, {}
+        # Which key a call got, by the number that torch's generator gave; an older half and a newer one.
+        self._seen: tuple[dict[int, _Seen], dict[int, _Seen]] = {}, {}
         self._register()
 
     def _register(self) -> None:
@@ -87,10 +87,10 @@ class ModuleStream:
         older, newer = self._seen
         if len(newer) >= _REMEMBERED:
             older, newer = self._seen = newer, {}
-        # Two calls of one turn behind the same state of the generator could not be told apart.
-        before = newer.get(token) or older.pop(token, None)
-        again = before is not None and before[0] == self._turn
-        newer[token] = self._turn, None if again else key
+        step, before = self._seen_at(token)
+        # Two calls of one step behind the same state of the generator could not be told apart.
+        newer[token] = key.step, (key if step != key.step or before == key else None)
+        older.pop(token, None)
         return key
 
     def count(self) -> Key:
@@ -106,11 +106,14 @@ class ModuleStream:
         self._call += 1
         return key.at(self.clock.step)
 
+    def _seen_at(self, token: int) -> _Seen:
+        older, newer = self._seen
+        return newer.get(token) or older.get(token) or (-1, None)
+
     def _repeated(self, token: int) -> Key:
-        for seen in self._seen:
-            _, key = seen.get(token, (0, None))
-            if key is not None:
-                return key
+        _, key = self._seen_at(token)
+        if key is not None:
+            return key
         raise InputError(
             f"{self.name}: a forward is repeated inside backward, and torch's generator does not say which; "
             "use checkpoint(preserve_rng_state=True), and set no seed between two calls in a step."
@@ -146,7 +149,10 @@ class Keyed(nn.Module):
             return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), stream.number)
         if _inside._are_functorch_transforms_active():
             return stream.count()
-        return stream.next(keys.to_key(keys.fresh()).value)
+        token = keys.fresh()
+        if isinstance(token, torch.Tensor):  # who traces would take the key for a constant
+            return torch.ops.thinnet.next_key.default(token, stream.number)
+        return stream.next(token.value)
 
 
 def streams(model: nn.Module) -> dict[str, Keyed]:
@@ -205,6 +211,10 @@ def seed(
             "seed: the model holds no module of thinnet's; use thinnet.torch.replace(model) first."
         )
     clock = Clock()
+    for module in found.values():  # schedules go on with the new clock
+        if module._stream is not None:
+            known = clock.watchers
+            known += [watch for watch in module._stream.clock.watchers if watch not in known]
     for name, module in found.items():
         module._stream = ModuleStream(name or "the model", root.fold(name), clock)
     if optimizer is not None:
