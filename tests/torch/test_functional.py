@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import thinnet as tn
 import thinnet.torch.functional as F  # noqa: N812 - its usual name
@@ -288,3 +289,62 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert told(F.dropout, nested, 0.5).startswith("Dropout: x must be dense")
     quantised = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
     assert told(F.dropout, quantised, 0.5).endswith("got qint8; use x.dequantize().")
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
+def test_queries_that_see_no_key_get_zeros(dtype: torch.dtype) -> None:
+    q = torch.randn(1, 2, 4, 8, requires_grad=True)
+    seen = torch.ones(4, 4, dtype=torch.bool)
+    seen[1] = False
+    mask = seen if dtype == torch.bool else torch.zeros(4, 4).masked_fill(~seen, -math.inf)
+    y = F.scaled_dot_product_attention(q, q, q, mask, 0.5, dropout_key=Key(0))
+    (dq,) = torch.autograd.grad(y.sum(), q)
+    assert not y[:, :, 1].any()
+    assert dq.isfinite().all()
+    others = [0, 2, 3]
+    rest = F.scaled_dot_product_attention(q, q, q, None, 0.5, dropout_key=Key(0))
+    assert torch.allclose(y[:, :, others], rest[:, :, others])
+
+
+def test_attention_under_autocast() -> None:
+    inputs = [torch.randn(1, 2, 4, 8, requires_grad=True) for _ in range(3)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = F.scaled_dot_product_attention(*inputs, None, 0.5)
+    y.sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert all(x.grad is not None and x.grad.dtype == torch.float32 for x in inputs)
+
+
+def test_logits_of_halves_may_leave_their_range() -> None:
+    q = torch.full((1, 1, 2, 64), 60.0, dtype=torch.float16)
+    mask = torch.zeros(2, 2)  # of another dtype than the query, as torch's function takes it
+    y = F.scaled_dot_product_attention(q, q, q, mask, 1e-6, scale=1.0, dropout_key=Key(0))
+    assert torch.equal(y, q)
+
+
+def test_heads_of_keys_and_values_are_shared_each_by_itself() -> None:
+    q, k, v = (torch.randn(1, heads, 3, 4) for heads in (8, 4, 2))
+    y = F.scaled_dot_product_attention(q, k, v, None, 1e-6, enable_gqa=True)
+    torch.testing.assert_close(y, nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True))
+    with pytest.raises(InputError, match="must be a multiple"):
+        F.scaled_dot_product_attention(q, k[:, :3], v, None, 0.5, enable_gqa=True)
+
+
+@pytest.mark.parametrize("x", [[1.0], np.ones(3), None])
+def test_what_is_no_tensor_is_said(x: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: F.dropout(x),
+        lambda: F.dropout(x, training=False),
+        lambda: F.concrete_dropout(x, torch.zeros(())),
+        lambda: F.drop_head(x, 0.5),
+        lambda: F.shake_drop(x, 0.5),
+        lambda: F.scaled_dot_product_attention(x, x, x, None, 0.5),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="must be a"):
+            call()
+
+
+def test_pooling_takes_a_rate_in_evaluation_too() -> None:
+    with pytest.raises(InputError, match="MaxPoolDropout: p must be in"):
+        F.max_pool_dropout(torch.ones(1, 1, 2, 2), 1.5, training=False)

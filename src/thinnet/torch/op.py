@@ -119,10 +119,10 @@ def check(
         row = row.sized(tuple(block))
     if not 0 <= rate <= 1:
         raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
+    _check_dense(variant, x)
     if x.dtype not in TYPES:
         dtype, remedy = str(x.dtype).removeprefix("torch."), "dequantize" if x.is_quantized else "float"
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
-    _check_dense(variant, x)
     if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
         raise InputError(f"{variant}: {why}.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
@@ -132,7 +132,11 @@ def check(
     return row
 
 
-def _check_dense(variant: str, x: Tensor) -> None:
+def _check_dense(variant: str, x: Any) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise InputError(
+            f"{variant}: x must be a torch.Tensor, got {type(x).__name__}; use torch.as_tensor(x)."
+        )
     if x.layout is not torch.strided or x.is_nested:
         raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
 

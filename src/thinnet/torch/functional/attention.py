@@ -10,6 +10,8 @@ import torch
 from thinnet.errors import InputError
 from thinnet.random import Key
 from thinnet.torch import keys, op, shards
+from thinnet.torch.draw import TYPES
+from thinnet.torch.functional.entry import chance, wide
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -76,29 +78,78 @@ def scaled_dot_product_attention(
     ----------
     Vaswani et al.: Attention is all you need. NeurIPS 2017, section 3.2.1; dropout as in section 5.4.
     """
-    if not 0 <= dropout_p <= 1:
-        raise InputError(f"scaled_dot_product_attention: dropout_p must be in [0, 1], got {dropout_p:g}.")
-    if is_causal and attn_mask is not None:
-        raise InputError("scaled_dot_product_attention: attn_mask must be None where is_causal is set.")
+    _check(query, key, value, dropout_p, attn_mask is not None and is_causal)
     if dropout_p == 0:
         return torch.nn.functional.scaled_dot_product_attention(
             query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa
         )
     if enable_gqa:
-        groups = query.shape[-3] // key.shape[-3]
-        key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
+        key, value = (each.repeat_interleave(_group(query, each), -3) for each in (key, value))
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    kind = query.device.type
+    narrow = query.dtype
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        narrow = narrow if narrow == torch.float64 else torch.get_autocast_dtype(kind)
+        with torch.autocast(kind, enabled=False):  # backward knows of none, and gets what forward had
+            return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
+    return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
+
+
+def _check(query: Any, key: Any, value: Any, p: float, twice: bool) -> None:
+    owner = "scaled_dot_product_attention"
+    chance(owner, p, "dropout_p")
+    if twice:
+        raise InputError(f"{owner}: attn_mask must be None where is_causal is set.")
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, torch.Tensor) or x.dim() < 2:
+            got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+            raise InputError(f"{owner}: {name} must be a tensor of shape (…, tokens, features), got {got}.")
+        if x.dtype not in TYPES or x.layout is not torch.strided or x.is_nested:
+            raise InputError(
+                f"{owner}: {name} must be dense and of floating point, got {x.dtype}, {x.layout}."
+            )
+
+
+def _group(query: Tensor, other: Tensor) -> int:
+    """Return how many heads of the query share one of key or value."""
+    heads, shared = ((x.shape[-3] if x.dim() > 2 else 0) for x in (query, other))
+    if not shared or heads % shared:
+        raise InputError(
+            "scaled_dot_product_attention: with enable_gqa the heads of the query must be a multiple of "
+            f"those of key and value, got {heads} and {shared}."
+        )
+    return heads // shared
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    is_causal: bool,
+    factor: float,
+    rate: float,
+    dropout_key: Key | Tensor | None,
+) -> Tensor:
+    # As torch's: logits of halves leave float16, so all is computed in float32.
+    query, key, value = (x.to(wide(x)) for x in (query, key, value))
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
+    nowhere = None
     if is_causal:
-        attn_mask = scores.new_full(scores.shape[-2:], -math.inf).triu(1)
-    elif attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.zeros_like(attn_mask, dtype=scores.dtype).masked_fill(~attn_mask, -math.inf)
+        mask = scores.new_full(scores.shape[-2:], -math.inf).triu(1)
+    elif mask is not None:
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
+        # Queries that see no key get zeros, as torch's do, and give none a gradient.
+        nowhere = mask.isneginf().all(-1, keepdim=True)
+        mask = mask.to(scores.dtype).masked_fill(nowhere, 0)
     # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
-    weights = (scores if attn_mask is None else scores + attn_mask).softmax(-1)
+    weights = (scores if mask is None else scores + mask).softmax(-1)
     window = shards.window("AttentionDropout", weights)
     address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
     way = _Compiled if torch.compiler.is_compiling() else _Dropped
-    return way.apply(weights, value, address, dropout_p, window)
+    out = way.apply(weights, value, address, rate, window)
+    return out if nowhere is None else out.masked_fill(nowhere, 0)
 
 
 class _Compiled(torch.autograd.Function):

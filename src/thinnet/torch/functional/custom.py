@@ -86,7 +86,7 @@ def max_pool_dropout(
     Wu, Gu: Max-pooling dropout for regularization of convolutional neural networks. ICONIP 2015, section 3.
     """
     shaped("MaxPoolDropout", x, "n channels height width")
-    stride = size if stride is None else stride
+    stride, p = size if stride is None else stride, chance("MaxPoolDropout", p)
     if training:
         return F.max_pool2d(drop("UnscaledDropout", x, p, key=key), size, stride)
     rate = round(p * LANES) / LANES
@@ -110,14 +110,14 @@ def shake_drop(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True
     ----------
     Yamada et al.: ShakeDrop regularization for deep residual learning. IEEE Access 7, 2019, section III.
     """
-    if not x.dim():
-        raise InputError("ShakeDrop: x must have shape (n, …), got ().")
     p = chance("ShakeDrop", p)
     x, address = opened("ShakeDrop", x, key, training)
+    if not x.dim():
+        raise InputError("ShakeDrop: x must have shape (n, …), got ().")
     threshold = round(p * LANES)
     if address is None:
         return x * (1 - threshold / LANES)
-    each = x.detach().reshape(len(x), -1)[:, :1].reshape(len(x), *(1,) * (x.dim() - 1))
+    each = x.detach().new_empty((len(x), *(1,) * (x.dim() - 1)))
     where = shards.window("ShakeDrop", each)
     noisy = lanes(address, each.shape, where).to(x.device) < threshold
     forth = 2 * shares(fold(address, "forward"), each, where) - 1
@@ -168,7 +168,7 @@ def drop_head(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True)
     x, address = opened("DropHead", x, key, training)
     if address is None:
         return x
-    each = x.detach()[..., 0, 0]  # (n, heads)
+    each = x.detach().new_empty(x.shape[:2])
     kept = lanes(address, each.shape, shards.window("DropHead", each)).to(x.device) >= round(p * LANES)
     scale = each.shape[1] / kept.sum(1, keepdim=True).clamp(min=1).to(wide(x))
     return times(torch.where(kept, scale, 0)[..., None, None], x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
@@ -17,6 +17,7 @@ AnyKey: TypeAlias = keys.AnyKey | None
 
 def opened(owner: str, x: Tensor, key: AnyKey, training: bool) -> tuple[Tensor, Tensor | None]:
     """Return x and the key as a tensor, None in evaluation; say what does not fit."""
+    _tensor(owner, x)
     if not x.is_floating_point():
         dtype = str(x.dtype).removeprefix("torch.")
         raise InputError(f"{owner}: x must be of floating point, got {dtype}; use x.float().")
@@ -25,8 +26,16 @@ def opened(owner: str, x: Tensor, key: AnyKey, training: bool) -> tuple[Tensor, 
     return x, keys.to_tensor(keys.checked(owner, key)) if training else None
 
 
+def _tensor(owner: str, x: Any) -> None:
+    if not isinstance(x, torch.Tensor):
+        raise InputError(
+            f"{owner}: x must be a torch.Tensor, got {type(x).__name__}; use torch.as_tensor(x)."
+        )
+
+
 def shaped(owner: str, x: Tensor, axes: str) -> None:
     """Say if a tensor has not one axis for each name."""
+    _tensor(owner, x)
     names = axes.split()
     if x.dim() != len(names):
         raise InputError(f"{owner}: x must have shape ({', '.join(names)}), got {tuple(x.shape)}.")
