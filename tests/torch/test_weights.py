@@ -281,3 +281,18 @@ def test_compiled_whole_once_and_with_the_same_masks(name: str) -> None:
 
 def first(y: Any) -> torch.Tensor:
     return y[0] if isinstance(y, tuple) else y
+
+
+def test_recurrent_weights_that_are_moved_stay_leaves_and_spend_no_key() -> None:
+    layer = tt.WeightDrop(nn.LSTM(3, 4), "weight_hh_l0", 0.5)
+    tt.seed(layer, 0)
+    moved = copy.deepcopy(layer).to(torch.float64).to(torch.float32)
+    copy.deepcopy(moved)
+    x = torch.ones(2, 1, 3)
+    assert torch.equal(moved(x)[0], layer(x)[0])
+
+
+def test_empty_batches_and_no_tokens() -> None:
+    assert F.shake_drop(torch.ones(0, 3), 0.5).shape == (0, 3)
+    assert F.shake_drop(torch.ones(3, 0), 0.5).shape == (3, 0)
+    assert F.drop_head(torch.ones(2, 3, 0, 4), 0.5).shape == (2, 3, 0, 4)

@@ -97,6 +97,19 @@ class WeightDrop(nn.Module):
             finally:
                 module._flat_weights = before
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        # On their way to a dtype or a device recurrent layers read their weights; what was dropped must not
+        # stay there, and no key is spent.
+        drawing = [self._through(i) for i in range(len(self.weights))]
+        modes = [through.training for through in drawing]
+        for through in drawing:
+            through.training = False
+        try:
+            return super()._apply(fn, recurse)
+        finally:
+            for through, mode in zip(drawing, modes, strict=True):
+                through.training = mode
+
     @property
     def p(self) -> float:
         """The chance that a weight is dropped."""
