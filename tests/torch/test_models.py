@@ -291,3 +291,17 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
         "schedule, 0, step 0: p must be in [0, 1]"
     )
     assert refusal(InputError, tt.summary, 3) == "summary: model must be a torch.nn.Module, got int."
+
+
+def test_a_summary_leaves_modes_as_they_were_where_training_is_refused() -> None:
+    class Frozen(nn.Sequential):
+        def train(self, mode: bool = True) -> Frozen:
+            super().train(mode)
+            if mode:
+                raise RuntimeError("frozen")
+            return self
+
+    model = Frozen(tt.Dropout()).eval()
+    with pytest.raises(RuntimeError, match="frozen"):
+        tt.summary(model, torch.ones(3))
+    assert not any(module.training for module in model.modules())

@@ -253,10 +253,10 @@ def _untouched(model: nn.Module) -> Generator[None]:
     every = list(model.modules())
     modes = [module.training for module in every]
     streams = [(module, module._stream) for module in every if isinstance(module, Keyed) and module._stream]
-    model.train()
-    for module, _ in streams:
-        module._stream = None
     try:
+        model.train()
+        for module, _ in streams:
+            module._stream = None
         with torch.random.fork_rng():
             yield
     finally:
