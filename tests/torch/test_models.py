@@ -305,3 +305,14 @@ def test_a_summary_leaves_modes_as_they_were_where_training_is_refused() -> None
     with pytest.raises(RuntimeError, match="frozen"):
         tt.summary(model, torch.ones(3))
     assert not any(module.training for module in model.modules())
+
+
+def test_a_schedule_that_was_there_before_the_seed_follows_it() -> None:
+    model = nn.Sequential(tt.Dropout(0.1))
+    ramp = tt.schedule(model, Linear(0.0, 0.5, steps=10))
+    tt.seed(model, 0)
+    with tt.step(model, 5):
+        assert (model[0].p, ramp.t) == (0.25, 5)
+    tt.seed(model, 1)
+    with tt.step(model, 10):
+        assert model[0].p == 0.5

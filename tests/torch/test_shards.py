@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 import thinnet as tn
 import thinnet.torch as tt
@@ -104,3 +106,42 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     complaint = refusal(InputError, tt.functional.dropout, torch.ones(3, 3), 0.5, key=KEY, window=window)
     assert complaint.startswith("Dropout: the window has size (2, 2), but x has shape (3, 3)")
     assert tt.functional.dropout(torch.ones(2), 0.5, key=KEY).shape == (2,)  # nothing of a shard is left
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_forward_that_is_repeated_behind_the_block_is_the_same_part(seeded: bool) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), tt.Dropout(0.5), torch.nn.Linear(6, 6))
+    rows = torch.randn(4, 6)
+    gradients = []
+    for forgets in (False, True):
+        if seeded:
+            tt.seed(model, 0)
+        torch.manual_seed(1)
+        x = rows.clone().requires_grad_()
+        with tt.shard(global_batch=8, start=4):
+            y = checkpoint(model, x, use_reentrant=False) if forgets else model(x)
+        y.square().sum().backward()
+        gradients.append(x.grad)
+    assert torch.equal(*gradients)
+
+
+def test_a_shard_is_that_of_its_thread() -> None:
+    found: dict[int, bool] = {}
+    x = torch.ones(8, 50)
+    whole = tt.functional.dropout(x, 0.5, key=KEY)
+    both = threading.Barrier(2)
+
+    def work(start: int) -> None:
+        with tt.shard(global_batch=8, start=start):
+            both.wait()
+            part = tt.functional.dropout(x[start : start + 4], 0.5, key=KEY)
+            both.wait()
+        found[start] = torch.equal(part, whole[start : start + 4])
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in (0, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: True, 4: True}
+    assert torch.equal(tt.functional.dropout(x, 0.5, key=KEY), whole)

@@ -275,3 +275,24 @@ def test_a_schedule_goes_on_behind_another_seed() -> None:
     tt.seed(module, 1, optimizer=optimizer)
     optimizer.step()
     assert ramp.rates == {"": 0.1}
+
+
+def test_an_optimizer_steps_the_last_seed_alone_and_no_copy() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), tt.Dropout(0.5))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for _ in range(3):
+        tt.seed(model, 0, optimizer=optimizer)
+    assert len(optimizer._optimizer_step_post_hooks) == 1
+    other = copy.deepcopy(model)
+    optimizer.step()
+    assert (model[1]._stream.clock.step, other[1]._stream.clock.step) == (1, 0)
+    tt.seed(other, 0)
+    optimizer.step()
+    assert model[1]._stream.clock.step == 2
+
+
+def test_models_and_optimizers_that_are_none(refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, tt.seed, None, 0) == "seed: model must be a torch.nn.Module, got NoneType."
+    assert refusal(InputError, tt.replace, 3) == "replace: model must be a torch.nn.Module, got int."
+    complaint = refusal(InputError, tt.seed, tt.Dropout(), 0, optimizer=3)
+    assert complaint == "seed: optimizer must be a torch.optim.Optimizer, got int."

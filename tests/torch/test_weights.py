@@ -234,6 +234,11 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, tt.StochasticDepth, 0.5, "all").startswith(
         'StochasticDepth: mode must be "batch"'
     )
+    assert refusal(InputError, tt.ConcreteDropout, 0.1, 0).endswith("must be greater than 0, got 0.")
+    assert refusal(InputError, tt.EmbeddingDropout, 3).endswith("must be a torch.nn.Embedding, got int.")
+    assert refusal(InputError, tt.MaxPoolDropout2d, 0).startswith("MaxPoolDropout2d: kernel_size must be")
+    assert refusal(InputError, tt.PatchDropout, 0.5, -1).startswith("PatchDropout: prefix must be a whole")
+    assert refusal(InputError, tt.WeightDrop, None).endswith("must be a torch.nn.Module, got NoneType.")
     assert refusal(InputError, tt.ShakeDrop, True).startswith("ShakeDrop: p must be in [0, 1], got True")
 
 

@@ -125,6 +125,8 @@ def check(
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
     if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
         raise InputError(f"{variant}: {why}.")
+    if other is not None and row.other not in HANDED:
+        raise InputError(f"{variant}: takes no other.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
     if shifted and other is None and row.other in HANDED:

@@ -81,6 +81,8 @@ def replace(model: nn.Module) -> list[str]:
     >>> replace(model), type(model[2]) is modules.Dropout
     (['2'], True)
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"replace: model must be a torch.nn.Module, got {type(model).__name__}.")
     names: list[str] = []
     for name, module in cast("Any", model).named_modules():
         if (made := twin(module)) is not None:
@@ -107,7 +109,7 @@ def restore(model: nn.Module) -> list[str]:
         if before is None:
             continue
         p = module.p
-        for own in (*added, "_stream", "_rate"):
+        for own in (*added, "_stream", "_rate", "_follow"):
             module.__dict__.pop(own, None)
         module.__class__ = before
         setattr(module, rate, p)

@@ -58,8 +58,8 @@ def schedule(
     """Let rates follow a function of the step: one for all of thinnet's modules, or one for each of some.
 
     The step is that of the model's streams where it has them (`thinnet.torch.seed`), else the optimizer's
-    where one is given, else it goes on where `step()` of what is returned is called. Compiled models are not
-    compiled again for another rate.
+    where one is given, else it goes on where `step()` of what is returned is called. Another rate of a row of
+    the catalogue does not compile a model again.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def schedule(
     >>> ramp.rates
     {'0': 0.25, '2': 0.25}
     """
-    rated: dict[str, Keyed] = {name: m for name, m in streams(model).items() if "p" in vars(m)}
+    rated: dict[str, Keyed] = {name: m for name, m in streams("schedule", model).items() if "p" in vars(m)}
     if not rated:
         raise InputError("schedule: the model holds no module of thinnet's with a rate.")
     each = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(rated, rate)
@@ -100,11 +100,13 @@ def schedule(
     for name in each:
         rated[name]._rate = torch.zeros((), dtype=torch.float64)
     made = RateSchedule({name: (rated[name], at) for name, at in each.items()})
-    clocks = {m._stream.clock for m in rated.values() if m._stream is not None}
-    for clock in clocks:
-        clock.watchers.append(made.step)
-        made.step(clock.step)
-    if optimizer is not None and not clocks:
+    if optimizer is not None and not any(m._stream for m in rated.values()):
         hook: Any = optimizer.register_step_post_hook
         hook(lambda *_: made.step())
+        return made
+    for name in each:
+        rated[name]._follow = made.step
+    for clock in {m._stream.clock for m in rated.values() if m._stream is not None}:
+        clock.watchers.append(made.step)
+        made.step(clock.step)
     return made

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Generator
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeAlias
 
 import torch
 
 from thinnet.errors import InputError
+from thinnet.torch import keys
 
 __all__ = ["active", "is_distributed", "local", "shard", "window"]
 
 Tensor: TypeAlias = torch.Tensor
 
 
-@dataclass
-class _Rows:
-    whole: int = 0
-    start: int = 0
+class _Rows(threading.local):
+    whole = 0
+    start = 0
 
 
 _rows = _Rows()
+_REMEMBERED = 4096
+# What was said when a key was drawn with, for the forward that is repeated in backward, behind the `with` and
+# perhaps in another thread.
+_said: dict[tuple[int, int], tuple[int, int]] = {}
+_inside: Any = torch._C
 
 
 @contextlib.contextmanager
@@ -68,21 +73,37 @@ def shard(global_batch: int, start: int) -> Generator[None]:
 
 
 def active() -> bool:
-    """Say whether rows are a part of a larger batch."""
-    return _rows.whole != 0
+    """Say whether rows are a part of a larger batch, or have been."""
+    return _rows.whole != 0 or len(_said) > 0
 
 
-def window(owner: str, x: Tensor) -> list[int]:
+def window(owner: str, x: Tensor, key: keys.AnyKey) -> list[int]:
     """Return `[*start, *shape]` of the part that the rows of x are, or an empty list if they are all."""
-    if not active() or not x.dim():
+    whole, start = _rows_of(key) if active() else (0, 0)
+    if not whole or not x.dim():
         return []
     rows, *rest = x.shape
-    if _rows.start + rows > _rows.whole:
+    if start + rows > whole:
         raise InputError(
-            f"{owner}: rows {_rows.start} to {_rows.start + rows} do not fit into shard(global_batch="
-            f"{_rows.whole}); its first axis has to be the batch."
+            f"{owner}: rows {start} to {start + rows} do not fit into shard(global_batch={whole}); its first "
+            "axis has to be the batch."
         )
-    return [_rows.start, *(0 for _ in rest), _rows.whole, *rest]
+    return [start, *(0 for _ in rest), whole, *rest]
+
+
+def _rows_of(key: keys.AnyKey) -> tuple[int, int]:
+    here = _rows.whole, _rows.start
+    if keys.watched():
+        return here
+    known = keys.to_key(key)
+    name = known.value, known.step
+    if _inside._current_graph_task_id() != -1:
+        return _said.get(name, here)
+    if here[0]:
+        if len(_said) >= _REMEMBERED:
+            _said.pop(next(iter(_said)), None)
+        _said[name] = here
+    return here
 
 
 def is_distributed(x: Any) -> bool:

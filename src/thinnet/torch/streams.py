@@ -41,6 +41,10 @@ class Clock:
         self.step = 0
         self.turn = 0
         self.watchers: list[Callable[[int], None]] = []
+        self.hooks: list[Any] = []  # of optimizers
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "hooks": []}  # no optimizer steps a copy
 
     def set(self, step: int) -> None:
         """Go to a step, even to the one that it is, and count calls from the first again."""
@@ -127,6 +131,7 @@ class Keyed(nn.Module):
     p: Any
     _stream: ModuleStream | None = None
     _rate: Tensor | None = None
+    _follow: Callable[[int], None] | None = None
 
     @property
     def rate(self) -> Any:
@@ -155,8 +160,10 @@ class Keyed(nn.Module):
         return stream.next(token.value)
 
 
-def streams(model: nn.Module) -> dict[str, Keyed]:
+def streams(owner: str, model: nn.Module) -> dict[str, Keyed]:
     """Return every module that draws, by its qualified name without what wrappers add to it."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{owner}: model must be a torch.nn.Module, got {type(model).__name__}.")
     found: dict[str, Keyed] = {}
     for name, module in cast("Any", model).named_modules():
         if isinstance(module, Keyed):
@@ -205,21 +212,25 @@ def seed(
     root = seed if isinstance(seed, Key) else Key(seed)
     if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         model = cast("nn.Module", model.module)
-    found = streams(model)
+    found = streams("seed", model)
     if not found:
         raise InputError(
             "seed: the model holds no module of thinnet's; use thinnet.torch.replace(model) first."
         )
+    if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
+        raise InputError(f"seed: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
     clock = Clock()
-    for module in found.values():  # schedules go on with the new clock
-        if module._stream is not None:
-            known = clock.watchers
-            known += [watch for watch in module._stream.clock.watchers if watch not in known]
     for name, module in found.items():
+        if module._stream is not None:
+            for handle in module._stream.clock.hooks:
+                handle.remove()
         module._stream = ModuleStream(name or "the model", root.fold(name), clock)
+        if module._follow is not None and module._follow not in clock.watchers:
+            clock.watchers.append(module._follow)
     if optimizer is not None:
         hook: Any = optimizer.register_step_post_hook
-        hook(lambda *_: clock.set(clock.step + 1))
+        clock.hooks.append(hook(lambda *_: clock.set(clock.step + 1)))
+    clock.set(0)
     return {name: root.fold(name) for name in found}
 
 

@@ -145,8 +145,8 @@ def _attend(
         mask = mask.to(scores.dtype).masked_fill(nowhere, 0)
     # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
     weights = (scores if mask is None else scores + mask).softmax(-1)
-    window = shards.window("AttentionDropout", weights)
     address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
+    window = shards.window("AttentionDropout", weights, address)
     way = _Compiled if torch.compiler.is_compiling() else _Dropped
     out = way.apply(weights, value, address, rate, window)
     return out if nowhere is None else out.masked_fill(nowhere, 0)

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from thinnet.errors import InputError
 from thinnet.torch import shards
-from thinnet.torch.functional.entry import AnyKey, Tensor, chance, opened, shaped, times, wide
+from thinnet.torch.functional.entry import AnyKey, Tensor, chance, opened, shaped, times, whole, wide
 from thinnet.torch.functional.rows import drop
 from thinnet.torch.lanes import fold, lanes, shares
 from thinnet.variants.law import LANES
@@ -118,7 +118,7 @@ def shake_drop(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True
     if address is None:
         return x * (1 - threshold / LANES)
     each = x.detach().new_empty((len(x), *(1,) * (x.dim() - 1)))
-    where = shards.window("ShakeDrop", each)
+    where = shards.window("ShakeDrop", each, address)
     noisy = lanes(address, each.shape, where).to(x.device) < threshold
     forth = 2 * shares(fold(address, "forward"), each, where) - 1
     back = shares(fold(address, "backward"), each, where)
@@ -169,7 +169,9 @@ def drop_head(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True)
     if address is None:
         return x
     each = x.detach().new_empty(x.shape[:2])
-    kept = lanes(address, each.shape, shards.window("DropHead", each)).to(x.device) >= round(p * LANES)
+    kept = lanes(address, each.shape, shards.window("DropHead", each, address)).to(x.device) >= round(
+        p * LANES
+    )
     scale = each.shape[1] / kept.sum(1, keepdim=True).clamp(min=1).to(wide(x))
     return times(torch.where(kept, scale, 0)[..., None, None], x)
 
@@ -201,14 +203,16 @@ def patch_dropout(
     shaped("PatchDropout", x, "n tokens features")
     p = chance("PatchDropout", p)
     n, tokens, _ = x.shape
-    if not 0 <= prefix <= tokens:
+    if whole("PatchDropout", prefix, "prefix", 0) > tokens:
         raise InputError(f"PatchDropout: prefix must be in [0, {tokens}], got {prefix!r}.")
     x, address = opened("PatchDropout", x, key, training)
     free = tokens - prefix
     if address is None or not free:
         return x, torch.arange(tokens, device=x.device).expand(n, tokens)
     pairs = x.detach().new_empty((n, free, 2), device="meta")
-    drawn = lanes(address, pairs.shape, shards.window("PatchDropout", pairs)).to(x.device, torch.int64)
+    drawn = lanes(address, pairs.shape, shards.window("PatchDropout", pairs, address)).to(
+        x.device, torch.int64
+    )
     # Two lanes make one number of 32 bits; equal ones keep their order.
     order = (drawn[..., 0] * LANES + drawn[..., 1]).argsort(stable=True, dim=1)
     chosen = order[:, : max(1, round(free * (1 - p)))].sort(1).values + prefix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from thinnet.errors import InputError
 from thinnet.torch import keys, shards
 
-__all__ = ["AnyKey", "Tensor", "chance", "opened", "shaped", "times", "wide"]
+__all__ = ["AnyKey", "Tensor", "chance", "opened", "shaped", "times", "whole", "wide"]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = keys.AnyKey | None
@@ -46,6 +47,13 @@ def chance(owner: str, value: float, name: str = "p") -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise InputError(f"{owner}: {name} must be in [0, 1], got {value!r}.")
     return float(value)
+
+
+def whole(owner: str, value: int, name: str, least: int) -> int:
+    """Return a whole number of at least so much, or say what is wrong with it."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise InputError(f"{owner}: {name} must be a whole number of at least {least}, got {value!r}.")
+    return int(value)
 
 
 def wide(x: Tensor) -> torch.dtype:

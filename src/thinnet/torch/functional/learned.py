@@ -47,7 +47,7 @@ def concrete_dropout(
         raise InputError(f"ConcreteDropout: temperature must be greater than 0, got {temperature!r}.")
     if address is None:
         return x
-    u = shares(address, x, shards.window("ConcreteDropout", x)).to(wide(x))
+    u = shares(address, x, shards.window("ConcreteDropout", x, address)).to(wide(x))
     logit = logit.to(u.dtype)
     z = (logit + torch.log((1 - u) / u)) / temperature
     # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
@@ -92,7 +92,7 @@ def variational_dropout(x: Tensor, log_alpha: Tensor, *, key: AnyKey = None, tra
     x, address = opened("VariationalDropout", x, key, training)
     if address is None:
         return x
-    noise = normals(address, x, shards.window("VariationalDropout", x)).to(wide(x))
+    noise = normals(address, x, shards.window("VariationalDropout", x, address)).to(wide(x))
     return times(1 + torch.exp(log_alpha.to(noise.dtype).clamp(max=0) / 2) * noise, x)
 
 
@@ -149,7 +149,7 @@ def standout(
     if address is None:
         return times(torch.sigmoid(z.to(wide(x))), x)
     threshold = (torch.sigmoid(-z.detach().double().nan_to_num()) * LANES).round()
-    drawn = lanes(address, x.shape, shards.window("Standout", x)).to(x.device)
+    drawn = lanes(address, x.shape, shards.window("Standout", x, address)).to(x.device)
     return x.masked_fill(drawn < threshold, 0)
 
 

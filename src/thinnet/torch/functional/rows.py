@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -66,6 +67,10 @@ def drop(
     if isinstance(x, fx.Proxy):
         more = {} if window is None else {"window": window}
         return _called(x, name, rate, key=key, other=other, training=training, block=block, **more)
+    if type(rate) is not float:
+        rate = _rate(name, rate)
+    if other is not None and not isinstance(other, torch.Tensor | fx.Proxy):
+        raise InputError(f"{name}: other must be a tensor, got {type(other).__name__}.")
     sizes = () if block is None else _sizes(name, block)
     if training:
         address = keys.checked(name, key)
@@ -75,7 +80,7 @@ def drop(
         if shards.is_distributed(x):
             part, where, back = shards.local(name, x)
             return back(op.drop(part, _part_of(other), address, name, rate, sizes, where, at=at))
-        where = shards.window(name, x) if shards.active() and _by_rows(name) else ()
+        where = shards.window(name, x, address) if shards.active() and _by_rows(name) else ()
         return op.drop(x, other, address, name, rate, sizes, where, at=at)
     if not torch.compiler.is_compiling():
         op.check(x, other, name, float(rate), sizes)
@@ -93,6 +98,16 @@ def _called(x: Any, name: str, rate: float | Tensor, *, key: Any, **more: Any) -
 def _nothing_of(x: Tensor) -> Tensor:
     # Zero times infinity is no zero; zeros_like has no gradient, where one of zeros is meant.
     return torch.where(torch.ones((), dtype=torch.bool, device=x.device), 0, x)
+
+
+def _rate(name: str, rate: Any) -> Any:
+    if isinstance(rate, torch.Tensor):
+        if rate.dim() or not rate.is_floating_point():
+            raise InputError(f"{name}: p must be one number, got {rate.dtype} of shape {tuple(rate.shape)}.")
+        return rate
+    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
+        raise InputError(f"{name}: p must be in [0, 1], got {rate!r}.")
+    return float(rate)
 
 
 # Plain numbers of plain numbers: a compiler need not look inside.

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop, max_pool_dropout
+from thinnet.torch.functional.entry import whole
 from thinnet.torch.modules.base import Block, Rated, Tensor, dropped, noted
 from thinnet.torch.streams import Keyed
 from thinnet.variants import find
@@ -189,7 +190,8 @@ class MaxPoolDropout2d(Rated):
 
     def __init__(self, kernel_size: int, stride: int | None = None, p: float = 0.5) -> None:
         super().__init__(p)
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.kernel_size = whole("MaxPoolDropout2d", kernel_size, "kernel_size", 1)
+        self.stride = kernel_size if stride is None else whole("MaxPoolDropout2d", stride, "stride", 1)
 
     def forward(self, input: Tensor) -> Tensor:
         key = self.key() if self.training else None

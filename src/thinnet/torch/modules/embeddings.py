@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from thinnet.errors import InputError
 from thinnet.torch.functional import drop, patch_dropout
+from thinnet.torch.functional.entry import whole
 from thinnet.torch.modules.base import Rated, Tensor
 
 __all__ = ["EmbeddingDropout", "PatchDropout"]
@@ -41,6 +43,9 @@ class EmbeddingDropout(Rated):
 
     def __init__(self, embedding: nn.Embedding, p: float = 0.1) -> None:
         super().__init__(p)
+        if not isinstance(embedding, nn.Embedding):
+            kind = type(embedding).__name__
+            raise InputError(f"EmbeddingDropout: embedding must be a torch.nn.Embedding, got {kind}.")
         self.embedding = embedding
 
     def forward(self, input: Tensor) -> Tensor:
@@ -77,7 +82,7 @@ class PatchDropout(Rated):
 
     def __init__(self, p: float = 0.5, prefix: int = 1) -> None:
         super().__init__(p)
-        self.prefix = prefix
+        self.prefix = whole("PatchDropout", prefix, "prefix", 0)
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:

@@ -62,8 +62,10 @@ class ConcreteDropout(Keyed):
 
     def __init__(self, p: float = 0.1, temperature: float = 0.1) -> None:
         super().__init__()
-        if not 0 < p < 1:
+        if not isinstance(p, float) or not 0 < p < 1:
             raise InputError(f"ConcreteDropout: p must be in (0, 1), got {p!r}.")
+        if not isinstance(temperature, int | float) or not temperature > 0:
+            raise InputError(f"ConcreteDropout: temperature must be greater than 0, got {temperature!r}.")
         self.logit = nn.Parameter(torch.tensor(math.log(p / (1 - p))))
         self.temperature = temperature
 
@@ -121,7 +123,7 @@ def _sampled(module: Keyed, mean: Tensor, variance: Tensor) -> Tensor:
     """Draw sums instead of weights: the local reparameterization trick."""
     mean, key = opened(module.variant, mean, module.key(), True)
     assert key is not None
-    noise = normals(key, mean, shards.window(module.variant, mean)).to(mean.dtype)
+    noise = normals(key, mean, shards.window(module.variant, mean, key)).to(mean.dtype)
     # at a variance of zero the root has no derivative
     return mean + variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt() * noise
 
@@ -146,7 +148,7 @@ class VariationalLinear(Keyed, nn.Linear):
         self, in_features: int, out_features: int, bias: bool = True, p: float = 0.2, **factory: Any
     ) -> None:
         super().__init__(in_features, out_features, bias, **factory)
-        if not 0 < p <= 0.5:
+        if not isinstance(p, float) or not 0 < p <= 0.5:
             raise InputError(f"VariationalLinear: p, to begin with, must be in (0, 0.5], got {p!r}.")
         self.log_alpha = nn.Parameter(torch.full_like(self.weight, math.log(p / (1 - p))))
 

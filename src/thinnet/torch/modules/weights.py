@@ -72,6 +72,10 @@ class WeightDrop(nn.Module):
 
     def __init__(self, module: nn.Module, weights: Any = "weight_hh_l0", p: float = 0.5) -> None:
         super().__init__()
+        if not isinstance(module, nn.Module):
+            raise InputError(
+                f"{type(self).__name__}: module must be a torch.nn.Module, got {type(module).__name__}."
+            )
         self.module = module
         self.weights = [weights] if isinstance(weights, str) else list(weights)
         for name in self.weights:
