@@ -8,6 +8,7 @@ memory is that of a process of its own for each, above what it holds before the 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -93,7 +94,10 @@ def peak(name: str, kind: str) -> int:
     """Return by how many bytes the steps of a process of its own raise its peak."""
     code = f"import torch_steps as t; print(t.raised({name!r}, {kind!r}))"
     here = Path(__file__).parent
-    done = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
+    # Freed memory is to be given back at once: what malloc keeps of it would be in the figures.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 

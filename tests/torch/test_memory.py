@@ -25,6 +25,7 @@ LARGE = 1 << 19  # entries of float32: 2 MiB
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[memory._Pool]:
     own = memory._Pool()
     monkeypatch.setattr(memory, "_pool", own)
+    monkeypatch.setattr(memory, "_LEAST", 1 << 20)
     yield own
     gc.collect()
 

@@ -38,27 +38,18 @@ def draw(
 ) -> Tensor:
     """Return `gain * x + shift * other`, without derivatives."""
     if not x.is_cpu:
-        third = other if shifted else 0.0
-        return plain.sample(row, x, rate, key, other=third, window=window)
-    if window is None and row.pattern == "..." and (out := _at_once(row, x, rate, key)) is not None:
-        return out
+        return plain.sample(row, x, rate, key, other=other if shifted else 0.0, window=window)
+    # A small run of memory is dropped by its address, which takes half the time.
+    if window is None and x.numel() <= _SMALL and row.pattern == "..." and x.is_contiguous():
+        library, law = native.library, row.law_of(rate)
+        if library is not None and type(law) is TwoPoint and not law.dropped[1] and not law.kept[1]:
+            out = torch.empty_like(x)
+            run = x.data_ptr(), out.data_ptr(), x.numel(), TYPES[x.dtype]
+            library.two_point_at(*run, key.value, key.step, law.threshold, law.dropped[0], law.kept[0])
+            return out
     third = 0.0 if not shifted else None if other is None else _array(other)
     out = memory.empty_like(x)
     sample(row, _array(x), rate, key, other=third, window=window, out=_array(out))
-    return out
-
-
-def _at_once(row: Variant, x: Tensor, rate: float, key: Key) -> Tensor | None:
-    """Drop a small run of memory by its address, which takes half the time; None where this is none."""
-    library, count = native.library, x.numel()
-    if library is None or count > _SMALL or not x.is_contiguous():
-        return None
-    law = row.law_of(rate)
-    if type(law) is not TwoPoint or law.dropped[1] or law.kept[1]:
-        return None
-    out = torch.empty_like(x)
-    gains = law.threshold, law.dropped[0], law.kept[0]
-    library.two_point_at(x.data_ptr(), out.data_ptr(), count, TYPES[x.dtype], key.value, key.step, *gains)
     return out
 
 

@@ -44,9 +44,9 @@ _own = _Own()
 
 def watched() -> bool:
     """Say whether somebody wants to see every operator: a compiler, a transform, a mode, a tracer."""
-    return bool(
+    return (
         torch.compiler.is_compiling()
-        or _modes()
+        or _modes() > 0
         or _transforms()
         or _tracing() is not None
         or _dual._current_level >= 0

@@ -19,7 +19,7 @@ from thinnet.errors import InputError
 
 __all__ = ["empty_like", "get_kept_bytes", "set_kept_bytes"]
 
-_LEAST = 1 << 20  # of a tensor; malloc keeps what is smaller
+_LEAST = 1 << 25  # of a tensor; malloc keeps what is smaller
 _LARGE_PAGE = 1 << 21
 # Unless told so, mmap shares memory with processes that are forked later, which would then write into tensors
 # of this one.
@@ -68,7 +68,7 @@ def get_kept_bytes() -> int:
 def set_kept_bytes(limit: int) -> None:
     """Keep no more than so much memory of freed tensors from now on; 0 keeps none.
 
-    It is 256 MiB unless something else is said. What dropout returns, of 1 MiB or more, goes back there when
+    It is 256 MiB unless something else is said. What dropout returns, of 32 MiB or more, goes back there when
     it is freed, and the next call that returns as much writes over it: fresh memory takes several times
     longer to write. No number depends on it.
 

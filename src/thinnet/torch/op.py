@@ -38,16 +38,13 @@ _KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
 _inside: Any = torch._C
 
 
-def _keys(x: Tensor) -> int:
-    return _inside._dispatch_keys(x).raw_repr()
-
-
+_keys_of = _inside._dispatch_keys
 # Dense tensors of the CPU, made with gradients and without, have no more to them than this. Negated views
 # have, zeros that take no memory, and the batches of the older vmap, which takes many gradients at once.
 with torch.inference_mode(False):
-    _DENSE = {_keys(torch.empty(0, device="cpu"))}
+    _DENSE = {_keys_of(torch.empty(0, device="cpu")).raw_repr()}
 with torch.inference_mode():
-    _DENSE.add(_keys(torch.empty(0, device="cpu")))
+    _DENSE.add(_keys_of(torch.empty(0, device="cpu")).raw_repr())
 
 
 def drop(
@@ -101,7 +98,7 @@ def drop(
 
 
 def _plain(x: Tensor) -> bool:
-    return type(x) in _KINDS and _keys(x) in _DENSE
+    return type(x) in _KINDS and _keys_of(x).raw_repr() in _DENSE
 
 
 def check(
@@ -234,17 +231,16 @@ class _Directly(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, _, *ctx.law, _ = inputs
+        ctx.law = inputs[2:-1]
 
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
-        (dy,) = dys
-        first, second, *_ = ctx.needs_input_grad
+        dy, needed = dys[0], ctx.needs_input_grad
         call: Any = draw if not keys.watched() and _plain(dy) else _again
         if call is draw and torch.is_grad_enabled():
             call = _directly
-        dx = call(dy, None, *ctx.law, False) if first else None
-        d_other = call(torch.zeros_like(dy), dy, *ctx.law, True) if second else None
+        dx = call(dy, None, *ctx.law, False) if needed[0] else None
+        d_other = call(torch.zeros_like(dy), dy, *ctx.law, True) if needed[1] else None
         return dx, d_other, None, None, None, None, None
 
 

@@ -135,16 +135,17 @@ def _attend(
     query, key, value = (x.to(wide(x)) for x in (query, key, value))
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
     nowhere = None
+    # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
     if is_causal:
-        mask = scores.new_full(scores.shape[-2:], -math.inf).triu(1)
+        scores.add_(scores.new_full(scores.shape[-2:], -math.inf).triu(1))
     elif mask is not None:
         if mask.dtype == torch.bool:
             mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
         # Queries that see no key get zeros, as torch's do, and give none a gradient.
         nowhere = mask.isneginf().all(-1, keepdim=True)
-        mask = mask.to(scores.dtype).masked_fill(nowhere, 0)
-    # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
-    weights = (scores if mask is None else scores + mask).softmax(-1)
+        scores = scores + mask.to(scores.dtype).masked_fill(nowhere, 0)
+    weights = scores.softmax(-1)
+    del scores  # it is as large as the weights
     address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
     window = shards.window("AttentionDropout", weights, address)
     way = _Compiled if torch.compiler.is_compiling() else _Dropped
