@@ -284,6 +284,31 @@ def test_compiled_whole_once_and_with_the_same_masks(name: str) -> None:
     assert torch.equal(first(compiled.eval()(*inputs)), first(module.eval()(*inputs)))
 
 
+@pytest.mark.parametrize("name", COMPILED)
+def test_traced_as_one_node(name: str) -> None:
+    make, inputs = COMPILED[name]
+
+    class Around(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = make()
+
+        def forward(self, x: torch.Tensor, logits: Any = None) -> Any:
+            return self.inner(x) if len(inputs) == 1 else self.inner(x, logits)
+
+    model = Around()
+    traced = torch.fx.symbolic_trace(model)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["inner"]
+    answers = []
+    for call in (model, traced):
+        tt.seed(model, 0)
+        answers.append([first(call(*inputs)) for _ in range(20)])
+    assert all(torch.equal(a, b) for a, b in zip(*answers, strict=True))
+    assert not all(torch.equal(y, answers[0][0]) for y in answers[0])
+    model.eval()
+    assert torch.equal(first(traced.eval()(*inputs)), first(model(*inputs)))
+
+
 def first(y: Any) -> torch.Tensor:
     return y[0] if isinstance(y, tuple) else y
 

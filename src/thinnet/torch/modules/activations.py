@@ -13,7 +13,7 @@ from torch import fx, nn
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop, max_pool_dropout
 from thinnet.torch.functional.entry import whole
-from thinnet.torch.modules.base import Block, Rated, Tensor, dropped, noted
+from thinnet.torch.modules.base import Block, Rated, Tensor, dropped, noted, traceable
 from thinnet.torch.streams import Keyed
 from thinnet.variants import find
 from thinnet.variants.variant import HANDED
@@ -193,6 +193,7 @@ class MaxPoolDropout2d(Rated):
         self.kernel_size = whole("MaxPoolDropout2d", kernel_size, "kernel_size", 1)
         self.stride = kernel_size if stride is None else whole("MaxPoolDropout2d", stride, "stride", 1)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         key = self.key() if self.training else None
         size, stride = self.kernel_size, self.stride

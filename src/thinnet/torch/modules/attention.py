@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thinnet.torch.functional import drop_head
 from thinnet.torch.modules.activations import Drop
-from thinnet.torch.modules.base import Rated, Tensor
+from thinnet.torch.modules.base import Rated, Tensor, traceable
 
 __all__ = ["DropHead", "DropKey"]
 
@@ -23,6 +23,7 @@ class DropHead(Rated):
     def __init__(self, p: float = 0.2) -> None:
         super().__init__(p)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         return drop_head(input, self.p, key=self.key() if self.training else None, training=self.training)
 

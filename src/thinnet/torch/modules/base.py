@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
@@ -11,7 +13,7 @@ from thinnet.torch.functional import drop
 from thinnet.torch.functional.entry import chance
 from thinnet.torch.streams import Keyed
 
-__all__ = ["Block", "Rated", "Tensor", "dropped", "noted"]
+__all__ = ["Block", "Rated", "Tensor", "dropped", "noted", "traceable"]
 
 Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
@@ -37,9 +39,22 @@ def dropped(module: Any, x: Tensor, *, p: float | None = None, **more: Any) -> T
     return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **more)
 
 
-def noted(module: Any, x: Any) -> Any:
+def noted(module: Any, *inputs: Any, **named: Any) -> Any:
     """Return what stands for the call of a module while torch.fx traces.
 
     Tracing looks inside modules that are not torch's own; it would take the mode and the key for constants.
     """
-    return x.tracer.create_proxy("call_module", x.tracer.path_of_module(module), (x,), {})
+    tracer: Any = next(x for x in inputs if isinstance(x, fx.Proxy)).tracer
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, named)
+
+
+def traceable(forward: Callable[..., Any]) -> Any:
+    """Let torch.fx note the calls of a module instead of looking inside."""
+
+    @functools.wraps(forward)
+    def call(self: Any, *inputs: Any, **named: Any) -> Any:
+        if any(isinstance(x, fx.Proxy) for x in inputs):
+            return noted(self, *inputs, **named)
+        return forward(self, *inputs, **named)
+
+    return call

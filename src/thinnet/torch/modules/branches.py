@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from torch import fx
-
 from thinnet.errors import InputError
 from thinnet.random import Window
 from thinnet.torch.functional import drop, shake_drop
 from thinnet.torch.modules.activations import Drop
-from thinnet.torch.modules.base import Rated, Tensor, noted
+from thinnet.torch.modules.base import Rated, Tensor, traceable
 
 __all__ = ["DropPath", "ShakeDrop", "StochasticDepth"]
 
@@ -56,9 +54,8 @@ class StochasticDepth(Rated):
             raise InputError(f'StochasticDepth: mode must be "batch" or "row", got {mode!r}.')
         self.mode = mode
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
-        if isinstance(input, fx.Proxy):
-            return noted(self, input)
         if not self.training:
             return input
         if self.mode == "row":
@@ -86,6 +83,7 @@ class ShakeDrop(Rated):
     def __init__(self, p: float = 0.5) -> None:
         super().__init__(p)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         key = self.key() if self.training else None
         return shake_drop(input, self.p, key=key, training=self.training)

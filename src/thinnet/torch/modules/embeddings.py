@@ -8,7 +8,7 @@ from torch import nn
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop, patch_dropout
 from thinnet.torch.functional.entry import whole
-from thinnet.torch.modules.base import Rated, Tensor
+from thinnet.torch.modules.base import Rated, Tensor, traceable
 
 __all__ = ["EmbeddingDropout", "PatchDropout"]
 
@@ -48,6 +48,7 @@ class EmbeddingDropout(Rated):
             raise InputError(f"EmbeddingDropout: embedding must be a torch.nn.Embedding, got {kind}.")
         self.embedding = embedding
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         rows = self.embedding(input)
         if not self.training:
@@ -84,6 +85,7 @@ class PatchDropout(Rated):
         super().__init__(p)
         self.prefix = whole("PatchDropout", prefix, "prefix", 0)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return input

@@ -18,7 +18,7 @@ from thinnet.torch import shards
 from thinnet.torch.functional import concrete_dropout, concrete_kl, sparse_kl, standout, variational_kl
 from thinnet.torch.functional.entry import opened
 from thinnet.torch.lanes import normals
-from thinnet.torch.modules.base import Tensor
+from thinnet.torch.modules.base import Tensor, traceable
 from thinnet.torch.streams import Keyed
 
 __all__ = [
@@ -74,6 +74,7 @@ class ConcreteDropout(Keyed):
         """The rate that has been learned."""
         return torch.sigmoid(self.logit.detach()).item()
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         key = self.key() if self.training else None
         return concrete_dropout(
@@ -111,6 +112,7 @@ class Standout(Keyed):
         super().__init__()
         self.alpha, self.beta = alpha, beta
 
+    @traceable
     def forward(self, input: Tensor, logits: Tensor) -> Tensor:
         key = self.key() if self.training else None
         return standout(input, logits, key=key, alpha=self.alpha, beta=self.beta, training=self.training)
@@ -152,6 +154,7 @@ class VariationalLinear(Keyed, nn.Linear):
             raise InputError(f"VariationalLinear: p, to begin with, must be in (0, 0.5], got {p!r}.")
         self.log_alpha = nn.Parameter(torch.full_like(self.weight, math.log(p / (1 - p))))
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         mean = super().forward(input)
         if not self.training:
@@ -216,6 +219,7 @@ class SparseVariationalLinear(_Sparse, nn.Linear):
         super().__init__(in_features, out_features, bias, **factory)
         self._begin(threshold)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return F.linear(input, self.weight * self.mask, self.bias)
@@ -237,6 +241,7 @@ class SparseVariationalConv2d(_Sparse, nn.Conv2d):
         super().__init__(in_channels, out_channels, kernel_size, **more)
         self._begin(threshold)
 
+    @traceable
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return self._conv_forward(input, self.weight * self.mask, self.bias)

@@ -10,7 +10,7 @@ from torch import nn
 from thinnet.errors import InputError
 from thinnet.torch.functional import drop
 from thinnet.torch.functional.entry import chance
-from thinnet.torch.modules.base import Tensor, dropped
+from thinnet.torch.modules.base import Tensor, dropped, traceable
 from thinnet.torch.streams import Keyed
 
 __all__ = ["VariationalLSTM", "ZoneoutGRUCell", "ZoneoutLSTMCell"]
@@ -53,6 +53,7 @@ class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
         self.p_hidden = chance("ZoneoutLSTMCell", p_hidden, "p_hidden")
         self.p_cell = chance("ZoneoutLSTMCell", p_cell, "p_cell")
 
+    @traceable
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         if hx is None:
             zeros = input.new_zeros(*input.shape[:-1], self.hidden_size)
@@ -88,6 +89,7 @@ class ZoneoutGRUCell(Keyed, nn.GRUCell):
         super().__init__(input_size, hidden_size, bias, **factory)
         self.p = chance("ZoneoutGRUCell", p)
 
+    @traceable
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         hx = input.new_zeros(*input.shape[:-1], self.hidden_size) if hx is None else hx
         return dropped(self, super().forward(input, hx), other=hx)
@@ -145,6 +147,7 @@ class VariationalLSTM(Keyed, nn.LSTM):
         self.p_input = chance("VariationalLSTM", p_input, "p_input")
         self.p_hidden = chance("VariationalLSTM", p_hidden, "p_hidden")
 
+    @traceable
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch's has overloads
         self, input: Any, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from thinnet.errors import InputError
 from thinnet.torch.functional import targeted_dropout
 from thinnet.torch.functional.entry import chance
-from thinnet.torch.modules.base import Rated, Tensor, dropped
+from thinnet.torch.modules.base import Rated, Tensor, dropped, traceable
 
 __all__ = ["DropConnect", "TargetedDropout", "WeightDrop"]
 
@@ -89,6 +89,7 @@ class WeightDrop(nn.Module):
         parametrize.register_parametrization(self.module, name, through)
         through.train(self.module.training)
 
+    @traceable
     def forward(self, *inputs: Any, **named: Any) -> Any:
         module: Any = self.module
         with parametrize.cached():
