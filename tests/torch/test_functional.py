@@ -275,6 +275,8 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert told(F.drop_head, maps, 1.5) == "DropHead: p must be in [0, 1], got 1.5."
     assert told(F.shake_drop, torch.ones(()), 0.5).startswith("ShakeDrop: x must have shape")
     assert told(F.max_pool_dropout, x, 0.5).startswith("MaxPoolDropout: x must have shape")
+    assert told(F.max_pool_dropout, maps, 0.5, size=0).startswith("MaxPoolDropout: size must be")
+    assert told(F.max_pool_dropout, maps, 0.5, stride=0).startswith("MaxPoolDropout: stride must be")
     assert told(F.patch_dropout, x, 0.5).startswith("PatchDropout: x must have shape (n, tokens, features)")
     assert told(F.patch_dropout, x[None], 0.5, prefix=3).startswith("PatchDropout: prefix must be in [0, 2]")
     assert told(F.targeted_dropout, x, 0.5, target=2).startswith("TargetedDropout: target must be in")

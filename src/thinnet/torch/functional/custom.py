@@ -86,7 +86,8 @@ def max_pool_dropout(
     Wu, Gu: Max-pooling dropout for regularization of convolutional neural networks. ICONIP 2015, section 3.
     """
     shaped("MaxPoolDropout", x, "n channels height width")
-    stride, p = size if stride is None else stride, chance("MaxPoolDropout", p)
+    p, size = chance("MaxPoolDropout", p), whole("MaxPoolDropout", size, "size", 1)
+    stride = size if stride is None else whole("MaxPoolDropout", stride, "stride", 1)
     if training:
         return F.max_pool2d(drop("UnscaledDropout", x, p, key=key), size, stride)
     rate = round(p * LANES) / LANES
