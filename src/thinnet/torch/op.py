@@ -32,7 +32,7 @@ _LIBRARY.define(
     " Tensor? at=None, bool shifted=True) -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
-# What the dispatcher leaves out at the end: no window, no tensor for a rate, a second term.
+# No window, no tensor for a rate, a second term.
 _DEFAULTS: tuple[Any, ...] = [], None, True
 _KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
 _inside: Any = torch._C
@@ -160,32 +160,19 @@ def _law(
     return row, rate, keys.to_key(key), part(x.shape, window) if window else None, shifted
 
 
-def _draw(
-    x: Tensor,
-    other: Tensor | None,
-    key: Tensor,
-    variant: str,
-    rate: float,
-    block: list[int],
-    window: Sequence[int] = (),
-    at: Tensor | None = None,
-    shifted: bool = True,
-) -> Tensor:
+def _filled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what an operator was called with, and what the dispatcher leaves out at the end."""
+    return *inputs, *_DEFAULTS[len(inputs) - 6 :]
+
+
+def _draw(*inputs: Any) -> Tensor:
+    x, other, key, variant, rate, block, window, at, shifted = _filled(inputs)
     rate = rate if at is None else at.item()
     return draw(x, other, *_law(x, other, key, variant, rate, block, window, shifted))
 
 
-def _on_meta(
-    x: Tensor,
-    other: Tensor | None,
-    key: Tensor,
-    variant: str,
-    rate: float,
-    block: list[int],
-    window: Sequence[int] = (),
-    at: Tensor | None = None,
-    shifted: bool = True,
-) -> Tensor:
+def _on_meta(*inputs: Any) -> Tensor:
+    x, other, _, variant, rate, block, window, _, shifted = _filled(inputs)
     check(x, other, variant, rate, block, window, shifted)
     return torch.empty_like(x)
 
@@ -270,10 +257,9 @@ def _with_derivatives(*inputs: Any) -> Tensor:
     if not (needed and torch.is_grad_enabled()) and forward_ad._current_level < 0:  # as compiled code calls
         with _inside._AutoDispatchBelowAutograd():
             return torch.ops.thinnet.drop.default(*inputs)
-    given = *inputs, *_DEFAULTS[len(inputs) - 6 :]
     # A transform of torch.func peels off one level and brings us here: this is that level's work alone.
     with enable_single_level_autograd_function():
-        return _apply(*given)
+        return _apply(*_filled(inputs))
 
 
 def _vmap(
