@@ -1,6 +1,6 @@
 """Philox4x32-10, the counter-based generator under everything (Salmon et al., SC 2011, section 3.3).
 
-`philox4x32` is the definition: it works alike on Python integers and on NumPy arrays of uint64.
+`philox4x32` is the definition: it works alike on Python integers, arrays of uint64 and tensors of int64.
 `words` is the same thing for the blocks of a key, laid out so that NumPy makes five passes a round.
 """
 
@@ -40,7 +40,7 @@ def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tupl
 
     Parameters
     ----------
-    counter : four ints or four uint64 arrays
+    counter : four ints, or arrays or tensors of 64-bit integers
         Words in [0, 2**32), low word first.
     key : two ints
         Words in [0, 2**32), low word first.
@@ -63,7 +63,8 @@ def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tupl
     k0, k1 = key
     for _ in range(_ROUNDS):
         p0, p1 = _MULTIPLIERS[0] * c0, _MULTIPLIERS[1] * c2
-        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _LOW, (p0 >> 32) ^ c3 ^ k1, p0 & _LOW
+        high0, high1 = p0 >> 32 & _LOW, p1 >> 32 & _LOW  # signed integers bring their sign along
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, p1 & _LOW, high0 ^ c3 ^ k1, p0 & _LOW
         k0, k1 = (k0 + _WEYL[0]) & _LOW, (k1 + _WEYL[1]) & _LOW
     return c0, c1, c2, c3
 

@@ -1,15 +1,17 @@
 """The laws in torch's own operations, for any device: slow, short, and the same bits as the kernels.
 
-torch has no arithmetic of uint32, so words of Philox lie in int64.
+torch has no arithmetic of uint32, so words of Philox lie in int64, whose products wrap around.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import torch
 
 from thinnet.random import Key, Window
+from thinnet.random.philox import BLOCK, philox4x32
 from thinnet.variants.law import TwoPoint
 from thinnet.variants.pattern import lane_window
 from thinnet.variants.variant import Variant
@@ -19,10 +21,6 @@ __all__ = ["lanes", "sample"]
 Tensor: TypeAlias = torch.Tensor
 
 _LOW = (1 << 32) - 1
-_ROUNDS = 10
-_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
-_BUMPS = 0x9E3779B9, 0xBB67AE85
-_LANES_A_BLOCK = 8
 
 
 def sample(
@@ -51,39 +49,23 @@ def lanes(key: Key, window: Window, device: torch.device) -> Tensor:
     """Return the lanes of a window as int64."""
     start, strides = window.addresses
     if window.size[1:] == window.shape[1:]:  # one run
-        count = 1
-        for length in window.size:
-            count *= length
-        first, last = start // _LANES_A_BLOCK, -(-(start + count) // _LANES_A_BLOCK)
+        count = math.prod(window.size)
+        first, last = start // BLOCK, -(-(start + count) // BLOCK)
         words = _words(key, torch.arange(first, last, device=device))  # (blocks, 4)
         halves = torch.stack([words & 0xFFFF, words >> 16], -1).reshape(-1)
-        return halves[start - first * _LANES_A_BLOCK :][:count].reshape(window.size)
+        return halves[start - first * BLOCK :][:count].reshape(window.size)
     numbers = torch.full((), start, dtype=torch.int64, device=device)
     for length, stride in zip(window.size, strides, strict=True):
         numbers = numbers[..., None] + torch.arange(length, device=device) * stride
-    words = _words(key, numbers // _LANES_A_BLOCK)
-    half = numbers % _LANES_A_BLOCK
+    words = _words(key, numbers // BLOCK)
+    half = numbers % BLOCK
     word = words.gather(-1, (half // 2)[..., None])[..., 0]
     return word >> 16 * (half % 2) & 0xFFFF
 
 
 def _words(key: Key, blocks: Tensor) -> Tensor:
-    """Return the four words of each block, (…, 4): Philox4x32-10 at counter (block, step, 0)."""
-    c0, c1 = blocks & _LOW, blocks >> 32
-    c2, c3 = torch.full_like(blocks, key.step), torch.zeros_like(blocks)
-    k0, k1 = key.words
-    for _ in range(_ROUNDS):
-        (high0, low0), (high1, low1) = _product(_MULTIPLIERS[0], c0), _product(_MULTIPLIERS[1], c2)
-        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
-        k0, k1 = k0 + _BUMPS[0] & _LOW, k1 + _BUMPS[1] & _LOW
-    return torch.stack([c0, c1, c2, c3], -1)
-
-
-def _product(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the high and the low word of a product of words, by halves: int64 has no 64 bits to spare."""
-    low = a * (b & 0xFFFF)
-    high = a * (b >> 16) + (low >> 16)
-    return high >> 16, (high & 0xFFFF) << 16 | low & 0xFFFF
+    """Return the four words of each block, (…, 4)."""
+    return torch.stack(philox4x32((blocks & _LOW, blocks >> 32, key.step, 0), key.words), -1)
 
 
 def _dropped(
