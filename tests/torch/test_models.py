@@ -91,6 +91,20 @@ def test_a_summary_finds_what_is_dropped_by_hand() -> None:
     ]
 
 
+def test_a_summary_knows_our_functions() -> None:
+    class Called(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = tt.functional.dropout(x, 0.25)[None, None]
+            return tt.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.1)
+
+    found = tt.summary(nn.Sequential(Called()), torch.ones(4, 8))
+    assert [(row.variant, row.p, row.ours, row.mask_bytes) for row in found.rows] == [
+        ("Dropout", 0.25, True, 4 * 4 * 8),
+        ("AttentionDropout", 0.1, True, 4 * 4 * 4),
+    ]
+    assert found.notes == ()
+
+
 def test_a_summary_without_inputs() -> None:
     found = tt.summary(Model())
     assert [(row.module, row.mask_bytes) for row in found.rows] == [("attention.drop", None), ("own", None)]
@@ -117,7 +131,7 @@ def test_a_summary_says_what_another_device_does() -> None:
     assert draws.notes == ()
     from thinnet.torch.summary import _Draw, _notes
 
-    draw = _Draw("0", "x", 0.5, 4, torch.device("cuda", 0))
+    draw = _Draw("0", "x", False, 0.5, 4, torch.device("cuda", 0))
     assert _notes([], [draw, draw]) == (
         "On cuda:0 masks are drawn by torch's own operations, which is slower; the bits are the same.",
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from thinnet.errors import InputError
 from thinnet.torch import modules
-from thinnet.torch.streams import Keyed
+from thinnet.torch.streams import Keyed, named
 
 __all__ = ["replace", "restore", "twin"]
 
@@ -81,10 +81,8 @@ def replace(model: nn.Module) -> list[str]:
     >>> replace(model), type(model[2]) is modules.Dropout
     (['2'], True)
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"replace: model must be a torch.nn.Module, got {type(model).__name__}.")
     names: list[str] = []
-    for name, module in cast("Any", model).named_modules():
+    for name, module in named("replace", model):
         if (made := twin(module)) is not None:
             _become(module, made)
             names.append(name)
@@ -104,7 +102,7 @@ def restore(model: nn.Module) -> list[str]:
     """
     back = {ours: theirs for theirs, ours in _TORCHS.items()}
     names: list[str] = []
-    for name, module in cast("Any", model).named_modules():
+    for name, module in named("restore", model):
         before, added, rate = module.__dict__.pop("_replaced", (back.get(type(module)), (), "p"))
         if before is None:
             continue

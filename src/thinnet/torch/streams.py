@@ -21,7 +21,7 @@ from thinnet.errors import InputError
 from thinnet.random import Key
 from thinnet.torch import keys
 
-__all__ = ["Clock", "Keyed", "ModuleStream", "seed", "step", "streams"]
+__all__ = ["Clock", "Keyed", "ModuleStream", "named", "seed", "step", "streams"]
 
 Tensor: TypeAlias = torch.Tensor
 _Seen: TypeAlias = tuple[int, Key | None]  # the step of a call and its key, None where there were several
@@ -160,12 +160,17 @@ class Keyed(nn.Module):
         return stream.next(token.value)
 
 
-def streams(owner: str, model: nn.Module) -> dict[str, Keyed]:
-    """Return every module that draws, by its qualified name without what wrappers add to it."""
+def named(owner: str, model: nn.Module) -> list[tuple[str, Any]]:
+    """Return every module of a model, and its name; say if it is none."""
     if not isinstance(model, nn.Module):
         raise InputError(f"{owner}: model must be a torch.nn.Module, got {type(model).__name__}.")
+    return list(model.named_modules())
+
+
+def streams(owner: str, model: nn.Module) -> dict[str, Keyed]:
+    """Return every module that draws, by its qualified name without what wrappers add to it."""
     found: dict[str, Keyed] = {}
-    for name, module in cast("Any", model).named_modules():
+    for name, module in named(owner, model):
         if isinstance(module, Keyed):
             found[".".join(part for part in name.split(".") if part not in _WRAPPERS)] = module
     return found

@@ -13,10 +13,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thinnet.errors import InputError
 from thinnet.random import Window
 from thinnet.torch.replace import twin
-from thinnet.torch.streams import Keyed
+from thinnet.torch.streams import Keyed, named
 from thinnet.variants import CATALOGUE
 from thinnet.variants.custom import CUSTOM
 from thinnet.variants.pattern import lane_window
@@ -99,10 +98,11 @@ _NOISE = {f"aten::{name}" for name in ("rand", "rand_like", "uniform_", "randn",
 
 @dataclass
 class _Draw:
-    """One draw that was seen: where, by which function, at which rate, of how many bytes."""
+    """One draw that was seen: where, by which function or variant, at which rate, of how many bytes."""
 
     module: str
     function: str
+    ours: bool
     p: float | None
     size: int
     device: torch.device
@@ -134,38 +134,40 @@ class _Draws(TorchDispatchMode):
         self.functions, self.inside, self.found = functions, inside, cast("list[_Draw]", [])
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        named = {a.name: v for a, v in zip(func._schema.arguments, args, strict=False)} | (kwargs or {})
+        given = {a.name: v for a, v in zip(func._schema.arguments, args, strict=False)} | (kwargs or {})
         out = func(*args, **(kwargs or {}))
-        if (seen := _seen(func._schema.name, named, out)) is not None:
+        if (seen := _seen(func._schema.name, given, out)) is not None:
             p, size = seen
             place = self.inside[-1] if self.inside else ""
-            x = named.get("x", named.get("self", named.get("input", named.get("query"))))
+            x = given.get("x", given.get("self", given.get("input", given.get("query"))))
             device = x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
-            self.found.append(_Draw(place, self.functions.current or func._schema.name, p, size, device))
+            name = given.get("variant", self.functions.current or func._schema.name)
+            ours = func.namespace == "thinnet"
+            self.found.append(_Draw(place, name, ours, p, size, device))
         return out
 
 
-def _seen(name: str, named: dict[str, Any], out: Any) -> tuple[float | None, int] | None:
+def _seen(name: str, given: dict[str, Any], out: Any) -> tuple[float | None, int] | None:
     """Return the rate and the bytes of a mask, if an operator draws one."""
     if name == "thinnet::drop":
-        x, row = named["x"], CATALOGUE[named["variant"]]
+        x, row = given["x"], CATALOGUE[given["variant"]]
         lanes = math.prod(lane_window(row.pattern, Window.whole(tuple(x.shape)), row.name).size)
-        return named["rate"], lanes * x.element_size()
+        return given["rate"], lanes * x.element_size()
     if name in ("thinnet::lanes", "thinnet::normals"):
-        return None, 4 * math.prod(named["shape"])
+        return None, 4 * math.prod(given["shape"])
     if name == "aten::native_dropout":
-        return (named["p"], out[1].nbytes) if named.get("train") and named["p"] else None
+        return (given["p"], out[1].nbytes) if given.get("train") and given["p"] else None
     if name in ("aten::bernoulli_", "aten::bernoulli"):
-        keep = named.get("p")
+        keep = given.get("p")
         return (1 - keep if isinstance(keep, float) else None), out.nbytes
     if name.partition(".")[0] in _NOISE:
         return None, out.nbytes
-    if name.startswith("aten::_scaled_dot_product") and named.get("dropout_p"):
-        return named["dropout_p"], 0
+    if name.startswith("aten::_scaled_dot_product") and given.get("dropout_p"):
+        return given["dropout_p"], 0
     return None
 
 
-def summary(model: nn.Module, *inputs: Any, **named: Any) -> Summary:
+def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
     """Say what drops in a model: its modules and, given inputs, every function that draws in a forward.
 
     With inputs the model runs once in training mode, without gradients; its buffers, modes, streams and
@@ -176,7 +178,7 @@ def summary(model: nn.Module, *inputs: Any, **named: Any) -> Summary:
     ----------
     model : Module
         Any.
-    *inputs, **named
+    *inputs, **more
         What its forward takes; without any, only modules are listed.
 
     Returns
@@ -197,12 +199,11 @@ def summary(model: nn.Module, *inputs: Any, **named: Any) -> Summary:
     module  variant    p  site        mask bytes  kept
     1       Dropout  0.2  activation          64  no
     """
-    if not isinstance(model, nn.Module):
-        raise InputError(f"summary: model must be a torch.nn.Module, got {type(model).__name__}.")
     model = getattr(model, "_orig_mod", model)  # of what torch.compile returns
-    draws = _traced(model, inputs, named) if inputs or named else None
+    every = named("summary", model)
+    draws = _traced(model, inputs, more) if inputs or more else None
     rows: list[Row] = []
-    for name, module in cast("Any", model).named_modules():
+    for name, module in every:
         mine = [draw for draw in draws or () if draw.module == name]
         size = None if draws is None else sum(draw.size for draw in mine)
         if isinstance(module, Keyed):
@@ -221,7 +222,7 @@ def _foreign(name: str, draws: list[_Draw]) -> list[Row]:
     """Return one row for each function, and rate, that draws in a module."""
     merged: dict[tuple[str, float | None, bool], int] = {}
     for draw in draws:
-        kind = draw.function, draw.p, "thinnet" in draw.function
+        kind = draw.function, draw.p, draw.ours
         merged[kind] = merged.get(kind, 0) + draw.size
     return [Row(name, function, p, "function", ours, size) for (function, p, ours), size in merged.items()]
 
@@ -266,9 +267,9 @@ def _untouched(model: nn.Module) -> Generator[None]:
             module.training = mode
 
 
-def _traced(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> list[_Draw]:
+def _traced(model: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> list[_Draw]:
     inside: list[str] = []
-    names = {module: name for name, module in cast("Any", model).named_modules()}
+    names = {module: name for name, module in named("summary", model)}
     hooks: list[Any] = []
     for module in names:
         hooks.append(module.register_forward_pre_hook(lambda m, _: inside.append(names[m]), prepend=True))
@@ -278,7 +279,7 @@ def _traced(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) ->
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
         with _untouched(model), torch.no_grad(), functions, draws:
-            torch.func.functional_call(model, buffers, inputs, named)
+            torch.func.functional_call(model, buffers, inputs, more)
     finally:
         for hook in hooks:
             hook.remove()
