@@ -70,6 +70,8 @@ class WeightDrop(nn.Module):
     Merity et al.: Regularizing and optimizing LSTM language models. ICLR 2018, section 2.
     """
 
+    variant = "WeightDrop"
+
     def __init__(self, module: nn.Module, weights: Any = "weight_hh_l0", p: float = 0.5) -> None:
         super().__init__()
         if not isinstance(module, nn.Module):
@@ -79,7 +81,10 @@ class WeightDrop(nn.Module):
         self.module = module
         self.weights = [weights] if isinstance(weights, str) else list(weights)
         for name in self.weights:
-            self._see(name, _Weight(p, "WeightDrop"))
+            self._see(name, self._made(p))
+
+    def _made(self, p: float) -> _Weight:
+        return _Weight(p, self.variant)
 
     def _see(self, name: str, through: _Weight) -> None:
         if name not in dict(self.module.named_parameters(recurse=False)):
@@ -153,10 +158,10 @@ class DropConnect(WeightDrop):
     Wan et al.: Regularization of neural networks using DropConnect. ICML 2013, section 3.
     """
 
+    variant = "DropConnect"
+
     def __init__(self, layer: nn.Module, p: float = 0.5) -> None:
-        super().__init__(_checked("DropConnect", layer), (), p)
-        self.weights = ["weight"]
-        self._see("weight", _Weight(p, "DropConnect"))
+        super().__init__(_checked("DropConnect", layer), "weight", p)
 
 
 class TargetedDropout(WeightDrop):
@@ -178,10 +183,14 @@ class TargetedDropout(WeightDrop):
     Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
     """
 
+    variant = "TargetedDropout"
+
     def __init__(self, layer: nn.Module, p: float = 0.5, target: float = 0.5, units: bool = False) -> None:
-        super().__init__(_checked("TargetedDropout", layer), (), p)
-        self.weights = ["weight"]
-        self._see("weight", _Targeted(p, target, units))
+        self._target = target, units
+        super().__init__(_checked("TargetedDropout", layer), "weight", p)
+
+    def _made(self, p: float) -> _Weight:
+        return _Targeted(p, *self._target)
 
 
 def _checked(owner: str, layer: nn.Module) -> nn.Module:
