@@ -55,6 +55,11 @@ def test_torch() -> None:
     ratios += [f"{steps[name]['torch']['ratio']['median']:.2f}" for name in ("mlp_2_eager", "block_2_eager")]
     assert re.findall(r"(\d+\.?\d*)\s+times", told) == ratios
     assert modules["bytes_kept"]["ours"] == 0
+    # Of a step of the block: what torch would gain without dropout, and what ours leaves of that.
+    theirs, none = (steps["block_2_eager"][rival]["ratio"]["median"] for rival in ("torch", "none"))
+    limits = (ROOT / "benchmarks" / "README.md").read_text("utf-8").partition("## What limits them")[2]
+    assert f"it is {theirs * none:.2f} times faster" in limits
+    assert f"some {100 * (none - 1):.0f} percent" in limits
 
 
 def test_epoch() -> None:

@@ -210,7 +210,7 @@ def test_copied_cast_and_moved(kind: type[nn.Module], training: bool, torchs: Si
         copies = (
             copy.copy(module),
             copy.deepcopy(module),
-            pickle.loads(pickle.dumps(module)),
+            pickle.loads(pickle.dumps(module)),  # our own, of a moment ago
             torch.load(file, weights_only=False),
             copy.deepcopy(module).half().double().float(),
             copy.deepcopy(module).to("meta").to_empty(device="cpu"),

@@ -10,9 +10,9 @@ from thinnet.errors import need
 
 need("torch", extra="torch", owner="thinnet.torch")
 
-from thinnet.torch import functional  # noqa: E402 - torch is asked for first
-from thinnet.torch.memory import get_kept_bytes, set_kept_bytes  # noqa: E402 - torch is asked for first
-from thinnet.torch.modules import (  # noqa: E402 - torch is asked for first
+from thinnet.torch import functional
+from thinnet.torch.memory import get_kept_bytes, set_kept_bytes
+from thinnet.torch.modules import (
     AlphaDropout,
     ConcreteDropout,
     Drop,
@@ -43,11 +43,11 @@ from thinnet.torch.modules import (  # noqa: E402 - torch is asked for first
     ZoneoutGRUCell,
     ZoneoutLSTMCell,
 )
-from thinnet.torch.replace import replace, restore  # noqa: E402 - torch is asked for first
-from thinnet.torch.schedule import schedule  # noqa: E402 - torch is asked for first
-from thinnet.torch.shards import shard  # noqa: E402 - torch is asked for first
-from thinnet.torch.streams import seed, step  # noqa: E402 - torch is asked for first
-from thinnet.torch.summary import summary  # noqa: E402 - torch is asked for first
+from thinnet.torch.replace import replace, restore
+from thinnet.torch.schedule import schedule
+from thinnet.torch.shards import shard
+from thinnet.torch.streams import seed, step
+from thinnet.torch.summary import summary
 
 __all__ = [
     "AlphaDropout",

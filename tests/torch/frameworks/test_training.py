@@ -89,6 +89,7 @@ def test_averaged_copies(data: Data, acts: Callable[..., None]) -> None:
 def test_copies_train_alike(data: Data) -> None:
     model = Net()
     ends = []
+    # what is loaded is what was pickled a moment ago
     for other in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         torch.manual_seed(5)
         assert falls(steps(other, data))
