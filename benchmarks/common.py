@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thinnet import info
+from thinnet import _info as info
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -18,7 +18,7 @@ import torch
 from common import Pair, Result, clock, digits, in_turn, keep, tell, with_budget
 
 import thinnet as tn
-from thinnet.net.conv import Grid
+from thinnet.net._conv import Grid
 
 BATCH, WIDTH, STEPS = 64, 0.25, 5
 SHAPE = "VGG-11, width 1/4, (64, 3, 32, 32)"

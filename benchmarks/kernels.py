@@ -14,7 +14,8 @@ from common import Pair, Result, alone, clock, in_turn, keep, median, tell
 from numpy.typing import NDArray
 
 import thinnet as tn
-from thinnet import Window, kernels, native
+from thinnet import Window
+from thinnet._core import kernels, native
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ from common import Pair, Result, clock, in_turn, keep, tell
 
 import thinnet as tn
 from thinnet.variants import TwoPoint, Variant
-from thinnet.variants.variant import HANDED
+from thinnet.variants._variant import HANDED
 
 RATE, KEY, POWER = 0.3, tn.Key(1), 20
 SHAPES = {

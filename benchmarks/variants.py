@@ -31,9 +31,9 @@ from common import RESULTS, digits, keep
 from scipy import stats
 
 from thinnet import Key, net
-from thinnet.gallery import images
+from thinnet.gallery import _images as images
+from thinnet.schedules import Cosine
 from thinnet.variants import CATALOGUE
-from thinnet.variants.schedule import Cosine
 
 RATES, SEEDS, TRIED = (0.05, 0.1, 0.2, 0.35, 0.5), 10, 3
 BLOCK, TEST = 3, 0.2

@@ -319,7 +319,7 @@ void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int
 }  // namespace
 
 NB_MODULE(_native, m) {
-    m.doc() = "Compiled kernels; thinnet.kernels is their door.";
+    m.doc() = "Compiled kernels; thinnet._core.kernels is their door.";
     m.def("bodies", &names, "Names of the instruction sets that this processor has a body for, best first.");
     m.def("body", [] { return std::string(body().name); }, "Name of the one in use.");
     m.def("use", &use, "Use another.");

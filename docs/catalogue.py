@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image
 from tables import ROOT, write
 
+import thinnet as tn
 from thinnet import Key, drop
-from thinnet.variants import CATALOGUE, custom, guide
+from thinnet.variants import CATALOGUE
+from thinnet.variants import _guide as guide
 
 HOME = ROOT / "docs" / "variants"
 RATE = 0.3
@@ -27,30 +29,30 @@ IMAGES, KEY = np.ones((2, 3, 24, 24)), Key(2014)
 DRAWN: dict[str, tuple[str, Callable[[], Any]]] = {
     "ConcreteDropout": (
         "logit(0.3), temperature 0.5",
-        lambda: custom.concrete_dropout(IMAGES, np.log(3 / 7), key=KEY, temperature=0.5),
+        lambda: tn.concrete_dropout(IMAGES, np.log(3 / 7), key=KEY, temperature=0.5),
     ),
     "VariationalDropout": (
         "alpha = 0.43",
-        lambda: custom.variational_dropout(IMAGES, np.log(3 / 7), key=KEY),
+        lambda: tn.variational_dropout(IMAGES, np.log(3 / 7), key=KEY),
     ),
     "Standout": (
         "logits from -3 at the left to 3 at the right",
-        lambda: custom.standout(IMAGES, np.linspace(-3, 3, 24), key=KEY),
+        lambda: tn.standout(IMAGES, np.linspace(-3, 3, 24), key=KEY),
     ),
     "TargetedDropout": (
         "weights of 24 x 16; half of each column are candidates, at rate 0.8",
-        lambda: custom.targeted_dropout(np.abs(WEIGHTS), 0.8, key=KEY),
+        lambda: tn.targeted_dropout(np.abs(WEIGHTS), 0.8, key=KEY),
     ),
     "ShakeDrop": (
         "8 samples at rate 0.5",
-        lambda: custom.shake_drop(np.ones((8, 1, 24, 24)), 0.5, key=KEY),
+        lambda: tn.shake_drop(np.ones((8, 1, 24, 24)), 0.5, key=KEY),
     ),
     "Shakeout": (
         "weights of 24 x 16 that were 1, c = 0.3",
-        lambda: custom.shakeout(np.ones((24, 16)), RATE, key=KEY, c=0.3),
+        lambda: tn.shakeout(np.ones((24, 16)), RATE, key=KEY, c=0.3),
     ),
-    "Cutout": ("boxes of 12", lambda: custom.cutout(np.ones((4, 1, 24, 24)), 12, key=KEY)),
-    "DropHead": ("2 samples of 8 heads", lambda: custom.drop_head(np.ones((2, 8, 12, 12)), RATE, key=KEY)),
+    "Cutout": ("boxes of 12", lambda: tn.cutout(np.ones((4, 1, 24, 24)), 12, key=KEY)),
+    "DropHead": ("2 samples of 8 heads", lambda: tn.drop_head(np.ones((2, 8, 12, 12)), RATE, key=KEY)),
 }
 WEIGHTS = np.random.default_rng(0).standard_normal((24, 16))
 
@@ -100,7 +102,7 @@ def listing() -> str:
     head = "| variant | site | pattern | usual rate | what it does |\n|---|---|---|---|---|\n"
     cells = (
         f"| [{line.name}]({file(line.name)}.md) | {line.site} | "
-        f"{f'`{line.pattern}`' if line.pattern else 'custom'} | {line.usual} | {line.doc} |\n"
+        f"{f'`{line.pattern}`' if line.pattern else 'function'} | {line.usual} | {line.doc} |\n"
         for line in guide.table()
     )
     return head + "".join(cells)

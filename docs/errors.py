@@ -14,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from tables import ROOT, write
 
-from thinnet.study.figures import STYLE
+from thinnet.study._report.figures import STYLE
 
 DATA = {"digits": "digits", "mnist": "MNIST, 10,000 digits"}
 NETWORKS = {"dense": "d-512-512-10", "conv": "two convolutions"}

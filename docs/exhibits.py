@@ -15,8 +15,9 @@ from typing import Any
 
 from tables import ROOT, write
 
-from thinnet.gallery import EXHIBITS, shown
-from thinnet.gallery.backend import choose
+from thinnet.gallery import EXHIBITS
+from thinnet.gallery import _shown as shown
+from thinnet.gallery._backend import choose
 
 # Which exhibits take which data.
 TAKES = {"mnist": ("layer", "ensemble"), "cifar10": ("convnet",), "football": ("scaling",)}

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from thinnet.sklearn import MLPClassifier, MLPRegressor, parameters
+from thinnet.sklearn import MLPClassifier, MLPRegressor
+from thinnet.sklearn import _parameters as parameters
 
 ROOT = Path(__file__).parent.parent
 HEAD = "| test error, 10 seeds | scikit-learn | with dropout | change, 95 % interval |\n|---|---|---|---|"

@@ -13,7 +13,7 @@ from hypothesis import settings
 
 import thinnet as tn
 from thinnet.errors import ThinnetError
-from thinnet.variants.variant import HANDED
+from thinnet.variants._variant import HANDED
 
 # Derandomized: a failure on one machine is a failure on every machine.
 settings.register_profile("thinnet", deadline=None, max_examples=40, derandomize=True)

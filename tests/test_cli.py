@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import thinnet
-from thinnet import __main__, cli, info, native
-from thinnet.bench import Options
+from thinnet import __main__
+from thinnet import _cli as cli
+from thinnet import _info as info
+from thinnet._bench import Options
+from thinnet._core import native
 
 from .study.helpers import flowers_csv, numbers_csv, snapshot
 
@@ -229,7 +232,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Options] = []
-    monkeypatch.setattr("thinnet.bench.bench", asked.append)
+    monkeypatch.setattr("thinnet._bench.bench", asked.append)
     words = ["bench", "--size", "8", "--size", "2**4", "--dtype", "float16", "--rate", "0.1"]
     assert cli.run(["bench"]) == 0
     assert cli.run([*words, "--seconds", "0.5", "--out", "a.svg", "--json", "a.json"]) == 0
@@ -261,7 +264,7 @@ def test_a_bench_that_is_stopped(capsys: pytest.CaptureFixture[str], monkeypatch
     def stop(_: Options) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("thinnet.bench.bench", stop)
+    monkeypatch.setattr("thinnet._bench.bench", stop)
     assert cli.run(["bench"]) == 130
     assert capsys.readouterr().err.strip() == "Stopped."
 
@@ -327,7 +330,7 @@ def test_info_needs_the_core_alone(
 
 
 def test_info_imports_the_core_alone() -> None:
-    code = "import sys, numpy; old = set(sys.modules); import thinnet.info as info; info.text();" + (
+    code = "import sys, numpy; old = set(sys.modules); import thinnet._info as info; info.text();" + (
         "print({name.partition('.')[0] for name in set(sys.modules) - old} - sys.stdlib_module_names)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -361,7 +364,7 @@ def test_a_process_refuses_as_the_function_does() -> None:
 
 
 def test_variants_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    from thinnet.variants.guide import page, table
+    from thinnet.variants._guide import page, table
 
     assert cli.run(["variants"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from thinnet._files import explain, replacing, write_bytes, write_text
 from thinnet.errors import FileError
-from thinnet.files import explain, replacing, write_bytes, write_text
 
 
 def fail(code: int) -> Callable[..., None]:

@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import thinnet
-from thinnet import info, native
+from thinnet import _info as info
+from thinnet._core import native
 
 
 def line(beginning: str) -> str:

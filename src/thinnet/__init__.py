@@ -1,7 +1,9 @@
-"""thinnet: dropout for NumPy, and one command that tells whether it helps on your data.
+"""thinnet: dropout you can reproduce, for NumPy, scikit-learn and PyTorch.
 
-`dropout` and `drop` apply a variant of the catalogue to an array, `net` trains NumPy networks with
-them, and `python -m thinnet study` runs a study on a table. All of it needs NumPy alone, but the study.
+`dropout`, `drop` and the functions beside them act on NumPy arrays at an address, a `Key`. The namespaces are
+`net` (NumPy networks), `variants` and `schedules`, and with their extras `torch` (PyTorch modules), `sklearn`
+(estimators) and `study` (the command `thinnet study` from Python). `import thinnet` loads NumPy alone, and that
+when a name is first used.
 """
 
 from __future__ import annotations
@@ -10,11 +12,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thinnet import net, variants
+    from thinnet import errors, net, schedules, sklearn, study, torch, variants
+    from thinnet._core.random import Key, Stream, Window, lanes
+    from thinnet._core.threads import get_num_threads, set_num_threads
     from thinnet.errors import DataError, FileError, InputError, MissingPackage, RunError, ThinnetError
-    from thinnet.native.threads import get_num_threads, set_num_threads
-    from thinnet.random import Key, Stream, Window, lanes
     from thinnet.variants import CATALOGUE, drop, dropout, mask
+    from thinnet.variants._beyond.concrete import concrete_dropout, concrete_kl
+    from thinnet.variants._beyond.cutout import cutout
+    from thinnet.variants._beyond.edges import drop_edges
+    from thinnet.variants._beyond.heads import drop_head
+    from thinnet.variants._beyond.maxpool import max_pool_dropout
+    from thinnet.variants._beyond.patch import patch_dropout
+    from thinnet.variants._beyond.rdrop import r_drop
+    from thinnet.variants._beyond.shakedrop import shake_drop
+    from thinnet.variants._beyond.shakeout import shakeout
+    from thinnet.variants._beyond.sparse import sparse_kl, sparse_prune
+    from thinnet.variants._beyond.standout import standout
+    from thinnet.variants._beyond.targeted import targeted_dropout
+    from thinnet.variants._beyond.variational import local_noise, variational_dropout, variational_kl
 
 __version__ = "0.1.0"
 
@@ -29,23 +44,58 @@ __all__ = [
     "Stream",
     "ThinnetError",
     "Window",
+    "concrete_dropout",
+    "concrete_kl",
+    "cutout",
     "drop",
+    "drop_edges",
+    "drop_head",
     "dropout",
+    "errors",
     "get_num_threads",
     "lanes",
+    "local_noise",
     "mask",
+    "max_pool_dropout",
     "net",
+    "patch_dropout",
+    "r_drop",
+    "schedules",
     "set_num_threads",
+    "shake_drop",
+    "shakeout",
+    "sklearn",
+    "sparse_kl",
+    "sparse_prune",
+    "standout",
+    "study",
+    "targeted_dropout",
+    "torch",
     "variants",
+    "variational_dropout",
+    "variational_kl",
 ]
 
-# Where each name lives. A name is imported when it is first asked for, so that `import thinnet` is not felt.
+# Where each name lives. A name is imported when it is first used, so `import thinnet` costs next to nothing.
 _HOMES = {
-    "thinnet": ("net", "variants"),
+    "thinnet": ("errors", "net", "schedules", "sklearn", "study", "torch", "variants"),
     "thinnet.errors": ("DataError", "FileError", "InputError", "MissingPackage", "RunError", "ThinnetError"),
-    "thinnet.native.threads": ("get_num_threads", "set_num_threads"),
-    "thinnet.random": ("Key", "Stream", "Window", "lanes"),
+    "thinnet._core.threads": ("get_num_threads", "set_num_threads"),
+    "thinnet._core.random": ("Key", "Stream", "Window", "lanes"),
     "thinnet.variants": ("CATALOGUE", "drop", "dropout", "mask"),
+    "thinnet.variants._beyond.concrete": ("concrete_dropout", "concrete_kl"),
+    "thinnet.variants._beyond.cutout": ("cutout",),
+    "thinnet.variants._beyond.edges": ("drop_edges",),
+    "thinnet.variants._beyond.heads": ("drop_head",),
+    "thinnet.variants._beyond.maxpool": ("max_pool_dropout",),
+    "thinnet.variants._beyond.patch": ("patch_dropout",),
+    "thinnet.variants._beyond.rdrop": ("r_drop",),
+    "thinnet.variants._beyond.shakedrop": ("shake_drop",),
+    "thinnet.variants._beyond.shakeout": ("shakeout",),
+    "thinnet.variants._beyond.sparse": ("sparse_kl", "sparse_prune"),
+    "thinnet.variants._beyond.standout": ("standout",),
+    "thinnet.variants._beyond.targeted": ("targeted_dropout",),
+    "thinnet.variants._beyond.variational": ("local_noise", "variational_dropout", "variational_kl"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

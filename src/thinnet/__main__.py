@@ -19,22 +19,24 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         # Not at the top: this reads THINNET_ISA and THINNET_NUM_THREADS, whose values may be wrong.
-        from thinnet.native.threads import get_num_threads
+        from thinnet._core import native
+        from thinnet._core.threads import get_num_threads
 
+        native.name()
         get_num_threads()
         need("typer", extra="study", owner="thinnet")
     except MissingPackage as error:
         return _info() if arguments == ["info"] else _fail(str(error))
     except ThinnetError as error:
         return _fail(str(error))
-    from thinnet.cli import run
+    from thinnet._cli import run
 
     return run(arguments)
 
 
 def _info() -> int:
     """Answer `thinnet info` where nothing but the core is installed."""
-    from thinnet.info import text
+    from thinnet._info import text
 
     print(text())
     return 0

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import thinnet as tn
-from thinnet import info
-from thinnet.bench import Options, bench, command, size_of
+from thinnet import _info as info
+from thinnet._bench import Options, bench, command, size_of
 from thinnet.errors import FileError, InputError, ThinnetError
 
 

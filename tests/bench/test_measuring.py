@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import thinnet as tn
-from thinnet.bench import Rival, in_turn, measure, measuring
+from thinnet._bench import Rival, in_turn, measure, measuring
 from thinnet.errors import InputError
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import thinnet as tn
-from thinnet.bench import rivals
+from thinnet._bench import rivals
 
 X = np.random.default_rng(1).standard_normal(4096, np.float32) + 9  # nowhere 0
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from thinnet import info
-from thinnet.bench import bars, draw, showing, table
+from thinnet import _info as info
+from thinnet._bench import bars, draw, showing, table
 
 NAMES = ("NumPy 2.4.6 copy", "thinnet 0.1.0, 1 thread", "torch 2.13.0+cpu, 2 threads")
 

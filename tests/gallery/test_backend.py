@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from thinnet._core.random import Key
 from thinnet.errors import InputError, MissingPackage
-from thinnet.gallery import EXHIBITS, backend, overfit, show
-from thinnet.random import Key
+from thinnet.gallery import EXHIBITS, show
+from thinnet.gallery import _backend as backend
+from thinnet.gallery import _overfit as overfit
 
 
 def test_numpy_trains_networks_as_they_are() -> None:
@@ -26,7 +28,7 @@ def test_numpy_trains_networks_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_exhibits_take_a_backend_or_refuse_it(name: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
-    run = importlib.import_module(f"thinnet.gallery.{name}").run
+    run = importlib.import_module(f"thinnet.gallery._{name}").run
     assert ("backend" in inspect.signature(run).parameters) == (name in backend.TWINS)
     if name not in backend.TWINS:
         line = refusal(InputError, show, name, tmp_path / "new", (), "torch")

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from thinnet.errors import InputError
-from thinnet.gallery import convnet, images, shown
+from thinnet.gallery import _convnet as convnet
+from thinnet.gallery import _images as images
+from thinnet.gallery import _shown as shown
 
 # (keep, mean of the output, share of zeros); Stanford CS231n, assignment 2, Dropout.ipynb
 KNOWN = [

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thinnet.gallery import ensemble, images
+from thinnet.gallery import _ensemble as ensemble
+from thinnet.gallery import _images as images
 
 
 def test_more_networks_come_nearer_to_the_mean_network() -> None:

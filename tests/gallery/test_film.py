@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from thinnet.gallery import film
+from thinnet.gallery import _film as film
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow, which matplotlib brings along, is not installed")
 FRAMES = [Image.new("RGB", (40, 20), (80 * i, 10, 200)) for i in range(3)]

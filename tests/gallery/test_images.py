@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from thinnet.errors import FileError, InputError
-from thinnet.gallery import images
+from thinnet.gallery import _images as images
 
 
 def idx(array: np.ndarray[Any, Any]) -> bytes:

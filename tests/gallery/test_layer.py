@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from thinnet import net
-from thinnet.gallery import images, layer
-from thinnet.random import Key
+from thinnet._core.random import Key
+from thinnet.gallery import _images as images
+from thinnet.gallery import _layer as layer
 
 
 @pytest.mark.parametrize("variant", ["Dropout", "VanillaDropout"])

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.gallery import overfit
-from thinnet.random import Key
+from thinnet.gallery import _overfit as overfit
 
 
 def test_points_lie_about_the_line() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError
-from thinnet.gallery import scaling
-from thinnet.random import Key
+from thinnet.gallery import _scaling as scaling
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TRAIN, TEST = DATA / "football_train.csv", DATA / "football_test.csv"

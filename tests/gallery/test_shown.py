@@ -10,8 +10,26 @@ import numpy as np
 import pytest
 
 from thinnet.errors import FileError, InputError
-from thinnet.gallery import EXHIBITS, convnet, layer, overfit, show, shown, xor
-from thinnet.gallery.shown import table
+from thinnet.gallery import (
+    EXHIBITS,
+    show,
+)
+from thinnet.gallery import (
+    _convnet as convnet,
+)
+from thinnet.gallery import (
+    _layer as layer,
+)
+from thinnet.gallery import (
+    _overfit as overfit,
+)
+from thinnet.gallery import (
+    _shown as shown,
+)
+from thinnet.gallery import (
+    _xor as xor,
+)
+from thinnet.gallery._shown import table
 
 RUN = xor.run
 DOCS = Path(__file__).parents[2] / "docs" / "gallery"

@@ -12,15 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet import cli, net
+from thinnet import _cli as cli
+from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.gallery import convnet, images, overfit
-from thinnet.gallery.backend import NUMPY, Losses
-from thinnet.gallery.twins import Drawn, Dropped, Torch, Twin, module
-from thinnet.net.layers import Layer
-from thinnet.random import Key
+from thinnet.gallery import _convnet as convnet
+from thinnet.gallery import _images as images
+from thinnet.gallery import _overfit as overfit
+from thinnet.gallery._backend import NUMPY, Losses
+from thinnet.gallery._twins import Drawn, Dropped, Torch, Twin, module
+from thinnet.net._layers import Layer
+from thinnet.schedules import Cosine, Linear
 from thinnet.variants import drop
-from thinnet.variants.schedule import Cosine, Linear
 
 WAYS = [(name, way) for name, family in convnet.FAMILIES.items() for way in family.ways]
 

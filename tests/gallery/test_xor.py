@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinnet.gallery import xor
-from thinnet.random import Key
+from thinnet._core.random import Key
+from thinnet.gallery import _xor as xor
 from thinnet.variants import dropout
 
 KEY = Key(3)

@@ -11,7 +11,7 @@ import pytest
 
 from thinnet import CATALOGUE, Key, drop, net
 from thinnet.errors import InputError
-from thinnet.variants.schedule import Linear
+from thinnet.schedules import Linear
 
 from .test_gradients import TOLERANCE, away_from_kinks, numeric, relative_error
 
@@ -73,7 +73,7 @@ def test_each_row_has_its_own_weights_however_many_are_drawn_at_once(monkeypatch
     every = drop("DropConnect", np.broadcast_to(weights["weight"], (6, 5, 4)).copy(), 0.5, key=key)
     expected = np.einsum("nd,ndk->nk", x, every) + weights["bias"]
     assert np.allclose(layer.forward(weights, x, key)[0], expected)
-    monkeypatch.setattr("thinnet.net.connect._ENTRIES", 45)
+    monkeypatch.setattr("thinnet.net._connect._ENTRIES", 45)
     assert np.allclose(layer.forward(weights, x, key)[0], expected)
     check(layer, (6, 5), key)
 

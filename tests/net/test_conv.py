@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.net.conv import Grid, conv2d_backward
+from thinnet.net._conv import Grid, conv2d_backward
 
 
 def random(*shape: int, seed: int = 0) -> Any:
@@ -78,7 +78,7 @@ def test_convolutions_are_pytorchs(case: dict[str, Any]) -> None:
 def test_images_are_worked_on_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     x, w, dy = random(7, 3, 9, 9), random(4, 3, 3, 3), random(7, 4, 7, 7)
     whole, grads = net.conv2d(x, w), conv2d_backward(x, w, dy)
-    monkeypatch.setattr("thinnet.net.conv._UNFOLDED", 2 * 3 * 9 * 49)
+    monkeypatch.setattr("thinnet.net._conv._UNFOLDED", 2 * 3 * 9 * 49)
     np.testing.assert_allclose(net.conv2d(x, w), whole, atol=1e-13)
     for some, every in zip(conv2d_backward(x, w, dy), grads, strict=True):
         np.testing.assert_allclose(some, every, atol=1e-12)

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from thinnet import net
-from thinnet.random import Key
+from thinnet._core.random import Key
+from thinnet.schedules import Curriculum, Early, Linear
 from thinnet.variants import CATALOGUE
-from thinnet.variants.pattern import takes
-from thinnet.variants.schedule import Curriculum, Early, Linear
+from thinnet.variants._pattern import takes
 
 from .finite import TOLERANCE, numeric, relative_error
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from thinnet import net
-from thinnet.random import Key
+from thinnet._core.random import Key
 
 KEY = Key(5)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet._core.random import Key, uniform
 from thinnet.errors import InputError
-from thinnet.net.optimizers import shorten
-from thinnet.random import Key, uniform
-from thinnet.variants.schedule import Constant, Late, Linear
+from thinnet.net._optimizers import shorten
+from thinnet.schedules import Constant, Late, Linear
 
 ACTIVATIONS = [net.ReLU(), net.LeakyReLU(0.2), net.Sigmoid(), net.Tanh(), net.SELU(), net.GELU()]
 

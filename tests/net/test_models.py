@@ -9,8 +9,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.random import Key
 
 
 def digits(count: int) -> tuple[Any, Any]:

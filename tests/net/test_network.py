@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.random import Key
+from thinnet.schedules import Late, Linear
 from thinnet.variants import CATALOGUE, mask
-from thinnet.variants.pattern import takes
-from thinnet.variants.schedule import Late, Linear
+from thinnet.variants._pattern import takes
 
 FITTING = [row.name for row in CATALOGUE.values() if row.flows and takes(row.pattern, 2)]
 VARIANTS = pytest.mark.parametrize("variant", FITTING)
@@ -350,6 +350,6 @@ def test_rows_are_predicted_in_pieces_that_fit(monkeypatch: pytest.MonkeyPatch) 
     whole, most = made.logits(x), []
     forward = made.forward
     monkeypatch.setattr(made, "forward", lambda x, key=None: most.append(len(x)) or forward(x, key=key))
-    monkeypatch.setattr("thinnet.net.network._ENTRIES", 64)
+    monkeypatch.setattr("thinnet.net._network._ENTRIES", 64)
     assert np.allclose(made.logits(x), whole, atol=1e-6)
     assert max(most) == 8

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.variants.schedule import Cosine, Linear
+from thinnet.schedules import Cosine, Linear
 
 Array = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ import pytest
 import safetensors.numpy
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError, MissingPackage
-from thinnet.net.saving import load, save
-from thinnet.random import Key
-from thinnet.variants.schedule import Cosine, Curriculum, Early, Late, Linear
+from thinnet.net._saving import load, save
+from thinnet.schedules import Cosine, Curriculum, Early, Late, Linear
 
 Edit = Callable[[dict[str, Any], dict[str, Any]], Any]
 
@@ -253,12 +253,12 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, refusal: Callable
         return net.Network([net.Dense(2, 2), layer], loss=loss or net.SquaredError())
 
     cases = [
-        (network(Mine()), None, "Network.save: Mine is not a class of thinnet.net.layers"),
-        (network(net.ReLU(), Wish()), None, "Network.save: Wish is not a class of thinnet.net.losses"),
+        (network(Mine()), None, "Network.save: Mine is not a class of thinnet.net._layers"),
+        (network(net.ReLU(), Wish()), None, "Network.save: Wish is not a class of thinnet.net._losses"),
         (
             network(net.Dropout(lambda step: 0.5)),
             None,
-            "Network.save: function is not a class of thinnet.variants.schedule",
+            "Network.save: function is not a class of thinnet.schedules",
         ),
         (network(net.ReLU()), {"x": np.ones(2)}, "Network.save: layers and metadata must be plain JSON ("),
         (network(net.ReLU()), {"x": np.nan}, "Network.save: layers and metadata must be plain JSON ("),

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet._core.random import Key, permutation
 from thinnet.errors import InputError
-from thinnet.random import Key, permutation
+from thinnet.schedules import Constant, Linear
 from thinnet.variants import CATALOGUE
-from thinnet.variants.pattern import takes
-from thinnet.variants.schedule import Constant, Linear
+from thinnet.variants._pattern import takes
 
 
 def blobs(count: int = 150) -> tuple[Any, Any]:

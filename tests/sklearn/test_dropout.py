@@ -15,8 +15,9 @@ from sklearn.neural_network import MLPClassifier as Theirs
 
 import thinnet as tn
 from thinnet.errors import InputError
-from thinnet.sklearn import MLPClassifier, MLPRegressor, parameters
-from thinnet.variants.schedule import Cosine, Linear
+from thinnet.schedules import Cosine, Linear
+from thinnet.sklearn import MLPClassifier, MLPRegressor
+from thinnet.sklearn import _parameters as parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

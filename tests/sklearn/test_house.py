@@ -21,8 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklearn
+from thinnet.schedules import Linear
 from thinnet.sklearn import MLPClassifier, MLPRegressor
-from thinnet.variants.schedule import Linear
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from thinnet.net import Loss
-from thinnet.sklearn.losses import CrossEntropy, HalfPoissonDeviance, HalfSquaredError, Logistic
+from thinnet.sklearn._losses import CrossEntropy, HalfPoissonDeviance, HalfSquaredError, Logistic
 
 RNG = np.random.default_rng(0)
 Z = RNG.normal(size=(6, 3))

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import sklearn.neural_network
 
+from thinnet._checks import format_value
 from thinnet.errors import InputError
-from thinnet.sklearn import MLPClassifier, MLPRegressor, parameters
-from thinnet.variants.schedule import Linear
+from thinnet.schedules import Linear
+from thinnet.sklearn import MLPClassifier, MLPRegressor
+from thinnet.sklearn import _parameters as parameters
 
 KINDS = [MLPClassifier, MLPRegressor]
 OURS = ["dropout", "input_dropout", "variant", "max_norm"]
@@ -55,7 +57,7 @@ BAD = [
     pytest.param(kind, row, value, id=f"{kind.__name__}-{row.name}-{number}")
     for kind in KINDS
     for row in parameters.rows_of(kind)
-    for number, value in enumerate(row.legal.bad)
+    for number, value in enumerate(row.constraint.bad)
 ]
 
 
@@ -63,7 +65,10 @@ BAD = [
 def test_bad_values(refusal: Callable[..., str], kind: Any, row: parameters.Parameter, value: Any) -> None:
     estimator = kind(**{row.name: value})
     line = refusal(InputError, estimator.fit, X, Y)
-    assert line == f"{kind.__name__}: {row.name} must be {row.legal.law}, got {parameters.shown(value)}."
+    assert (
+        line
+        == f"{kind.__name__}: {row.name} must be {row.constraint.requirement}, got {format_value(value)}."
+    )
     assert not [name for name in vars(estimator) if name.endswith("_")]
 
 
@@ -119,7 +124,7 @@ def test_the_docstring_holds_the_table(kind: type) -> None:
     words = " ".join(doc.split())
     for row in parameters.rows_of(kind):
         assert f"{row.name} : default" in words
-        assert row.legal.law in words
+        assert row.constraint.requirement in words
         assert " ".join(row.doc.split()) in words
     assert ("poisson" in doc) == (kind is MLPRegressor)
 

@@ -15,8 +15,8 @@ from sklearn.exceptions import NotFittedError
 
 import thinnet as tn
 from thinnet.errors import InputError
+from thinnet.schedules import Linear
 from thinnet.sklearn import MLPClassifier, MLPRegressor
-from thinnet.variants.schedule import Linear
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from thinnet.study.problem import Columns, Problem, pose
-from thinnet.study.run import Options, study
-from thinnet.study.table import load_table
+from thinnet.study._run import Options, study
+from thinnet.study._tables.problem import Columns, Problem, pose
+from thinnet.study._tables.table import load_table
 
 from .helpers import SMALL, finish, flowers_csv, numbers_csv, start
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from thinnet.study.training import Outcome
+from thinnet.study._trainings.training import Outcome
 
 # Quick, yet long enough for the sampler and the pruner to have their say on the rival's side.
 SMALL = ("--target", "price", "--trials", "6", "--seeds", "3", "--max-width", "4")

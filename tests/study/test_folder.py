@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from thinnet.errors import FileError, RunError
-from thinnet.study.folder import opened, read_json, write_json
+from thinnet.study._folder import opened, read_json, write_json
 
 from .helpers import snapshot
 

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from safetensors import numpy as safetensors_numpy
 
-from thinnet import cli, net
+from thinnet import _cli as cli
+from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import DataError, FileError
-from thinnet.net import saving
-from thinnet.random import Key
-from thinnet.study.predict import Model, load_model, predict, to_csv
-from thinnet.study.problem import Problem
-from thinnet.study.scoring import answers
+from thinnet.net import _saving as saving
+from thinnet.study._predict import Model, load_model, predict, to_csv
+from thinnet.study._recipe.scoring import answers
+from thinnet.study._tables.problem import Problem
 
 from .helpers import copy, finish, start
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from thinnet import cli
-from thinnet.study import run as module
+from thinnet import _cli as cli
+from thinnet.study import _run as module
 
 from .helpers import (
     SLOTS,

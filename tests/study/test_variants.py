@@ -13,12 +13,12 @@ import pytest
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.study.run import Options
-from thinnet.study.search import GENERATION, Trial, propose
-from thinnet.study.settings import Plan, Settings, options, settings_of, space, starts
+from thinnet.study._recipe.search import GENERATION, Trial, propose
+from thinnet.study._run import Options
+from thinnet.study._trainings.settings import Plan, Settings, options, settings_of, space, starts
 
 from .helpers import SMALL, finish, outcome, start
-from .test_code import ran
+from .report.test_code import ran
 
 THREE = ("GaussianDropout", "Dropout", "UnitDropout")
 PLAN = Plan(depth=2, batch=32, epochs=100, folds=5, max_width=64)

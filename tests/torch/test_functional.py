@@ -15,8 +15,7 @@ import thinnet as tn
 import thinnet.torch.functional as F  # noqa: N812 - its usual name
 from thinnet import Key, Window
 from thinnet.errors import InputError
-from thinnet.torch import keys, lanes
-from thinnet.variants import custom
+from thinnet.torch._ops import keys, lanes
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 
@@ -35,39 +34,39 @@ LOGITS = torch.linspace(-4, 4, 12, dtype=torch.float64)
 TWINS: dict[str, tuple[Callable[..., Any], Callable[..., Any], tuple[int, ...]]] = {
     "concrete": (
         lambda x, **k: F.concrete_dropout(x, LOGITS, **k),
-        lambda x, **k: custom.concrete_dropout(x, LOGITS.numpy(), **k),
+        lambda x, **k: tn.concrete_dropout(x, LOGITS.numpy(), **k),
         ROWS,
     ),
     "variational": (
         lambda x, **k: F.variational_dropout(x, LOGITS, **k),
-        lambda x, **k: custom.variational_dropout(x, LOGITS.numpy(), **k),
+        lambda x, **k: tn.variational_dropout(x, LOGITS.numpy(), **k),
         ROWS,
     ),
     "standout": (
         lambda x, **k: F.standout(x, LOGITS, alpha=0.5, beta=1.0, **k),
-        lambda x, **k: custom.standout(x, LOGITS.numpy(), alpha=0.5, beta=1.0, **k),
+        lambda x, **k: tn.standout(x, LOGITS.numpy(), alpha=0.5, beta=1.0, **k),
         ROWS,
     ),
-    "shake": (lambda x, **k: F.shake_drop(x, 0.4, **k), lambda x, **k: custom.shake_drop(x, 0.4, **k), MAPS),
-    "heads": (lambda x, **k: F.drop_head(x, 0.4, **k), lambda x, **k: custom.drop_head(x, 0.4, **k), MAPS),
+    "shake": (lambda x, **k: F.shake_drop(x, 0.4, **k), lambda x, **k: tn.shake_drop(x, 0.4, **k), MAPS),
+    "heads": (lambda x, **k: F.drop_head(x, 0.4, **k), lambda x, **k: tn.drop_head(x, 0.4, **k), MAPS),
     "pool": (
         lambda x, **k: F.max_pool_dropout(x.abs(), 0.4, **k),
-        lambda x, **k: custom.max_pool_dropout(np.abs(x), 0.4, **k),
+        lambda x, **k: tn.max_pool_dropout(np.abs(x), 0.4, **k),
         MAPS,
     ),
     "patches": (
         lambda x, **k: F.patch_dropout(x, 0.6, prefix=1, **k)[0],
-        lambda x, **k: custom.patch_dropout(x, 0.6, prefix=1, **k)[0],
+        lambda x, **k: tn.patch_dropout(x, 0.6, prefix=1, **k)[0],
         TOKENS,
     ),
     "targeted": (
         lambda x, **k: F.targeted_dropout(x, 0.6, target=0.7, **k),
-        lambda x, **k: custom.targeted_dropout(x, 0.6, target=0.7, axis=0, **k),
+        lambda x, **k: tn.targeted_dropout(x, 0.6, target=0.7, axis=0, **k),
         MAPS,
     ),
     "targeted units": (
         lambda x, **k: F.targeted_dropout(x, 0.6, target=0.7, units=True, **k),
-        lambda x, **k: custom.targeted_dropout(x, 0.6, target=0.7, units=True, axis=0, **k),
+        lambda x, **k: tn.targeted_dropout(x, 0.6, target=0.7, units=True, axis=0, **k),
         ROWS,
     ),
 }
@@ -100,7 +99,7 @@ def test_gradients(name: str) -> None:
     if name == "shake":  # its backward is not the derivative
         y = ours(x, key=KEY)
         y.sum().backward()
-        gains = custom.shake_drop(np.ones(x.shape), 0.4, key=KEY, backward=True)
+        gains = tn.shake_drop(np.ones(x.shape), 0.4, key=KEY, backward=True)
         assert np.allclose(x.grad.numpy(), gains)
         dy = torch.ones_like(x).requires_grad_()
         (dx,) = torch.autograd.grad(ours(x, key=KEY), x, dy, create_graph=True)
@@ -125,10 +124,10 @@ def test_learned_numbers_have_gradients() -> None:
 
 def test_penalties_are_numpys() -> None:
     logs, weight = torch.linspace(-8, 8, 30, dtype=torch.float64), some(3, 5)
-    assert np.allclose(F.variational_kl(logs), custom.variational_kl(logs.numpy()))
-    assert np.allclose(F.sparse_kl(logs), custom.sparse_kl(logs.numpy()))
+    assert np.allclose(F.variational_kl(logs), tn.variational_kl(logs.numpy()))
+    assert np.allclose(F.sparse_kl(logs), tn.sparse_kl(logs.numpy()))
     ours = F.concrete_kl(torch.tensor(0.3, dtype=torch.float64), weight, length=0.7)
-    assert np.allclose(ours, custom.concrete_kl(0.3, weight.T.numpy(), length=0.7))
+    assert np.allclose(ours, tn.concrete_kl(0.3, weight.T.numpy(), length=0.7))
 
 
 def test_concrete_dropout_at_extreme_logits() -> None:
@@ -143,7 +142,7 @@ def test_concrete_dropout_at_extreme_logits() -> None:
 @pytest.mark.parametrize("shape", [(5, 4), (2, 5, 4)])
 def test_r_drop(shape: tuple[int, ...]) -> None:
     first, second = some(2, *shape).requires_grad_().unbind()
-    rows, d_first, d_second = custom.r_drop(*(t.detach().numpy().reshape(-1, 4) for t in (first, second)))
+    rows, d_first, d_second = tn.r_drop(*(t.detach().numpy().reshape(-1, 4) for t in (first, second)))
     ours = F.r_drop_loss(first, second, reduction="none")
     assert np.allclose(ours.detach().numpy().ravel(), rows)
     grads = torch.autograd.grad(F.r_drop_loss(first, second, reduction="sum"), (first, second))

@@ -14,10 +14,10 @@ from torch import nn
 import thinnet.torch as tt
 from thinnet import CATALOGUE, Key
 from thinnet.errors import InputError
-from thinnet.torch.streams import Keyed
-from thinnet.variants.custom import CUSTOM
-from thinnet.variants.guide import example_shape
-from thinnet.variants.variant import HANDED
+from thinnet.torch._streams.streams import Keyed
+from thinnet.variants._beyond import FUNCTIONS
+from thinnet.variants._guide import example_shape
+from thinnet.variants._variant import HANDED
 
 # Forward-mode derivatives make torch call what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
@@ -177,7 +177,7 @@ def test_every_class_is_of_a_variant() -> None:
     assert len(classes) > 20
     for kind in classes:
         known = getattr(kind, "variant", None)
-        assert known is None or known in {**CATALOGUE, **CUSTOM}, kind
+        assert known is None or known in {**CATALOGUE, **FUNCTIONS}, kind
     weights = {tt.WeightDrop, tt.DropConnect, tt.TargetedDropout}  # their parametrizations draw
     for name in tt.__all__:
         if name[0].isupper() and name != "Drop":

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from thinnet import native
-from thinnet.random import Key, Window
-from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find, mean, sample
-from thinnet.variants.pattern import lane_window
-from thinnet.variants.variant import HANDED
+from thinnet._core import native
+from thinnet._core.random import Key, Window
+from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find
+from thinnet.variants._pattern import lane_window
+from thinnet.variants._sample import mean, sample
+from thinnet.variants._variant import HANDED
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 RATES = pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.random import Key
 from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop
-from thinnet.variants.custom import CUSTOM
-from thinnet.variants.formula import FORMULAS, lines
-from thinnet.variants.guide import SITES, example_shape, page, table
-from thinnet.variants.variant import HANDED
+from thinnet.variants._beyond import FUNCTIONS
+from thinnet.variants._formula import FORMULAS, lines
+from thinnet.variants._guide import SITES, example_shape, page, table
+from thinnet.variants._variant import HANDED
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
-NAMES = pytest.mark.parametrize("name", [*CATALOGUE, *CUSTOM])
+NAMES = pytest.mark.parametrize("name", [*CATALOGUE, *FUNCTIONS])
 
 
 def value(text: str, row: Variant, rate: float, x: float, other: float) -> float:
@@ -78,7 +78,7 @@ def test_a_page_tells_all_and_is_the_one_in_the_documentation(
 ) -> None:
     monkeypatch.syspath_prepend(DOCS)
     catalogue: Any = importlib.import_module("catalogue")
-    known = CATALOGUE.get(name) or CUSTOM[name]
+    known = CATALOGUE.get(name) or FUNCTIONS[name]
     text = page(name)
     for told in (known.doc, known.cite, known.helps, known.differs, SITES[known.site]):
         assert told in text
@@ -97,12 +97,12 @@ def test_the_table_is_the_one_in_the_documentation(monkeypatch: pytest.MonkeyPat
     listing = importlib.import_module("catalogue").listing()
     assert listing in (DOCS / "variants" / "README.md").read_text("utf-8")
     files = {path.stem for path in (DOCS / "variants").glob("*.md")} - {"README"}
-    assert files == {name.lower() for name in [*CATALOGUE, *CUSTOM]}
+    assert files == {name.lower() for name in [*CATALOGUE, *FUNCTIONS]}
 
 
 def test_every_site_has_its_variants(refusal: Callable[..., str]) -> None:
-    assert [line.name for line in table()] == [*CATALOGUE, *CUSTOM]
-    assert sorted(line.name for site in SITES for line in table(site)) == sorted([*CATALOGUE, *CUSTOM])
+    assert [line.name for line in table()] == [*CATALOGUE, *FUNCTIONS]
+    assert sorted(line.name for site in SITES for line in table(site)) == sorted([*CATALOGUE, *FUNCTIONS])
     assert all(table(site) for site in SITES)
     line = refusal(InputError, table, "brain")
     assert line.startswith("variants: there is no site 'brain'; choose one of activation, branch, ")

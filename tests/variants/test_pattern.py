@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from thinnet._core.random import Key, Window, lanes
 from thinnet.errors import InputError
-from thinnet.random import Key, Window, lanes
 from thinnet.variants import Variant, drop
-from thinnet.variants.law import inverted
-from thinnet.variants.pattern import lane_window
+from thinnet.variants._law import inverted
+from thinnet.variants._pattern import lane_window
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
-from thinnet.variants.tables import gaussian, log_normal, normal_table, shake, uniform
+from thinnet.variants._tables import gaussian, log_normal, normal_table, shake, uniform
 
 
 def test_the_normal_table_is_antisymmetric_and_has_unit_variance() -> None:

@@ -3,6 +3,6 @@
 `show` runs one by its name: figures over seeds, a picture, and a sentence that says what is seen.
 """
 
-from thinnet.gallery.shown import EXHIBITS, show
+from thinnet.gallery._shown import EXHIBITS, show
 
 __all__ = ["EXHIBITS", "show"]

@@ -5,11 +5,11 @@ logits, `optimizers.py` the updates, `training.py` the one training loop, `savin
 `network.py` ties them; `conv.py`, `pool.py`, `norm.py` and `residual.py` are layers for images.
 """
 
-from thinnet.net.connect import DropConnect
-from thinnet.net.conv import Conv2d, conv2d, conv2d_naive
-from thinnet.net.dropout import Dropout, Gate
-from thinnet.net.layers import GELU, SELU, Dense, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
-from thinnet.net.losses import (
+from thinnet.net._connect import DropConnect
+from thinnet.net._conv import Conv2d, conv2d, conv2d_naive
+from thinnet.net._dropout import Dropout, Gate
+from thinnet.net._layers import GELU, SELU, Dense, Layer, LeakyReLU, ReLU, Sigmoid, Tanh
+from thinnet.net._losses import (
     AbsoluteError,
     BinaryCrossEntropy,
     Huber,
@@ -18,13 +18,13 @@ from thinnet.net.losses import (
     SoftmaxCrossEntropy,
     SquaredError,
 )
-from thinnet.net.models import three_layer_convnet, vgg
-from thinnet.net.network import Network
-from thinnet.net.norm import BatchNorm
-from thinnet.net.optimizers import SGD, Adam, AdamW, Optimizer
-from thinnet.net.pool import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d
-from thinnet.net.residual import Residual
-from thinnet.net.training import Epoch, History
+from thinnet.net._models import three_layer_convnet, vgg
+from thinnet.net._network import Network
+from thinnet.net._norm import BatchNorm
+from thinnet.net._optimizers import SGD, Adam, AdamW, Optimizer
+from thinnet.net._pool import AvgPool2d, Flatten, GlobalAvgPool2d, MaxPool2d
+from thinnet.net._residual import Residual
+from thinnet.net._training import Epoch, History
 
 __all__ = [
     "GELU",

@@ -8,7 +8,7 @@ from thinnet.errors import need
 
 need("sklearn", extra="sklearn", owner="thinnet.sklearn")
 
-from thinnet.sklearn.classifier import MLPClassifier  # noqa: E402
-from thinnet.sklearn.regressor import MLPRegressor  # noqa: E402
+from thinnet.sklearn._classifier import MLPClassifier  # noqa: E402
+from thinnet.sklearn._regressor import MLPRegressor  # noqa: E402
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thinnet.study.pipeline import TablePreparation, split
+    from thinnet.study._tables.pipeline import TablePreparation, split
 
 __all__ = ["TablePreparation", "split"]
 
@@ -14,7 +14,7 @@ __all__ = ["TablePreparation", "split"]
 def __getattr__(name: str) -> Any:
     # The command asks for its parts one by one; nothing else is loaded on its way.
     if name in __all__:
-        from thinnet.study import pipeline
+        from thinnet.study._tables import pipeline
 
         return getattr(pipeline, name)
     raise AttributeError(f"module 'thinnet.study' has no attribute {name!r}")

@@ -11,8 +11,10 @@ from thinnet.errors import need
 need("torch", extra="torch", owner="thinnet.torch")
 
 from thinnet.torch import functional
-from thinnet.torch.memory import get_kept_bytes, set_kept_bytes
-from thinnet.torch.modules import (
+from thinnet.torch._models.replace import replace, restore
+from thinnet.torch._models.schedule import schedule
+from thinnet.torch._models.summary import summary
+from thinnet.torch._modules import (
     AlphaDropout,
     ConcreteDropout,
     Drop,
@@ -43,11 +45,9 @@ from thinnet.torch.modules import (
     ZoneoutGRUCell,
     ZoneoutLSTMCell,
 )
-from thinnet.torch.replace import replace, restore
-from thinnet.torch.schedule import schedule
-from thinnet.torch.shards import shard
-from thinnet.torch.streams import seed, step
-from thinnet.torch.summary import summary
+from thinnet.torch._ops.memory import get_kept_bytes, set_kept_bytes
+from thinnet.torch._streams.shards import shard
+from thinnet.torch._streams.streams import seed, step
 
 __all__ = [
     "AlphaDropout",

@@ -1,16 +1,20 @@
-"""Floor 3: what a dropout variant is, and the catalogue of them.
+"""What a dropout variant is, and the catalogue of them.
 
 A variant joins a pattern (which entries share a lane), a law (what a lane does to an entry) and what
-stands in for what is dropped. `sample.py` applies it; `schedule.py` changes its rate over time.
+replaces what is dropped. `FUNCTIONS` lists the variants that need more than a rate.
 """
 
-from thinnet.variants.catalogue import CATALOGUE, find
-from thinnet.variants.law import Law, Table, TwoPoint
-from thinnet.variants.sample import drop, dropout, mask, mean, sample
-from thinnet.variants.variant import Variant
+from thinnet.variants._beyond import FUNCTIONS
+from thinnet.variants._beyond.entry import FunctionVariant
+from thinnet.variants._catalogue import CATALOGUE, find
+from thinnet.variants._law import Law, Table, TwoPoint
+from thinnet.variants._sample import drop, dropout, mask
+from thinnet.variants._variant import Variant
 
 __all__ = [
     "CATALOGUE",
+    "FUNCTIONS",
+    "FunctionVariant",
     "Law",
     "Table",
     "TwoPoint",
@@ -19,6 +23,4 @@ __all__ = [
     "dropout",
     "find",
     "mask",
-    "mean",
-    "sample",
 ]

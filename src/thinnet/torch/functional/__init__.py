@@ -4,8 +4,8 @@
 attention.
 """
 
-from thinnet.torch.functional.attention import scaled_dot_product_attention
-from thinnet.torch.functional.custom import (
+from thinnet.torch.functional._attention import scaled_dot_product_attention
+from thinnet.torch.functional._beyond import (
     drop_head,
     max_pool_dropout,
     patch_dropout,
@@ -13,7 +13,7 @@ from thinnet.torch.functional.custom import (
     shake_drop,
     targeted_dropout,
 )
-from thinnet.torch.functional.learned import (
+from thinnet.torch.functional._learned import (
     concrete_dropout,
     concrete_kl,
     sparse_kl,
@@ -21,7 +21,7 @@ from thinnet.torch.functional.learned import (
     variational_dropout,
     variational_kl,
 )
-from thinnet.torch.functional.rows import drop, dropout
+from thinnet.torch.functional._rows import drop, dropout
 
 __all__ = [
     "concrete_dropout",

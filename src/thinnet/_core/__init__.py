@@ -1,0 +1,1 @@
+"""Private: the compiled library and its threads, the stream, the kernels and their NumPy twins."""

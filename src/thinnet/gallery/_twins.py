@@ -1,0 +1,242 @@
+"""PyTorch's part in the gallery: a network's twin, with its first weights, its batches and its masks.
+
+Both backends draw a layer's mask at one address, `thinnet.net._dropout.mask_key(key, i).at(step)`, so masks
+are equal to the bit. Sums are added up in another order: losses are equal to rounding at first, and training
+makes more of the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from thinnet import net
+from thinnet._core.random import Key
+from thinnet.errors import InputError
+from thinnet.gallery._backend import NUMPY, Backend, Told
+from thinnet.gallery._shown import table
+from thinnet.net._dropout import mask_key
+from thinnet.net._layers import Layer
+from thinnet.net._training import Epoch, OnEpoch, one_epoch, shuffled
+from thinnet.torch import functional
+
+__all__ = ["Drawn", "Dropped", "Torch", "Twin", "module"]
+
+Array: TypeAlias = NDArray[Any]
+Tensor: TypeAlias = torch.Tensor
+
+
+class Dropped(nn.Module):
+    """A dropout layer of a network in its twin: in training it draws at the layer's key and the set step.
+
+    Parameters
+    ----------
+    layer : Dropout
+        Its variant, rate and block.
+    key : Key
+        The layer's, see `thinnet.net._dropout.mask_key`.
+    """
+
+    def __init__(self, layer: net.Dropout, key: Key) -> None:
+        super().__init__()
+        self.layer, self.key = layer, key
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Draw, or apply the mean in evaluation."""
+        # what a schedule comes to is what the trained network means, as in the layer itself
+        rate = self.layer.rate_at(self.key.step if self.training else 2**31)
+        law: Any = {"training": self.training, "block": self.layer.block}
+        return functional.drop(self.layer.variant, x, rate, key=self.key, **law)
+
+
+def module(layer: Layer, weights: dict[str, Array], key: Key) -> nn.Module:
+    """Return a layer as PyTorch has it, with a copy of its weights.
+
+    Raises
+    ------
+    InputError
+        A layer that no exhibit with a twin has.
+
+    Examples
+    --------
+    >>> module(net.MaxPool2d(2), {}, Key(0)).kernel_size
+    (2, 2)
+    """
+    match layer:
+        case net.Dense(max_norm=None):
+            return _filled(nn.Linear, (layer.inputs, layer.outputs), weights["weight"].T, weights["bias"])
+        case net.Conv2d():
+            grid = layer.grid
+            sizes = layer.inputs, layer.outputs, layer.kernel, *grid
+            return _filled(nn.Conv2d, sizes, weights["weight"], weights["bias"])
+        case net.MaxPool2d():
+            return nn.MaxPool2d(layer.kernel, layer.grid.stride, layer.grid.padding)
+        case net.Dropout():
+            return Dropped(layer, key)
+        case net.ReLU():
+            return nn.ReLU()
+        case net.Flatten():
+            return nn.Flatten()
+        case _:
+            raise InputError(f"Twin: {layer!r} has no twin in PyTorch; train it with --backend numpy.")
+
+
+def _filled(kind: type[nn.Module], sizes: tuple[Any, ...], weight: Array, bias: Array) -> nn.Module:
+    # no first weights of PyTorch's: its generator would not be where the caller left it
+    made: Any = cast("Any", nn.utils).skip_init(kind, *sizes)
+    made.weight, made.bias = nn.Parameter(torch.tensor(weight)), nn.Parameter(torch.tensor(bias))
+    return made
+
+
+class Drawn(NamedTuple):
+    """Whether one dropout layer multiplied by the same numbers in both backends at a step, and how many."""
+
+    equal: bool
+    entries: int
+
+
+class Twin:
+    """A network in PyTorch; the network itself stays as it is.
+
+    Parameters
+    ----------
+    network : Network
+        Whose layers, weights, key and loss it has.
+
+    Attributes
+    ----------
+    modules : Sequential
+        One for each layer.
+    drawn : list of Drawn
+        Every dropout layer at the steps 0, 1, 2, 4, 8 and so on, as far as it was trained.
+
+    Examples
+    --------
+    >>> made = net.Network([net.Dense(2, 8), net.ReLU(), net.Dropout(0.5), net.Dense(8, 1)])
+    >>> twin, x, y = Twin(made), np.eye(2), [0.5, 1.5]
+    >>> history = twin.fit(x, y, epochs=3, batch=2, optimizer=net.Adam(0.1))
+    >>> twin.drawn
+    [Drawn(equal=True, entries=16), Drawn(equal=True, entries=16), Drawn(equal=True, entries=16)]
+    >>> bool(np.allclose(history.loss, made.fit(x, y, epochs=3, batch=2, optimizer=net.Adam(0.1)).loss))
+    True
+    """
+
+    def __init__(self, network: net.Network) -> None:
+        self.network, self.step = network, 0
+        each = zip(network.layers, network.weights, strict=True)
+        self.modules = nn.Sequential(
+            *(module(layer, weights, mask_key(network.key, i)) for i, (layer, weights) in enumerate(each))
+        )
+        self.drawn: list[Drawn] = []
+
+    def fit(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int,
+        batch: int,
+        optimizer: net.Adam,
+        on_epoch: OnEpoch | None = None,
+    ) -> net.History:
+        """Train with `torch.optim.Adam` on the mini-batches that the network itself would be trained on.
+
+        Its numbers are those of `optimizer`, which keeps the step of its schedule alone.
+        """
+        if type(optimizer) is not net.Adam or optimizer.l2:
+            raise InputError(f"Twin: optimizer must be thinnet.net.Adam() without l2, got {optimizer!r}.")
+        rows, targets = self.network.check(x, y, "fit")
+        adam = torch.optim.Adam(self.modules.parameters(), betas=optimizer.betas, eps=optimizer.epsilon)
+        descend = partial(self._descend, adam, optimizer)
+        seen: list[Epoch] = []
+        with _one_thread():
+            for number in range(1, epochs + 1):
+                order = shuffled(self.network.key, self.step, len(rows), batch)
+                seen.append(Epoch(number, one_epoch((rows, targets, None), order, batch, descend)))
+                if on_epoch is not None and on_epoch(seen[-1]):
+                    break
+        return net.History(tuple(seen), len(seen))
+
+    def logits(self, x: ArrayLike) -> Array:
+        """Return what the mean network says about rows, (n, ...) → (n, outputs)."""
+        self.modules.eval()
+        with torch.inference_mode():
+            return self.modules(torch.tensor(np.asarray(x, self.network.dtype))).numpy()
+
+    def _descend(self, adam: Any, optimizer: net.Adam, x: Array, y: Array, weight: Array | None) -> float:
+        self.modules.train()
+        for each in self.modules:
+            if isinstance(each, Dropped):
+                each.key = each.key.at(self.step)
+        loss: Any = _loss(self.network.loss)(self.modules(torch.tensor(x)), torch.tensor(y))
+        if self.step & (self.step - 1) == 0:
+            self._look(len(x))
+        for group in adam.param_groups:
+            group["lr"] = optimizer.rate_now()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        optimizer.step += 1
+        self.step += 1
+        return loss.item()
+
+    def _look(self, rows: int) -> None:
+        """Compare what every dropout layer has just multiplied by with what the network's own would."""
+        for i, (layer, twin) in enumerate(zip(self.network.layers, self.modules, strict=True)):
+            if isinstance(layer, net.Dropout) and layer.rate_at(self.step):
+                ones = np.ones((rows, *self.network.shapes[i]), self.network.dtype)
+                ours, _ = layer.forward({}, ones, mask_key(self.network.key, i).at(self.step))
+                theirs = twin(torch.tensor(ones)).numpy()
+                self.drawn.append(Drawn(np.array_equal(ours, theirs), ones.size))
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """Keep PyTorch to one thread: of several on small networks each waits longer than it works."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _loss(loss: net.Loss) -> Callable[[Tensor, Tensor], Tensor]:
+    if isinstance(loss, net.SquaredError):
+        return nn.functional.mse_loss
+    if isinstance(loss, net.SoftmaxCrossEntropy):
+        return nn.functional.cross_entropy
+    raise InputError(f"Twin: {loss!r} has no twin in PyTorch; train it with --backend numpy.")
+
+
+class Torch(Backend):
+    """PyTorch: a twin is trained in a network's place, and compared with it at the end."""
+
+    def __init__(self) -> None:
+        self.twins: list[Twin] = []
+
+    def network(self, made: net.Network) -> Twin:
+        self.twins.append(Twin(made))
+        return self.twins[-1]
+
+    def beside(self, early: str, told: Told, again: Callable[[Backend], Told]) -> list[str]:
+        drawn = [each for twin in self.twins for each in twin.drawn]
+        equal, entries = sum(each.equal for each in drawn), sum(each.entries for each in drawn)
+        masks = f"masks equal: {equal:,} of {len(drawn):,} layers and steps, {entries:,} entries"
+        rows = [["apart: the most, over seeds", f"{early}: apart", "test loss: NumPy", "PyTorch", "apart"]]
+        for (name, theirs), ours in zip(told.items(), again(NUMPY).values(), strict=True):
+            means = [f"{np.mean(each.late):.6f}" for each in (ours, theirs)]
+            rows.append([name, _apart(ours.early, theirs.early), *means, _apart(ours.late, theirs.late)])
+        return ["", f"PyTorch {torch.__version__} beside NumPy, {masks}", *table(rows)]
+
+
+def _apart(ours: list[float], theirs: list[float]) -> str:
+    """Return how far losses of two backends are from each other where that is most."""
+    return f"{np.abs(np.subtract(ours, theirs)).max():.1e}"

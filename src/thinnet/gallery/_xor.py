@@ -1,0 +1,138 @@
+"""The network in 15 lines of NumPy, with dropout on its hidden layer: the right gradient, and the tutorials'.
+
+3 inputs, 4 hidden sigmoids, 1 output, no biases, all rows at every step, fresh masks. Many seeds are trained
+side by side, along the first axis of each array.
+
+References
+----------
+Trask: A neural network in 11 lines of Python; Hinton's dropout in 3 lines. iamtrask.github.io, 2015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet._core.random import Key, uniform
+from thinnet.errors import InputError
+from thinnet.gallery._shown import Shown, spread, table
+from thinnet.variants import dropout
+
+__all__ = ["RULES", "Trained", "run", "step", "train"]
+
+Array: TypeAlias = NDArray[Any]
+
+X = np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+Y = np.array([[0.0], [1], [1], [0]])
+RATE, SPEED, SEEDS, STEPS, HIDDEN = 0.2, 0.5, 40, 60_000, 4
+RULES = {
+    "none": "no dropout",
+    "right": "dropout, h (1 - h) mask",
+    "tutorial": "dropout, a (1 - a) of the masked a",
+}
+_LOOKS = 60
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of many seeds, first axis: at some steps and at the end."""
+
+    steps: list[int]
+    errors: Array  # (looks, seeds), mean absolute error of the mean network
+    largest: Array  # (looks, seeds), largest absolute weight of the first layer
+    solved: Array  # (seeds,), whether every answer is nearer to its target than to the other
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def step(w1: Array, w2: Array, rule: str, key: Key) -> tuple[Array, Array]:
+    """Return the gradients of sum((o - y)**2) / 2 with respect to both layers, as a rule has them.
+
+    Parameters
+    ----------
+    w1, w2 : ndarray, shapes (seeds, 3, 4) and (seeds, 4, 1)
+        Weights.
+    rule : {"none", "right", "tutorial"}
+        How the hidden layer's slope is taken.
+    key : Key
+        The address of the masks.
+    """
+    h = sigmoid(X @ w1)  # (4, 3) @ (s, 3, 4)
+    a = h if rule == "none" else dropout(h, RATE, key=key)
+    o = sigmoid(a @ w2)  # (s, 4, 4) @ (s, 4, 1)
+    out = (o - Y) * o * (1 - o)
+    back = out @ w2.swapaxes(1, 2)  # (s, 4, 1) @ (s, 1, 4)
+    if rule == "tutorial":
+        slope = back * a * (1 - a)
+    else:
+        slope = back * h * (1 - h)
+        slope = slope if rule == "none" else dropout(slope, RATE, key=key)  # the same mask again
+    return X.T @ slope, a.swapaxes(1, 2) @ out
+
+
+def train(rule: str, seeds: int = SEEDS, steps: int = STEPS) -> Trained:
+    """Train many networks side by side."""
+    key = Key(2015).fold("xor")
+    w1 = 2 * uniform(key.fold("first"), (seeds, 3, HIDDEN)) - 1
+    w2 = 2 * uniform(key.fold("second"), (seeds, HIDDEN, 1)) - 1
+    masks = key.fold("masks")
+    looks = sorted({round(steps ** (i / (_LOOKS - 1))) for i in range(_LOOKS)})
+    errors: list[Array] = []
+    largest: list[Array] = []
+    for t in range(1, steps + 1):
+        g1, g2 = step(w1, w2, rule, masks.at(t))
+        w1 -= SPEED * g1
+        w2 -= SPEED * g2
+        if t == looks[len(errors)]:
+            off = np.abs(_answers(w1, w2) - Y)[:, :, 0]
+            errors.append(off.mean(axis=1))
+            largest.append(np.abs(w1).max(axis=(1, 2)))
+    solved = np.all(np.abs(_answers(w1, w2) - Y) < 0.5, axis=(1, 2))
+    return Trained(looks, np.array(errors), np.array(largest), np.asarray(solved))
+
+
+def _answers(w1: Array, w2: Array) -> Array:
+    return sigmoid(sigmoid(X @ w1) @ w2)
+
+
+def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Shown:
+    """Train under every rule and tell what came of it."""
+    if data:
+        raise InputError("gallery xor: takes no --data; its four rows are all there is.")
+    found = {rule: train(rule, seeds, steps) for rule in RULES}
+    rows = [[f"{seeds} seeds, {steps:,} steps", "mean error, 95 % interval", "solved", "median largest |W1|"]]
+    for rule, trained in found.items():
+        error = spread(trained.errors[-1], ".4f")
+        median = f"{np.median(trained.largest[-1]):.0f}"
+        rows.append([RULES[rule], error, f"{trained.solved.sum()} of {seeds}", median])
+    sentence = (
+        "Four hidden units are too few to lose any: dropout hurts here, whichever gradient is taken. The "
+        "tutorial's changes its sign where h > 0.8, and weights run away."
+    )
+    return Shown(table(rows), sentence, lambda figure: _draw(figure, found))
+
+
+def _draw(figure: Any, found: dict[str, Trained]) -> None:
+    from thinnet.study._report.axes import COLOURS
+
+    colours = dict(zip(RULES, (COLOURS["without"], COLOURS["dropout"], COLOURS["ink"]), strict=True))
+    panels = figure.subplots(1, 2)
+    for rule, trained in found.items():
+        for panel, values in zip(panels, (trained.errors, trained.largest), strict=True):
+            low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
+            panel.fill_between(trained.steps, low, high, color=colours[rule], alpha=0.15, linewidth=0)
+            panel.plot(trained.steps, middle, color=colours[rule], label=RULES[rule])
+    titles = ("Mean absolute error, no unit dropped", "Largest weight |W1|")
+    for panel, title in zip(panels, titles, strict=True):
+        panel.set(xscale="log", yscale="log", xlabel="step", title=title)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:,g}")
+            axis.set_minor_formatter("")
+    panels[0].legend(loc="lower left")

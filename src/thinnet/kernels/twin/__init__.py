@@ -1,1 +1,0 @@
-"""The NumPy twins of the compiled kernels: the same bits, by passes that can be read."""

@@ -1,0 +1,280 @@
+"""Optimisers: one pass over all the weights of a network, which lie in one flat array.
+
+The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone. Each rule
+is written twice: as the numbers that a compiled kernel takes, and as the NumPy passes that define it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet._core import native
+from thinnet._core.kernels import Rule, update
+from thinnet.errors import InputError
+from thinnet.net._layers import positive
+from thinnet.schedules import Schedule
+
+__all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
+
+Array: TypeAlias = NDArray[Any]
+Limit: TypeAlias = tuple[int, int, int, float]
+"""(first entry, rows, columns, max_norm) of a weight matrix whose columns have a greatest length."""
+Part: TypeAlias = tuple[int, int, int, float]
+"""(first entry, behind the last, columns, max_norm); 0 columns: no limit."""
+
+# Entries updated at once: weights, gradients, moments and scratch stay in the second-level cache.
+_CHUNK = 1 << 15
+
+
+class Optimizer:
+    """Update weights from gradients; holds the state that does so.
+
+    Parameters
+    ----------
+    learning_rate : float or function of a step
+        Size of an update.
+    l2 : float
+        Adds `l2 * w` to the gradient of the weight matrices (not the biases).
+    """
+
+    def __init__(self, learning_rate: float | Schedule, *, l2: float = 0.0) -> None:
+        owner = type(self).__name__
+        if not callable(learning_rate):
+            learning_rate = positive(owner, "learning_rate", learning_rate)
+        if not (l2 >= 0 and math.isfinite(l2)):
+            raise InputError(f"{owner}: l2 must be at least 0, got {l2!r}.")
+        self.learning_rate = learning_rate
+        self.l2 = float(l2)  # a number of NumPy's would carry float32 weights over to float64
+        self.step = 0
+        self.state: list[Array] = []
+
+    # How many arrays of the weights' size the update remembers.
+    moments = 0
+
+    def rate_now(self) -> float:
+        """Return the learning rate of the coming update."""
+        if not callable(self.learning_rate):
+            return float(self.learning_rate)
+        rate: Any = self.learning_rate(self.step)
+        number = float("nan") if isinstance(rate, bool) or not isinstance(rate, Real) else float(rate)
+        if not 0 <= number < math.inf:
+            raise InputError(
+                f"{type(self).__name__}: a schedule of learning_rate must return numbers of at least 0, "
+                f"got {rate!r} at step {self.step}."
+            )
+        return number
+
+    def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
+        """Change `weights` in place.
+
+        Parameters
+        ----------
+        weights, grads : ndarray, shape (m,)
+            All weights and their gradients; `grads` may be used up.
+        decayed : int
+            How many of the first entries belong to weight matrices.
+        limits : tuple of Limit
+            Matrices with a max-norm, in the order of the weights.
+        """
+        if not self.state or self.state[0].shape != weights.shape or self.state[0].dtype != weights.dtype:
+            self.state = [np.zeros_like(weights) for _ in range(max(1, self.moments))]
+            self.step = 0
+        rate = self.rate_now()
+        self.step += 1
+        step = self._by_numpy if native.library is None else self._by_kernel
+        for part in _parts(weights.size, limits):
+            step(weights, grads, part, decayed, rate)
+
+    def _by_kernel(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+        start, stop, columns, max_norm = part
+        arrays = (weights, grads, self.state[0], self.state[-1])
+        if stop - start < weights.size:
+            arrays = tuple(array[start:stop] for array in arrays)
+        update(arrays, self.rule(rate), min(max(0, decayed - start), stop - start), columns, max_norm)
+
+    def _by_numpy(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+        start, stop, columns, max_norm = part
+        room = np.empty(min(_CHUNK, stop - start), weights.dtype)
+        for first in range(start, stop, _CHUNK):
+            here = slice(first, min(first + _CHUNK, stop))
+            w, g = weights[here], grads[here]
+            scratch = room[: w.size]
+            matrices = max(0, min(decayed - first, w.size))
+            if matrices:
+                self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
+            self.move(w, g, scratch, [state[here] for state in self.state], rate)
+        if columns:
+            shorten(weights[start:stop].reshape(-1, columns), max_norm)
+
+    def rule(self, rate: float) -> Rule:
+        """Return the coming update as numbers."""
+        raise NotImplementedError
+
+    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
+        """Add the L2 penalty's gradient."""
+        if self.l2:
+            np.multiply(w, self.l2, out=scratch)
+            g += scratch
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
+        """Change one piece of the weights."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(learning_rate={self.learning_rate!r}, l2={self.l2!r})"
+
+
+@functools.lru_cache(maxsize=64)
+def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
+    """Cut the weights into matrices with a max-norm and what lies between them."""
+    parts: list[Part] = []
+    at = 0
+    for first, rows, columns, max_norm in limits:
+        parts += [(at, first, 0, math.inf), (first, first + rows * columns, columns, max_norm)]
+        at = first + rows * columns
+    return tuple(part for part in [*parts, (at, size, 0, math.inf)] if part[0] < part[1])
+
+
+def shorten(w: Array, max_norm: float) -> None:
+    """Scale columns of w, shape (d, k), that are longer than `max_norm` down to it."""
+    squares = np.square(w)
+    # added row by row: a single column would be added in pairs
+    total = np.add.accumulate(squares)[-1] if w.shape[1] == 1 else np.add.reduce(squares)
+    length = np.sqrt(total)
+    w *= np.minimum(1, max_norm / np.maximum(length, np.finfo(w.dtype).tiny))
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: `v = momentum * v + g`, `w -= rate * v` (Nesterov: `g + momentum * v`).
+
+    References
+    ----------
+    Sutskever et al.: On the importance of initialization and momentum. ICML 2013.
+    """
+
+    moments = 1
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 0.1,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, l2=l2)
+        if not 0 <= momentum <= 1:
+            raise InputError(f"SGD: momentum must be in [0, 1], got {momentum!r}.")
+        if nesterov and not momentum:
+            raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
+        self.momentum = float(momentum)
+        self.nesterov = nesterov
+
+    def rule(self, rate: float) -> Rule:
+        kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
+        return Rule(kind, rate, self.l2, 1.0, self.momentum)
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
+        if self.momentum:
+            velocity = state[0]
+            velocity *= self.momentum
+            velocity += g
+            if self.nesterov:
+                np.multiply(velocity, self.momentum, out=scratch)
+                g += scratch
+            else:
+                g = velocity
+        np.multiply(g, rate, out=scratch)
+        w -= scratch
+
+
+class Adam(Optimizer):
+    """Adaptive moments: `m` and `v` are running means of g and g**2, `w -= rate * m' / (sqrt(v') + epsilon)`.
+
+    m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) undo the start from zero.
+
+    References
+    ----------
+    Kingma, Ba: Adam. ICLR 2015, algorithm 1.
+    """
+
+    moments = 2
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(learning_rate, l2=l2)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise InputError(f"{type(self).__name__}: betas must be in [0, 1), got {betas!r}.")
+        self.betas = (float(betas[0]), float(betas[1]))
+        self.epsilon = float(epsilon)
+
+    def rule(self, rate: float) -> Rule:
+        beta1, beta2 = self.betas
+        return Rule(
+            "adam",
+            rate / (1 - beta1**self.step),
+            self.l2,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=self.epsilon,
+            correction=1 / math.sqrt(1 - beta2**self.step),
+        )
+
+    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
+        (beta1, beta2), (m, v) = self.betas, state
+        np.multiply(g, g, out=scratch)
+        scratch *= 1 - beta2
+        v *= beta2
+        v += scratch
+        g *= 1 - beta1
+        m *= beta1
+        m += g
+        np.sqrt(v, out=scratch)
+        scratch *= 1 / math.sqrt(1 - beta2**self.step)
+        scratch += self.epsilon
+        np.divide(m, scratch, out=scratch)
+        scratch *= rate / (1 - beta1**self.step)
+        w -= scratch
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: `w -= rate * weight_decay * w` before each update.
+
+    References
+    ----------
+    Loshchilov, Hutter: Decoupled weight decay regularization. ICLR 2019, algorithm 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Schedule = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(learning_rate, betas=betas, epsilon=epsilon)
+        if not weight_decay >= 0:
+            raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
+        self.weight_decay = float(weight_decay)
+
+    def rule(self, rate: float) -> Rule:
+        return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)
+
+    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
+        w *= 1 - rate * self.weight_decay
+
+    def __repr__(self) -> str:
+        return f"AdamW(learning_rate={self.learning_rate!r}, weight_decay={self.weight_decay!r})"

@@ -1,0 +1,358 @@
+"""What both estimators share: their parameters, fitting, the network behind, rows to predict."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thinnet import net
+from thinnet._core.random import Key
+from thinnet.errors import InputError
+from thinnet.net import Network
+from thinnet.sklearn import _engine as engine
+from thinnet.sklearn import _parameters as parameters
+from thinnet.sklearn._rows import as_trained, checked, row_weights
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["MLP", "stochastic", "watched"]
+
+Array: TypeAlias = NDArray[Any]
+
+# What a training by epochs leaves behind.
+_BY_EPOCH = ("loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_", "_optimizer")
+
+
+class MLP(BaseEstimator):
+    """What both estimators share: parameters, fitting, the network behind."""
+
+    loss: str
+    coefs_: list[Array]
+    intercepts_: list[Array]
+    n_features_in_: int
+    n_layers_: int
+    n_outputs_: int
+    n_iter_: int
+    t_: int
+    out_activation_: str
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+
+    if TYPE_CHECKING:
+        # Parameters become attributes as they are given; the table says what they may be.
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _keep(self, given: dict[str, Any]) -> None:
+        for row in parameters.TABLE:
+            if row.name in given:
+                setattr(self, row.name, given[row.name])
+
+    # --- what the two differ in ------------------------------------------------------------------
+
+    def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
+        """Return targets as the network takes them; the first time, learn what they are."""
+        raise NotImplementedError
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        """Hold on to the classes that there are; y may lack some."""
+
+    def _loss(self) -> net.Loss:
+        raise NotImplementedError
+
+    def _answers(self, z: Array) -> Array:
+        """Return predictions from logits."""
+        raise NotImplementedError
+
+    def _soft(self, z: Array) -> Array:
+        """Return what thinned networks answer from logits: probabilities where there are classes."""
+        return self._answers(z)
+
+    def _score(self, x: Any, y: Array, weight: Array | None) -> float:
+        """Return the score that early stopping watches; NaN if predictions run away."""
+        raise NotImplementedError
+
+    # --- fitting ---------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Train from the beginning, or go on if `warm_start` says so.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows. float32 is trained in float32, but with lbfgs; all else in float64.
+        y : array_like, shape (n,) or (n, outputs)
+            Classes or values.
+        sample_weight : array_like, shape (n,), optional
+            Weight of each row in the loss.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            A parameter that is not legal.
+        ValueError
+            Data that scikit-learn refuses: NaN, infinity, shapes that do not fit; weights that run away.
+        """
+        with self._unless_refused():
+            self._fit(X, y, sample_weight)
+            self._check_bounded()
+        return self
+
+    def _piece(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        with self._unless_refused():
+            self._learn_classes(y, classes)
+            self._fit(X, y, sample_weight, incremental=True, after_epoch=lambda: True)
+            self._check_bounded()
+        return self
+
+    @contextlib.contextmanager
+    def _unless_refused(self) -> Generator[None, None, None]:
+        """Leave everything as it was if what is done ends in an error; only the optimiser begins afresh."""
+        before: dict[str, Any] = {
+            name: list(cast("list[Any]", value)) if name.endswith("_") and isinstance(value, list) else value
+            for name, value in vars(self).items()
+        }
+        network: Network | None = before.get("_network")
+        flat, step = (network.flat.copy(), network.step) if network is not None else (None, 0)
+        try:
+            yield
+        except Exception:
+            vars(self).clear()
+            vars(self).update(before)
+            if network is not None:
+                network.flat[:], network.step = flat, step
+                vars(self).pop("_optimizer", None)
+            raise
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        incremental: bool = False,
+        after_epoch: engine.AfterEpoch | None = None,
+    ) -> None:
+        parameters.check(self)
+        if incremental and self.early_stopping:
+            raise InputError(
+                f"{type(self).__name__}: partial_fit sees the data piece by piece and cannot set rows aside; "
+                "set early_stopping=False."
+            )
+        first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        x, y = checked(self, X, y, first=first)
+        weight = row_weights(self, sample_weight, x)
+        targets = self._targets(y, x.dtype, first=first, incremental=incremental)
+        random = check_random_state(self.random_state)
+        self._begin([x.shape[1], *parameters.sizes_of(self), self.n_outputs_], x.dtype, random, first=first)
+        if self.solver == "lbfgs":
+            engine.minimise(self, x, targets, weight)
+        else:
+            policy = engine.policy_of(self)
+            if not incremental or getattr(self, "_policy", None) != policy or not hasattr(self, "_optimizer"):
+                self._optimizer, self._policy = engine.optimizer_of(self), policy
+            data, held = self._split((x, targets, weight), y, random)
+            engine.train(self, data, held, random, after_epoch)
+
+    def _check_bounded(self) -> None:
+        if not np.isfinite(self.network_.flat).all():
+            raise ValueError(
+                f"{type(self).__name__}: training diverged to infinite weights; standardise the features, "
+                "or lower learning_rate_init."
+            )
+
+    def _begin(self, widths: list[int], dtype: Any, random: np.random.RandomState, *, first: bool) -> None:
+        """Set up the network and what is counted, or make ready to go on."""
+        if first:
+            self.n_layers_, self.n_iter_, self.t_ = len(widths), 0, 0
+            self._link(engine.first_network(self, widths, dtype, random))
+        else:
+            self._link(engine.next_network(self, widths))
+        if self.solver == "lbfgs":
+            for name in _BY_EPOCH if first else ():
+                vars(self).pop(name, None)
+            return
+        if first or not hasattr(self, "loss_curve_"):
+            self.loss_curve_, self._watching = [], None
+        if self._watching != bool(self.early_stopping):
+            self._watching, self._no_improvement_count = bool(self.early_stopping), 0
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _split(self, data: Any, y: Any, random: np.random.RandomState) -> tuple[Any, Any]:
+        """Return the rows to train on, and those set aside by early stopping or None."""
+        if not self.early_stopping:
+            return data, None
+        x, targets, weight = data
+        inside, outside = train_test_split(
+            np.arange(x.shape[0]),
+            random_state=random,
+            test_size=self.validation_fraction,
+            stratify=targets if self.n_outputs_ == 1 and isinstance(self, ClassifierMixin) else None,
+        )
+        if len(outside) < 2:
+            raise InputError(
+                f"{type(self).__name__}: early_stopping needs at least 2 rows set aside, but of {x.shape[0]} "
+                f"rows validation_fraction={self.validation_fraction} takes {len(outside)}; raise it."
+            )
+        weights = [None, None] if weight is None else [weight[inside], weight[outside]]
+        return (x[inside], targets[inside], weights[0]), (x[outside], y[outside], weights[1])
+
+    # --- the network behind ----------------------------------------------------------------------
+
+    @property
+    def network_(self) -> Network:
+        """The `thinnet.net.Network` that was trained; `coefs_` and `intercepts_` are views of its weights."""
+        check_is_fitted(self)
+        network: Network = self._network
+        given, own = [*self.coefs_, *self.intercepts_], _views(network)
+        if len(given) != len(own) or any(a is not b for a, b in zip(given, own, strict=True)):
+            # Someone has put other arrays in their place.
+            shapes, found = ([np.shape(array) for array in arrays] for arrays in (own, given))
+            if found != shapes:
+                raise InputError(
+                    f"{type(self).__name__}: coefs_ and intercepts_ must have shapes {shapes}, got {found}."
+                )
+            flat = np.concatenate([np.ravel(array) for array in given])
+            self._link(
+                Network(network.layers, key=network.key, loss=network.loss, dtype=network.dtype, flat=flat)
+            )
+            self._network.step = network.step
+        return self._network
+
+    def _link(self, network: Network) -> None:
+        self._network = network
+        dense = [weights for weights in network.weights if "weight" in weights]
+        self.coefs_ = [weights["weight"] for weights in dense]
+        self.intercepts_ = [weights["bias"] for weights in dense]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        state = dict(state)
+        if "_network" in state:
+            state["_network"] = self.network_
+            del state["coefs_"], state["intercepts_"]  # they are in the network
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_network" in state:
+            self._link(state["_network"])
+
+    # --- predicting ------------------------------------------------------------------------------
+
+    def _rows(self, X: Any) -> Any:
+        check_is_fitted(self)
+        x: Any = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=False)
+        return as_trained(self, x)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_network")
+
+    def predict(self, X: Any) -> Array:
+        """Return the mean network's answers.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows. A row's prediction does not depend on the others; only its last digits may, since sums over
+            many rows are taken in another order.
+
+        Returns
+        -------
+        ndarray, shape (n,) or (n, outputs)
+            Classes, indicators of labels, or values.
+        """
+        return self._answers(self.network_.through(self._rows(X)))
+
+    def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
+        """Return the answers of thinned networks: probabilities of a classifier, values of a regressor.
+
+        Draw i is of the network thinned at `key.fold(i)`: one mask for each unit, shared by all rows. So
+        a row's answers depend on the key alone, and draws of two calls with one key belong together.
+
+        Parameters
+        ----------
+        X : array_like or sparse matrix, shape (n, features)
+            Rows.
+        draws : int
+            How many networks.
+        key : Key
+            The address of their masks.
+
+        Returns
+        -------
+        ndarray, shape (draws, n, classes), (draws, n) or (draws, n, outputs)
+
+        Raises
+        ------
+        InputError
+            draws is less than 1, or key is no Key.
+
+        References
+        ----------
+        Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
+        """
+        owner = f"{type(self).__name__}.sample_predict"
+        if not parameters.COUNT.takes(draws):
+            raise InputError(f"{owner}: draws must be {parameters.COUNT.law}, got {draws!r}.")
+        if not isinstance(key, Key):
+            raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
+        rows, network = self._rows(X), self.network_
+        return np.stack([self._soft(network.thinned(key.fold(i)).through(rows)) for i in range(draws)])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def watched(
+    mlp: Any, X: Any, y: Any, after_epoch: engine.AfterEpoch | None = None, classes: Any = None
+) -> None:
+    """Fit from the beginning; with the same rows the weights are those of `fit`.
+
+    Parameters
+    ----------
+    mlp : MLP
+        Not fitted yet, without early stopping. That it diverges is no error here.
+    X, y
+        As for `fit`.
+    after_epoch : function, optional
+        Called after each epoch; returning True ends the training.
+    classes : array_like, optional
+        All classes there are, where y may lack some.
+    """
+    mlp._learn_classes(y, classes)
+    mlp._fit(X, y, incremental=True, after_epoch=after_epoch)
+
+
+def _views(network: Network) -> list[Array]:
+    dense = [weights for weights in network.weights if "weight" in weights]
+    return [weights[name] for name in ("weight", "bias") for weights in dense]
+
+
+def stochastic(estimator: MLP) -> bool:
+    """Say whether an estimator can be trained piece by piece."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            f'{type(estimator).__name__}: solver="lbfgs" needs all rows at once, so there is no partial_fit; '
+            'use solver="adam" or "sgd".'
+        )
+    return True

@@ -1,0 +1,149 @@
+"""Draw what a study found: four charts, whole as SVG and PNG, and panel by panel for a page."""
+
+from __future__ import annotations
+
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from typing import Any
+
+from thinnet.errors import need
+from thinnet.study._report.axes import COLOURS, Panel
+from thinnet.study._report.panels import (
+    curves_panel,
+    difference_panel,
+    rates_panel,
+    seeds_panel,
+    widths_panel,
+)
+
+__all__ = ["COLOURS", "STYLE", "Picture", "draw_figures"]
+
+_WIDTH = 4.7  # of a panel, in inches: as wide as a telephone, so that words stay legible there
+STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": COLOURS["muted"],
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "figure.facecolor": COLOURS["paper"],
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": COLOURS["rule"],
+    "grid.linewidth": 0.6,
+    "legend.borderaxespad": 0.2,
+    "legend.borderpad": 0,
+    "legend.columnspacing": 1.1,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 1.7,
+    "legend.handletextpad": 0.5,
+    "legend.labelcolor": COLOURS["ink"],
+    "lines.linewidth": 1.7,
+    "lines.markersize": 5,
+    "savefig.facecolor": COLOURS["paper"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "thinnet",
+    "text.color": COLOURS["ink"],
+    "text.parse_math": False,
+    "xtick.color": COLOURS["muted"],
+    "xtick.labelsize": 8.5,
+    "xtick.major.size": 3,
+    "xtick.major.width": 0.7,
+    "ytick.color": COLOURS["muted"],
+    "ytick.labelsize": 8.5,
+    "ytick.major.size": 0,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One chart: the whole of it as SVG and PNG, and each panel as an ``<svg>`` to put into HTML."""
+
+    svg: bytes
+    png: bytes
+    panels: tuple[str, ...]
+
+
+def draw_figures(results: dict[str, Any]) -> dict[str, Picture]:
+    """Draw the four charts of a study: "curves", "rates", "widths" and "scores".
+
+    The same results give the same bytes, whatever the user's own matplotlib settings are.
+
+    Parameters
+    ----------
+    results : dict
+        What the study wrote to results.json.
+
+    Raises
+    ------
+    MissingPackage
+        matplotlib is not installed.
+    """
+    need("matplotlib", extra="study", owner="thinnet study")
+    from matplotlib import style
+
+    charts: dict[str, tuple[float, list[Panel]]] = {
+        "curves": (4.4, [curves_panel("grown"), curves_panel("dropout")]),
+        "rates": (3.4, [rates_panel]),
+        "widths": (3.4, [widths_panel]),
+        "scores": (3.2, [seeds_panel, difference_panel]),
+    }
+    with style.context(["default", STYLE]):
+        return {name: _picture(name, results, *chart) for name, chart in charts.items()}
+
+
+def _picture(name: str, results: dict[str, Any], height: float, panels: list[Panel]) -> Picture:
+    from matplotlib.figure import Figure
+
+    whole: Any = Figure(figsize=(_WIDTH * len(panels), height), layout="constrained")
+    for draw, part in zip(panels, whole.subfigures(1, len(panels), squeeze=False)[0], strict=True):
+        draw(part, results)
+    svgs: list[str] = []
+    for number, draw in enumerate(panels):
+        alone = Figure(figsize=(_WIDTH, height), layout="constrained")
+        words = draw(alone, results)
+        svgs.append(_inline(_saved(alone, "svg"), f"{name}-{number}-", words))
+    return Picture(_saved(whole, "svg"), _saved(whole, "png"), tuple(svgs))
+
+
+def _saved(figure: Any, kind: str) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
+    return file.getvalue()
+
+
+def _inline(svg: bytes, prefix: str, words: str) -> str:
+    """Turn a whole SVG file into an element for HTML, with ids and colours that suit a page."""
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.endswith(("}metadata", "}style")):  # a bare `*` rule would style the whole page
+                parent.remove(child)
+        parent.tag = parent.tag.rpartition("}")[2]
+        for key in list(parent.attrib):
+            value = re.sub(r"url\(#", f"url(#{prefix}", parent.attrib.pop(key))
+            name = key.rpartition("}")[2]
+            if name == "id":
+                value = prefix + value
+            elif name == "href":
+                value = re.sub("^#", f"#{prefix}", value)
+            elif name == "d":
+                value = re.sub(r"(\.\d\d)\d+", r"\1", value)  # a hundredth of a point is fine enough
+            parent.set(name, value)
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    root.attrib |= {"role": "img", "aria-label": words, "class": "chart"}
+    text = ElementTree.tostring(root, encoding="unicode")
+    for name, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    return text

@@ -1,0 +1,1 @@
+"""One training, and the processes that run many."""

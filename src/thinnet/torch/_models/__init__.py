@@ -1,0 +1,1 @@
+"""Whole models: replace, schedule, summary."""

@@ -1,0 +1,95 @@
+"""Modules for embeddings and tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from thinnet.errors import InputError
+from thinnet.torch._modules.base import Rated, Tensor, traceable
+from thinnet.torch.functional import drop, patch_dropout
+from thinnet.torch.functional._entry import whole
+
+__all__ = ["EmbeddingDropout", "PatchDropout"]
+
+
+class EmbeddingDropout(Rated):
+    """Drops rows of an embedding's table, and so a word wherever it stands, and divides the others by keep.
+
+    Only the rows that are looked up are multiplied; the bits are those of dropping the whole table.
+
+    Parameters
+    ----------
+    embedding : Embedding
+        What is wrapped; its weight stays where it is, as `embedding.weight`.
+    p : float
+        Chance that a word is dropped, in [0, 1].
+
+    Examples
+    --------
+    >>> EmbeddingDropout(nn.Embedding(10, 4), 0.2)
+    EmbeddingDropout(
+      p=0.2
+      (embedding): Embedding(10, 4)
+    )
+
+    References
+    ----------
+    Gal, Ghahramani: A theoretically grounded application of dropout in recurrent networks. NeurIPS 2016,
+    section 4.2.
+    """
+
+    variant = "EmbeddingDropout"
+
+    def __init__(self, embedding: nn.Embedding, p: float = 0.1) -> None:
+        super().__init__(p)
+        if not isinstance(embedding, nn.Embedding):
+            kind = type(embedding).__name__
+            raise InputError(f"EmbeddingDropout: embedding must be a torch.nn.Embedding, got {kind}.")
+        self.embedding = embedding
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        rows = self.embedding(input)
+        if not self.training:
+            return rows
+        # halves are multiplied in float32, as where the whole table is dropped
+        wide = torch.promote_types(rows.dtype, torch.float32)
+        gains = drop(
+            "EmbeddingDropout",
+            rows.new_ones((self.embedding.num_embeddings, 1), dtype=wide),
+            self.rate,
+            key=self.key(),
+        )
+        return (rows * gains[input]).to(rows.dtype)
+
+
+class PatchDropout(Rated):
+    """Removes tokens of each sample, (n, t, features): `round((t - prefix) * (1 - p))` stay, in their order.
+
+    Parameters
+    ----------
+    p : float
+        Share of tokens that is removed, in [0, 1].
+    prefix : int
+        How many at the front always stay: 1 where the first is the class token.
+
+    References
+    ----------
+    Liu et al.: PatchDropout: economizing vision transformers using patch dropout. WACV 2023, section 3.
+    """
+
+    variant = "PatchDropout"
+
+    def __init__(self, p: float = 0.5, prefix: int = 1) -> None:
+        super().__init__(p)
+        self.prefix = whole("PatchDropout", prefix, "prefix", 0)
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return input
+        return patch_dropout(input, self.p, key=self.key(), prefix=self.prefix)[0]
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, prefix={self.prefix}"

@@ -1,0 +1,249 @@
+"""Modules that learn their rates or variances, or compute them from activations.
+
+Those with a prior have `kl()`, what they add to the loss of all rows: divide it by the number of rows where
+the loss is a mean.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+from thinnet.errors import InputError
+from thinnet.torch._modules.base import Tensor, traceable
+from thinnet.torch._ops.lanes import normals
+from thinnet.torch._streams import shards
+from thinnet.torch._streams.streams import Keyed
+from thinnet.torch.functional import concrete_dropout, concrete_kl, sparse_kl, standout, variational_kl
+from thinnet.torch.functional._entry import opened
+
+__all__ = [
+    "ConcreteDropout",
+    "SparseVariationalConv2d",
+    "SparseVariationalLinear",
+    "Standout",
+    "VariationalLinear",
+]
+
+_MOST = 300.0  # of log_alpha, where exp would leave float32
+
+
+class ConcreteDropout(Keyed):
+    """Dropout in front of a layer, whose rate is learned by gradient descent.
+
+    Parameters
+    ----------
+    p : float
+        The rate to begin with, in (0, 1).
+    temperature : float
+        How soft masks are, greater than 0.
+
+    Attributes
+    ----------
+    logit : Parameter
+        `log(p / (1 - p))`.
+
+    Examples
+    --------
+    >>> drop, layer = ConcreteDropout(0.1), nn.Linear(8, 4)
+    >>> round(drop.p, 3), drop.kl(layer.weight, length=1e-2).shape
+    (0.1, torch.Size([]))
+
+    References
+    ----------
+    Gal et al.: Concrete dropout. NeurIPS 2017, section 3.
+    """
+
+    variant = "ConcreteDropout"
+
+    def __init__(self, p: float = 0.1, temperature: float = 0.1) -> None:
+        super().__init__()
+        if not isinstance(p, float) or not 0 < p < 1:
+            raise InputError(f"ConcreteDropout: p must be in (0, 1), got {p!r}.")
+        if not isinstance(temperature, int | float) or not temperature > 0:
+            raise InputError(f"ConcreteDropout: temperature must be greater than 0, got {temperature!r}.")
+        self.logit = nn.Parameter(torch.tensor(math.log(p / (1 - p))))
+        self.temperature = temperature
+
+    @property
+    def p(self) -> float:
+        """The rate that has been learned."""
+        return torch.sigmoid(self.logit.detach()).item()
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        key = self.key() if self.training else None
+        return concrete_dropout(
+            input, self.logit, key=key, temperature=self.temperature, training=self.training
+        )
+
+    def kl(self, weight: Tensor, *, length: float = 1.0) -> Tensor:
+        """Return what the loss of all rows gains; weight is that of the layer behind."""
+        return concrete_kl(self.logit, weight, length=length)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p:.3g}, temperature={self.temperature}"
+
+
+class Standout(Keyed):
+    """Keeps an entry with chance `sigmoid(alpha * logits + beta)`; evaluation multiplies by that chance.
+
+    Logits are what a second layer says of the same inputs or, as in the paper, the inputs of the activation.
+
+    Examples
+    --------
+    >>> layer, drop = nn.Linear(4, 8), Standout(beta=1.0)
+    >>> z = layer(torch.ones(2, 4))
+    >>> drop(z.relu(), z).shape
+    torch.Size([2, 8])
+
+    References
+    ----------
+    Ba, Frey: Adaptive dropout for training deep neural networks. NeurIPS 2013, section 3.
+    """
+
+    variant = "Standout"
+
+    def __init__(self, alpha: float = 1.0, beta: float = 0.0) -> None:
+        super().__init__()
+        self.alpha, self.beta = alpha, beta
+
+    @traceable
+    def forward(self, input: Tensor, logits: Tensor) -> Tensor:
+        key = self.key() if self.training else None
+        return standout(input, logits, key=key, alpha=self.alpha, beta=self.beta, training=self.training)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha}, beta={self.beta}"
+
+
+def _sampled(module: Keyed, mean: Tensor, variance: Tensor) -> Tensor:
+    """Draw sums instead of weights: the local reparameterization trick."""
+    mean, key = opened(module.variant, mean, module.key(), True)
+    assert key is not None
+    noise = normals(key, mean, shards.window(module.variant, mean, key)).to(mean.dtype)
+    # at a variance of zero the root has no derivative
+    return mean + variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt() * noise
+
+
+class VariationalLinear(Keyed, nn.Linear):
+    """`torch.nn.Linear` with weights drawn from N(w, alpha * w**2), alpha up to 1 learned for each of them.
+
+    Examples
+    --------
+    >>> layer = VariationalLinear(8, 4)
+    >>> layer(torch.ones(2, 8)).shape, layer.kl().shape
+    (torch.Size([2, 4]), torch.Size([]))
+
+    References
+    ----------
+    Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 2.3.
+    """
+
+    variant = "VariationalDropout"
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, p: float = 0.2, **factory: Any
+    ) -> None:
+        super().__init__(in_features, out_features, bias, **factory)
+        if not isinstance(p, float) or not 0 < p <= 0.5:
+            raise InputError(f"VariationalLinear: p, to begin with, must be in (0, 0.5], got {p!r}.")
+        self.log_alpha = nn.Parameter(torch.full_like(self.weight, math.log(p / (1 - p))))
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        mean = super().forward(input)
+        if not self.training:
+            return mean
+        spread = (self.log_alpha.clamp(max=0) / 2).exp() * self.weight
+        return _sampled(self, mean, F.linear(input.square(), spread.square()))
+
+    def kl(self) -> Tensor:
+        """Return what the loss of all rows gains, up to a constant."""
+        return variational_kl(self.log_alpha).sum()
+
+
+class _Sparse(Keyed):
+    """Weights drawn from N(w, sigma**2); a weight that is all noise is zero in evaluation."""
+
+    variant = "SparseVariationalDropout"
+    weight: Tensor
+    log_sigma2: Tensor
+    threshold: float
+
+    def _begin(self, threshold: float) -> None:
+        self.threshold = threshold
+        self.log_sigma2 = nn.Parameter(torch.full_like(self.weight, -10.0))
+
+    @property
+    def log_alpha(self) -> Tensor:
+        """`log(sigma**2 / w**2)`, at most 300."""
+        return (self.log_sigma2 - self.weight.square().clamp(min=1e-38).log()).clamp(max=_MOST)
+
+    @property
+    def mask(self) -> Tensor:
+        """True where a weight is kept: log(alpha) up to the threshold."""
+        return self.log_alpha.detach() <= self.threshold
+
+    def kl(self) -> Tensor:
+        """Return what the loss of all rows gains; warm its weight up from 0."""
+        return sparse_kl(self.log_alpha).sum()
+
+
+class SparseVariationalLinear(_Sparse, nn.Linear):
+    """`torch.nn.Linear` that learns a variance for each weight; what becomes all noise is pruned.
+
+    Attributes
+    ----------
+    log_sigma2 : Parameter
+        Of the weight's shape.
+
+    Examples
+    --------
+    >>> layer = SparseVariationalLinear(8, 4)
+    >>> layer.eval()(torch.ones(2, 8)).shape, layer.mask.float().mean().item() > 0.9
+    (torch.Size([2, 4]), True)
+
+    References
+    ----------
+    Molchanov et al.: Variational dropout sparsifies deep neural networks. ICML 2017, section 4.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, threshold: float = 3.0, **factory: Any
+    ) -> None:
+        super().__init__(in_features, out_features, bias, **factory)
+        self._begin(threshold)
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return F.linear(input, self.weight * self.mask, self.bias)
+        variance = F.linear(input.square(), self.log_sigma2.exp())
+        return _sampled(self, super().forward(input), variance)
+
+
+class SparseVariationalConv2d(_Sparse, nn.Conv2d):
+    """`torch.nn.Conv2d` that learns a variance for each weight; what becomes all noise is pruned.
+
+    References
+    ----------
+    Molchanov et al.: Variational dropout sparsifies deep neural networks. ICML 2017, section 4.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Any, threshold: float = 3.0, **more: Any
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, **more)
+        self._begin(threshold)
+
+    @traceable
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return self._conv_forward(input, self.weight * self.mask, self.bias)
+        variance = self._conv_forward(input.square(), self.log_sigma2.exp(), None)
+        return _sampled(self, super().forward(input), variance)

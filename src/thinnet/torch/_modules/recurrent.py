@@ -1,0 +1,202 @@
+"""Recurrent cells and layers that drop their states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from thinnet.errors import InputError
+from thinnet.torch._modules.base import Tensor, dropped, traceable
+from thinnet.torch._streams.streams import Keyed
+from thinnet.torch.functional import drop
+from thinnet.torch.functional._entry import chance
+
+__all__ = ["VariationalLSTM", "ZoneoutGRUCell", "ZoneoutLSTMCell"]
+
+
+class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
+    """`torch.nn.LSTMCell` that keeps entries of the states before; evaluation mixes both.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias
+        As torch's.
+    p_hidden, p_cell : float
+        Chance that an entry of h or c stays what it was, in [0, 1].
+
+    Examples
+    --------
+    >>> cell = ZoneoutLSTMCell(3, 5, p_hidden=1.0, p_cell=1.0)
+    >>> h, c = cell(torch.ones(2, 3), (torch.ones(2, 5), torch.ones(2, 5)))
+    >>> bool((h == 1).all() and (c == 1).all())
+    True
+
+    References
+    ----------
+    Krueger et al.: Zoneout. ICLR 2017, section 3; the rates are those of section 4.2.
+    """
+
+    variant = "Zoneout"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        p_hidden: float = 0.05,
+        p_cell: float = 0.5,
+        **factory: Any,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, **factory)
+        self.p_hidden = chance("ZoneoutLSTMCell", p_hidden, "p_hidden")
+        self.p_cell = chance("ZoneoutLSTMCell", p_cell, "p_cell")
+
+    @traceable
+    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        if hx is None:
+            zeros = input.new_zeros(*input.shape[:-1], self.hidden_size)
+            hx = zeros, zeros
+        h, c = super().forward(input, hx)
+        h = dropped(self, h, p=self.p_hidden, other=hx[0])
+        return h, dropped(self, c, p=self.p_cell, other=hx[1])
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, p_hidden={self.p_hidden}, p_cell={self.p_cell}"
+
+
+class ZoneoutGRUCell(Keyed, nn.GRUCell):
+    """`torch.nn.GRUCell` that keeps entries of the state before; evaluation mixes both.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias
+        As torch's.
+    p : float
+        Chance that an entry of h stays what it was, in [0, 1].
+
+    References
+    ----------
+    Krueger et al.: Zoneout. ICLR 2017, section 3.
+    """
+
+    variant = "Zoneout"
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, p: float = 0.1, **factory: Any
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, **factory)
+        self.p = chance("ZoneoutGRUCell", p)
+
+    @traceable
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        hx = input.new_zeros(*input.shape[:-1], self.hidden_size) if hx is None else hx
+        return dropped(self, super().forward(input, hx), other=hx)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, p={self.p}"
+
+
+class VariationalLSTM(Keyed, nn.LSTM):
+    """`torch.nn.LSTM` with one mask for inputs and one for states of each layer, the same at every step.
+
+    Parameters, states and shapes are torch's, and so is evaluation. Training goes step by step, in Python.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, bidirectional
+        As torch's.
+    p_input : float
+        Chance that an entry of a layer's inputs is dropped, in [0, 1].
+    p_hidden : float
+        Chance that an entry of its states is, where they enter the gates.
+
+    Raises
+    ------
+    InputError
+        In training, packed sequences.
+
+    Examples
+    --------
+    >>> lstm = VariationalLSTM(3, 5, num_layers=2, p_input=0.2, p_hidden=0.2)
+    >>> y, (h, c) = lstm(torch.ones(7, 2, 3))
+    >>> y.shape, h.shape
+    (torch.Size([7, 2, 5]), torch.Size([2, 2, 5]))
+
+    References
+    ----------
+    Gal, Ghahramani: A theoretically grounded application of dropout in recurrent networks. NeurIPS 2016,
+    section 4.1.
+    """
+
+    variant = "VariationalRNN"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        p_input: float = 0.25,
+        p_hidden: float = 0.25,
+        **more: Any,
+    ) -> None:
+        if more.get("dropout") or more.get("proj_size"):
+            raise InputError("VariationalLSTM: takes p_input and p_hidden, no dropout= and no proj_size=.")
+        super().__init__(input_size, hidden_size, num_layers, **more)
+        self.p_input = chance("VariationalLSTM", p_input, "p_input")
+        self.p_hidden = chance("VariationalLSTM", p_hidden, "p_hidden")
+
+    @traceable
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch's has overloads
+        self, input: Any, hx: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        if not self.training:
+            return super().forward(input, hx)
+        if not isinstance(input, torch.Tensor):
+            raise InputError("VariationalLSTM: takes no packed sequences in training; pad them instead.")
+        single = input.dim() == 2
+        x: Tensor = input.unsqueeze(1) if single else input.transpose(0, 1) if self.batch_first else input
+        sides = 2 if self.bidirectional else 1
+        if hx is None:
+            h = c = x.new_zeros(self.num_layers * sides, x.shape[1], self.hidden_size)
+        else:
+            h, c = (state.unsqueeze(1) if single else state for state in hx)
+        ends: list[tuple[Tensor, Tensor]] = []
+        for layer in range(self.num_layers):
+            outputs: list[Tensor] = []
+            for side in range(sides):
+                i = layer * sides + side
+                y, end = self._pass(x, h[i], c[i], f"_l{layer}" + ("_reverse" if side else ""))
+                outputs.append(y)
+                ends.append(end)
+            x = torch.cat(outputs, -1) if sides == 2 else outputs[0]
+        h, c = (torch.stack(part) for part in zip(*ends, strict=True))
+        if single:
+            return x.squeeze(1), (h.squeeze(1), c.squeeze(1))
+        return x.transpose(0, 1) if self.batch_first else x, (h, c)
+
+    def _pass(self, x: Tensor, h: Tensor, c: Tensor, suffix: str) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Go through a sequence, (time, n, features), in one layer and direction."""
+
+        def own(name: str) -> Any:
+            return getattr(self, name + suffix, None)
+
+        x = drop("LockedDropout", x.transpose(0, 1), self.p_input, key=self.key()).transpose(0, 1)
+        key = self.key()
+        bias = own("bias_ih") + own("bias_hh") if self.bias else None
+        inputs = nn.functional.linear(x, own("weight_ih"), bias)  # (time, n, 4 * hidden)
+        if suffix.endswith("reverse"):
+            inputs = inputs.flip(0)
+        outputs: list[Tensor] = []
+        for gates in inputs:
+            seen = drop("VariationalRNN", h, self.p_hidden, key=key)
+            i, f, g, o = (gates + seen @ own("weight_hh").T).chunk(4, -1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            outputs.append(h)
+        y = torch.stack(outputs)
+        return y.flip(0) if suffix.endswith("reverse") else y, (h, c)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, p_input={self.p_input}, p_hidden={self.p_hidden}"

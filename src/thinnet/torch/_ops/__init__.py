@@ -1,0 +1,1 @@
+"""What PyTorch sees: the operators, their derivatives, and how a sample is drawn."""

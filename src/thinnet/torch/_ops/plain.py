@@ -1,0 +1,98 @@
+"""The laws in torch's own operations, for any device: slow, short, and the same bits as the kernels.
+
+torch has no arithmetic of uint32, so words of Philox lie in int64, whose products wrap around.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import torch
+
+from thinnet._core.random import Key, Window
+from thinnet._core.random.philox import BLOCK, philox4x32
+from thinnet.variants._law import TwoPoint
+from thinnet.variants._pattern import lane_window
+from thinnet.variants._variant import Variant
+
+__all__ = ["lanes", "sample"]
+
+Tensor: TypeAlias = torch.Tensor
+
+_LOW = (1 << 32) - 1
+
+
+def sample(
+    row: Variant, x: Tensor, rate: float, key: Key, *, other: Tensor | float | None, window: Window | None
+) -> Tensor:
+    """Draw one sample of a variant's law; the arguments are those of `thinnet.variants._sample.sample`."""
+    law = row.law_of(rate)
+    where = lane_window(row.pattern, window or Window.whole(tuple(x.shape)), row.name)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # halves are computed in float32
+    if other is None:
+        other = {"one": 1.0, "lowest": torch.finfo(x.dtype).min}.get(row.other, 0.0)
+    third = torch.as_tensor(other, dtype=wide.dtype, device=x.device)
+    if isinstance(law, TwoPoint):
+        dropped = _dropped(key, where, row.block, law.threshold, x.device)
+        y = torch.where(dropped, _side(wide, law.dropped, third), _side(wide, law.kept, third))
+        return y.to(x.dtype)
+    drawn = lanes(key, where, x.device)
+    gain = _table(law.gains, x.device)[drawn]
+    shift = torch.zeros_like(gain) if law.shifts is None else _table(law.shifts, x.device)[drawn]
+    first, second = gain * wide, shift * third
+    y = torch.where(shift == 0, first, torch.where(gain == 0, second, first + second))
+    return torch.where((gain == 0) & (shift == 0), 0, y).to(x.dtype)
+
+
+def lanes(key: Key, window: Window, device: torch.device) -> Tensor:
+    """Return the lanes of a window as int64."""
+    start, strides = window.addresses
+    if window.size[1:] == window.shape[1:]:  # one run
+        count = math.prod(window.size)
+        first, last = start // BLOCK, -(-(start + count) // BLOCK)
+        words = _words(key, torch.arange(first, last, device=device))  # (blocks, 4)
+        halves = torch.stack([words & 0xFFFF, words >> 16], -1).reshape(-1)
+        return halves[start - first * BLOCK :][:count].reshape(window.size)
+    numbers = torch.full((), start, dtype=torch.int64, device=device)
+    for length, stride in zip(window.size, strides, strict=True):
+        numbers = numbers[..., None] + torch.arange(length, device=device) * stride
+    words = _words(key, numbers // BLOCK)
+    half = numbers % BLOCK
+    word = words.gather(-1, (half // 2)[..., None])[..., 0]
+    return word >> 16 * (half % 2) & 0xFFFF
+
+
+def _words(key: Key, blocks: Tensor) -> Tensor:
+    """Return the four words of each block, (…, 4)."""
+    return torch.stack(philox4x32((blocks & _LOW, blocks >> 32, key.step, 0), key.words), -1)
+
+
+def _dropped(
+    key: Key, window: Window, block: tuple[int, ...], threshold: int, device: torch.device
+) -> Tensor:
+    if not block:
+        return lanes(key, window, device) < threshold
+    grown = (1,) * (len(window.shape) - len(block)) + block
+    seeds = Window(
+        tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True)),
+        window.start,
+        tuple(n + b - 1 if n else 0 for n, b in zip(window.size, grown, strict=True)),
+    )
+    dropped = lanes(key, seeds, device) < threshold
+    for axis, size in enumerate(grown):
+        if size > 1:
+            dropped = dropped.unfold(axis, size, 1).any(-1)
+    return dropped
+
+
+def _side(x: Tensor, factors: tuple[float, float], third: Tensor) -> Tensor:
+    """Return `gain * x + shift * third`; a term whose factor is 0 is left out."""
+    gain, shift = factors
+    if not shift:
+        return x * gain if gain else torch.zeros_like(x)
+    return x * gain + shift * third if gain else (shift * third).expand_as(x)
+
+
+def _table(values: Any, device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device)

@@ -1,0 +1,198 @@
+"""Attention whose dropout draws its mask again in backward, so that weights are kept once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import torch
+
+from thinnet._core.random import Key
+from thinnet.errors import InputError
+from thinnet.torch._ops import drop as op
+from thinnet.torch._ops import keys
+from thinnet.torch._ops.draw import TYPES
+from thinnet.torch._streams import shards
+from thinnet.torch.functional._entry import chance, wide
+
+__all__ = ["scaled_dot_product_attention"]
+
+Tensor: TypeAlias = torch.Tensor
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    dropout_key: Key | Tensor | None = None,
+) -> Tensor:
+    """Return `drop(softmax(scale * query @ key.mT + mask)) @ value`, with the arguments of torch's function.
+
+    What is dropped are attention weights (the row AttentionDropout, at `dropout_p`). Weights are kept for
+    backward once, before dropout; torch keeps them before and behind it, and the mask. Without dropout this
+    is torch's own function.
+
+    Parameters
+    ----------
+    query : Tensor, shape (…, heads, l, e)
+        Of any dtype of floating point, as key and value.
+    key : Tensor, shape (…, heads, s, e)
+        What queries are compared with; no key of randomness.
+    value : Tensor, shape (…, heads, s, v)
+        What is summed.
+    attn_mask : Tensor, optional
+        Broadcast against (…, heads, l, s): True where attention is allowed, or numbers that are added.
+    dropout_p : float
+        Chance that a weight is dropped, in [0, 1].
+    is_causal : bool
+        Let query i see keys 0 to i alone.
+    scale : float, optional
+        1 / sqrt(e) if not given.
+    enable_gqa : bool
+        Let several heads of the query share one of key and value.
+    dropout_key : Key, or Tensor of int64, optional
+        The address of the randomness; a fresh one from torch's generator if not given.
+
+    Returns
+    -------
+    Tensor, shape (…, heads, l, v)
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1], a mask beside `is_causal`.
+
+    Examples
+    --------
+    >>> q = torch.eye(3).reshape(1, 1, 3, 3)
+    >>> scaled_dot_product_attention(q, q, q, dropout_p=0.5, dropout_key=Key(0))[0, 0].round(decimals=3)
+    tensor([[0.9420, 0.0000, 0.5290],
+            [0.5290, 0.9420, 0.5290],
+            [0.5290, 0.5290, 0.9420]])
+
+    References
+    ----------
+    Vaswani et al.: Attention is all you need. NeurIPS 2017, section 3.2.1; dropout as in section 5.4.
+    """
+    _check(query, key, value, dropout_p, attn_mask is not None and is_causal)
+    if dropout_p == 0:
+        return torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if enable_gqa:
+        key, value = (each.repeat_interleave(_group(query, each), -3) for each in (key, value))
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    kind = query.device.type
+    narrow = query.dtype
+    if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+        narrow = narrow if narrow == torch.float64 else torch.get_autocast_dtype(kind)
+        with torch.autocast(kind, enabled=False):  # backward knows of none, and gets what forward had
+            return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
+    return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
+
+
+def _check(query: Any, key: Any, value: Any, p: float, twice: bool) -> None:
+    owner = "scaled_dot_product_attention"
+    chance(owner, p, "dropout_p")
+    if twice:
+        raise InputError(f"{owner}: attn_mask must be None where is_causal is set.")
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, torch.Tensor) or x.dim() < 2:
+            got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+            raise InputError(f"{owner}: {name} must be a tensor of shape (…, tokens, features), got {got}.")
+        if x.dtype not in TYPES or x.layout is not torch.strided or x.is_nested:
+            raise InputError(
+                f"{owner}: {name} must be dense and of floating point, got {x.dtype}, {x.layout}."
+            )
+
+
+def _group(query: Tensor, other: Tensor) -> int:
+    """Return how many heads of the query share one of key or value."""
+    heads, shared = ((x.shape[-3] if x.dim() > 2 else 0) for x in (query, other))
+    if not shared or heads % shared:
+        raise InputError(
+            "scaled_dot_product_attention: with enable_gqa the heads of the query must be a multiple of "
+            f"those of key and value, got {heads} and {shared}."
+        )
+    return heads // shared
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    is_causal: bool,
+    factor: float,
+    rate: float,
+    dropout_key: Key | Tensor | None,
+) -> Tensor:
+    # As torch's: logits of halves leave float16, so all is computed in float32.
+    query, key, value = (x.to(wide(x)) for x in (query, key, value))
+    scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
+    nowhere = None
+    # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
+    if is_causal:
+        scores.add_(scores.new_full(scores.shape[-2:], -math.inf).triu(1))
+    elif mask is not None:
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
+        # Queries that see no key get zeros, as torch's do, and give none a gradient.
+        nowhere = mask.isneginf().all(-1, keepdim=True)
+        scores = scores + mask.to(scores.dtype).masked_fill(nowhere, 0)
+    weights = scores.softmax(-1)
+    del scores  # it is as large as the weights
+    address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
+    window = shards.window("AttentionDropout", weights, address)
+    way = _Compiled if torch.compiler.is_compiling() else _Dropped
+    out = way.apply(weights, value, address, rate, window)
+    return out if nowhere is None else out.masked_fill(nowhere, 0)
+
+
+class _Compiled(torch.autograd.Function):
+    """`drop(weights) @ value`; backward drops the weights again instead of keeping both."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weights: Tensor, value: Tensor, key: Tensor, rate: float, window: list[int]) -> Tensor:
+        return _drop(weights, key, rate, window) @ value  # (…, l, s) @ (…, s, v)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        weights, value, key, ctx.rate, ctx.window = inputs
+        ctx.save_for_backward(weights, value, key)
+        ctx.save_for_forward(weights, value, key)
+
+    @staticmethod
+    def backward(ctx: Any, *dys: Tensor) -> Any:
+        (dy,), (weights, value, key) = dys, ctx.saved_tensors
+        first, second, *_ = ctx.needs_input_grad
+        d_weights = _drop(dy @ value.mT, key, ctx.rate, ctx.window) if first else None
+        d_value = _drop(weights, key, ctx.rate, ctx.window).mT @ dy if second else None
+        return d_weights, d_value, None, None, None
+
+
+class _Dropped(_Compiled):
+    """The same with derivatives forward, which compilers do not take."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        d_weights, d_value, *_ = tangents
+        weights, value, key = ctx.saved_tensors
+        out = 0
+        if d_weights is not None:
+            out = _drop(d_weights, key, ctx.rate, ctx.window) @ value
+        if d_value is not None:
+            out = out + _drop(weights, key, ctx.rate, ctx.window) @ d_value
+        return out  # pyright: ignore[reportReturnType]
+
+
+def _drop(weights: Tensor, key: Tensor, rate: float, window: list[int]) -> Tensor:
+    return op.drop(weights, None, key, "AttentionDropout", rate, (), window)

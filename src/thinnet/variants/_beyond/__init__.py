@@ -1,0 +1,45 @@
+"""Variants that need more than a rate, one file each, and the reason why each is not a row of the catalogue.
+
+A row is `gain * x + shift * other` with a law of the rate alone. Here the rate is learned or computed from x,
+the replacement is computed, entries are removed instead of zeroed, or backward is not the derivative of
+forward. These functions hold no parameters; the learned ones have their penalties beside them.
+"""
+
+from types import MappingProxyType
+
+from thinnet.variants._beyond import (
+    concrete,
+    cutout,
+    edges,
+    heads,
+    maxpool,
+    patch,
+    rdrop,
+    shakedrop,
+    shakeout,
+    sparse,
+    standout,
+    targeted,
+    variational,
+)
+
+__all__ = ["FUNCTIONS"]
+
+_FILES = (
+    concrete,
+    variational,
+    sparse,
+    standout,
+    targeted,
+    maxpool,
+    shakedrop,
+    shakeout,
+    patch,
+    rdrop,
+    cutout,
+    heads,
+    edges,
+)
+
+FUNCTIONS = MappingProxyType({file.ROW.name: file.ROW for file in _FILES})
+"""Every variant that has a function of its own, by name."""

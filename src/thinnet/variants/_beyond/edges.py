@@ -1,0 +1,85 @@
+"""Edges of a graph, removed from its list of edges."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from thinnet._checks import check_rate
+from thinnet._core.random import Key, lanes
+from thinnet._core.random.key import check_key
+from thinnet.errors import InputError
+from thinnet.variants._beyond.entry import FunctionVariant
+from thinnet.variants._law import TwoPoint, unscaled
+
+__all__ = ["ROW", "drop_edges"]
+
+
+def drop_edges(
+    edges: ArrayLike, rate: float, *, key: Key, undirected: bool = False
+) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
+    """Remove edges with chance `rate`: what stays of the list, and the mask that says which.
+
+    Normalise the adjacency matrix afterwards; nothing is scaled.
+
+    Parameters
+    ----------
+    edges : array_like of int, shape (2, E)
+        Sources and targets.
+    rate : float
+        Chance that an edge is removed, in [0, 1].
+    key : Key
+        The address of the randomness.
+    undirected : bool
+        Whether (a, b) and (b, a) are one edge, and go or stay together, as repeated ones do.
+
+    Returns
+    -------
+    kept : ndarray of int, shape (2, E')
+    mask : ndarray of bool, shape (E,)
+        True = kept.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> kept, mask = drop_edges([[0, 1, 2, 3], [1, 2, 3, 0]], 0.5, key=tn.Key(0))
+    >>> kept.tolist(), mask.tolist()
+    ([[0, 2, 3], [1, 3, 0]], [True, False, True, True])
+
+    References
+    ----------
+    Rong et al.: DropEdge: towards deep graph convolutional networks on node classification. ICLR 2020,
+    section 4.1.
+    """
+    known = np.asarray(edges)
+    known = known.astype(np.int64) if not known.size else known
+    if known.ndim != 2 or len(known) != 2 or known.dtype.kind not in "iu":
+        raise InputError(
+            f"drop_edges: edges must be whole numbers of shape (2, E), got {known.dtype} of shape "
+            f"{known.shape}."
+        )
+    check_key("drop_edges", key)
+    law = unscaled(float(check_rate("drop_edges", rate, ())))
+    assert isinstance(law, TwoPoint)
+    mask = lanes(key, known.shape[1:]) >= law.threshold
+    if undirected and mask.size:
+        # Both directions of an edge look at the one that comes first in the list.
+        pairs = np.sort(known, axis=0)
+        _, first, same = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
+        mask = mask[first][same.reshape(-1)]
+    return known[:, mask], mask
+
+
+ROW = FunctionVariant(
+    "drop_edges",
+    "input",
+    "Rong et al.: DropEdge: towards deep graph convolutional networks on node classification. ICLR 2020, "
+    "section 4.1",
+    "Removes edges from a list of edges, (2, E); DropEdge of the catalogue zeroes them.",
+    "what is dropped is gone: the list gets shorter",
+    (drop_edges,),
+    usual=0.5,
+    helps="Deep graph networks, which smooth everything.",
+    differs="PyTorch Geometric's dropout_edge gives the same pair; its undirected form appends the "
+    "reversed edges.",
+)

@@ -1,0 +1,231 @@
+"""Laws: what a lane does to an entry, `y = gain * x + shift * other`.
+
+A law is four numbers and a threshold (`TwoPoint`) or a table of 65,536 gains (`Table`); both know
+their mean and variance. The mean is stated, not computed, so that rounding cannot turn 1 into 1 - 1e-16.
+The functions below make a law of two points from a rate; those in `tables.py` make a table.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet._core.kernels import Pair
+
+__all__ = [
+    "ALPHA",
+    "LANES",
+    "Law",
+    "LawOfRate",
+    "Table",
+    "TwoPoint",
+    "alpha",
+    "hold",
+    "inverted",
+    "mixed",
+    "unscaled",
+]
+
+LANES = 65536
+"""How many values a lane takes."""
+
+
+@dataclass(frozen=True, eq=False)
+class TwoPoint:
+    """Drop where `lane < threshold`, keep elsewhere; each side has its (gain, shift).
+
+    Parameters
+    ----------
+    threshold : int or ndarray of int
+        In [0, 65536]; the realised rate is `1 - (1 - threshold / 65536)**lanes`.
+    dropped, kept : (gain, shift)
+        Numbers, or arrays of the threshold's shape.
+    mean : (gain, shift)
+        The expected (gain, shift).
+    lanes : int
+        How many lanes decide over an entry, which is dropped if one of them is below the threshold: as
+        many as a block has entries.
+    """
+
+    threshold: Any
+    dropped: Pair
+    kept: Pair
+    mean: Pair
+    lanes: int = 1
+
+    @property
+    def rate(self) -> Any:
+        """The realised rate: the exact chance that an entry is dropped."""
+        return 1 - _keep(self.threshold, self.lanes)
+
+    @property
+    def variance(self) -> Any:
+        """The variance of the gain."""
+        return self.rate * (1 - self.rate) * (self.kept[0] - self.dropped[0]) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """`gains[lane] * x`, and `shifts[lane] * other` where there are shifts.
+
+    Parameters
+    ----------
+    gains : ndarray of float32, shape (65536,)
+        The gain of each lane value.
+    mean : (gain, shift)
+        The expected (gain, shift).
+    shifts : ndarray of float32, shape (65536,), optional
+        The shift of each lane value.
+    """
+
+    gains: NDArray[np.float32]
+    mean: Pair
+    shifts: NDArray[np.float32] | None = None
+
+    @property
+    def variance(self) -> float:
+        """The variance of the gain."""
+        return float(self.gains.var(dtype=np.float64))
+
+
+Law: TypeAlias = TwoPoint | Table
+LawOfRate: TypeAlias = Callable[..., Law]
+"""Of a rate, and of how many lanes decide over an entry where that is not one."""
+
+
+def _remembered(law: Callable[..., TwoPoint]) -> Callable[..., TwoPoint]:
+    """Keep the laws of the latest rates that are numbers: making one takes longer than a small array."""
+    kept = functools.lru_cache(maxsize=256)(law)
+
+    @functools.wraps(law)
+    def of(rate: Any, lanes: int = 1) -> TwoPoint:
+        return kept(rate, lanes) if type(rate) is float else law(rate, lanes)
+
+    return of
+
+
+def _threshold(rate: Any, lanes: int) -> Any:
+    """Return round(s * 65536) with `(1 - s)**lanes = 1 - rate`: integers are compared, never floats."""
+    share = rate if lanes == 1 else 1 - (1 - rate) ** (1 / lanes)
+    if isinstance(share, float):
+        return round(share * LANES)
+    return np.rint(np.asarray(share, np.float64) * LANES).astype(np.int32)
+
+
+def _keep(threshold: Any, lanes: int) -> Any:
+    """Return the chance that none of an entry's lanes is below the threshold."""
+    return (1 - threshold / LANES) ** lanes
+
+
+@_remembered
+def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return zero with probability `rate`, else 1 / keep, so that the mean is 1.
+
+    `gain = 1 / (1 - T / 65536)**lanes` with the realised threshold T; at rate 1 everything is zero.
+
+    Examples
+    --------
+    >>> inverted(0.5).kept, inverted(0.5).mean
+    ((2.0, 0.0), (1.0, 0.0))
+    """
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    if isinstance(keep, float):
+        gain, mean = (1 / keep, 1.0) if keep else (0.0, 0.0)
+    else:
+        gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
+        mean = np.where(keep > 0, 1.0, 0.0)
+    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0), lanes)
+
+
+@_remembered
+def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return zero with probability `rate`, else 1; the mean is keep.
+
+    Examples
+    --------
+    >>> unscaled(0.25).mean
+    (0.75, 0.0)
+    """
+    threshold = _threshold(rate, lanes)
+    return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
+
+
+@_remembered
+def hold(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `other` with probability `rate`, else x; the mean mixes them.
+
+    Examples
+    --------
+    >>> hold(0.25).dropped, hold(0.25).mean
+    ((0.0, 1.0), (0.75, 0.25))
+    """
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    return TwoPoint(threshold, (0.0, 1.0), (1.0, 0.0), (keep, 1 - keep), lanes)
+
+
+@_remembered
+def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `other` with probability `rate`, else `(x - rate * other) / keep`, so that the mean is x.
+
+    At rate 1 everything is `other`.
+
+    Examples
+    --------
+    >>> mixed(0.5).dropped, mixed(0.5).kept, mixed(0.5).mean
+    ((0.0, 1.0), (2.0, -1.0), (1.0, 0.0))
+
+    References
+    ----------
+    Lee et al.: Mixout. ICLR 2020, equation 5.
+    """
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    some = np.asarray(keep) > 0
+    gain = np.divide(1.0, keep, out=np.zeros(some.shape), where=some)
+    shift = np.where(some, 1 - gain, 1.0)
+    kept, mean = (gain, shift), (np.where(some, 1.0, 0.0), np.where(some, 0.0, 1.0))
+    return TwoPoint(threshold, (0.0, 1.0), _plain(kept), _plain(mean), lanes)
+
+
+ALPHA = -1.7580993408473766
+"""What SELU goes to far below 0: -scale * alpha."""
+
+
+@_remembered
+def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
+    """Return `ALPHA` with probability `rate`, else x, scaled and shifted so that mean 0 and variance 1 stay.
+
+    `y = a * (m * x + (1 - m) * ALPHA) + b` with `a = (keep * (1 + rate * ALPHA**2))**-0.5` and
+    `b = -a * rate * ALPHA`; at rate 1 everything is 0, the limit.
+
+    Examples
+    --------
+    >>> law = alpha(0.5)
+    >>> round(law.kept[0], 4), round(law.kept[1], 4), round(law.mean[1], 12)
+    (0.8864, 0.7792, 0.0)
+
+    References
+    ----------
+    Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2, "New dropout technique".
+    """
+    threshold = _threshold(rate, lanes)
+    keep = _keep(threshold, lanes)
+    drop = 1 - keep
+    some = np.asarray(keep) > 0
+    scale = np.divide(1.0, keep * (1 + drop * ALPHA**2), out=np.zeros(some.shape), where=some) ** 0.5
+    shift = -scale * drop * ALPHA
+    kept, dropped = (scale, shift), (0.0 * scale, scale * ALPHA * keep)
+    return TwoPoint(threshold, _plain(dropped), _plain(kept), _plain((keep * scale, 0.0 * scale)), lanes)
+
+
+def _plain(pair: Pair) -> Pair:
+    """Return numbers as floats, which the kernels take; arrays stay."""
+    gain, shift = (value if np.ndim(value) else float(value) for value in pair)
+    return gain, shift

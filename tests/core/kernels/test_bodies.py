@@ -1,0 +1,382 @@
+"""Every compiled body equals the NumPy twin to the bit: lanes, masks, two-point laws and tables."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from thinnet._core import kernels, native
+from thinnet._core.kernels import Lane, Pair
+from thinnet._core.kernels import laws_numpy as twin
+from thinnet._core.random import Key, Window, lanes, words
+from thinnet.variants import CATALOGUE, drop
+from thinnet.variants._variant import HANDED
+
+from .bits import COMPILED, DTYPES, KEYS, Array, Layout, alike, layouts, numbers, threads, thresholds
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
+
+# Lengths about the borders of blocks, of groups of blocks, of chunks and of the long runs' least length.
+LONG = [31, 63, 64, 65, 127, 255, 256, 257, 319, 320, 321, 640, 2047, 2048, 2049, 2561, 5003]
+FACTORS = st.one_of(st.sampled_from([0.0, -0.0, 1.0, 1e-50, -1e-320, 1e39, np.inf]), st.floats(-4, 4))
+PAIRS = st.tuples(FACTORS, FACTORS)
+GAINS = np.linspace(-3, 3, 65536).astype(np.float32)
+GAINS[::3] = 0
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, ...]:
+    """Draw a shape of up to four axes: short ones, or one long and others of at most three entries."""
+    if draw(st.booleans()):
+        return tuple(draw(st.lists(st.integers(0, 7), max_size=4)))
+    shape = draw(st.lists(st.integers(1, 3), max_size=3))
+    shape.insert(draw(st.integers(0, len(shape))), draw(st.sampled_from(LONG)))
+    return tuple(shape)
+
+
+@st.composite
+def windows(draw: st.DrawFn, shape: tuple[int, ...]) -> Window | None:
+    """Draw a window that broadcasts against a shape, perhaps one of a global array as large as there are."""
+    if draw(st.integers(0, 4)) == 0:
+        return None
+    own = shape[draw(st.integers(0, len(shape))) :] if draw(st.integers(0, 3)) == 0 else shape
+    size = tuple(1 if draw(st.integers(0, 2)) == 0 else n for n in own)
+    start = [draw(st.integers(0, 9)) for _ in size]
+    whole = [a + n + draw(st.integers(0, 3)) for a, n in zip(start, size, strict=True)]
+    where = draw(st.sampled_from(["near", "far", "border"]))
+    if size and where != "near":
+        axis = draw(st.integers(0, len(size) - 1))
+        inner, outer = math.prod(whole[axis + 1 :]), math.prod(whole[:axis])
+        if where == "far":  # up to the last lane that there is
+            most = draw(st.sampled_from([2**63 - 1, 2**36 + 5])) // max(1, inner * outer)
+            start[axis] = most - size[axis] - draw(st.sampled_from([0, 0, 1, 3, 1000]))
+        else:  # across a border of 2**32 blocks
+            border = draw(st.integers(1, 1000)) * 2**35 // max(1, inner)
+            start[axis] = border - draw(st.integers(0, size[axis] + 1))
+            most = start[axis] + size[axis] + 3
+        whole[axis] = most
+    return Window(tuple(whole), tuple(start), size)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arrays by their layouts, and whose lanes decide."""
+
+    x: Array
+    lane: Lane
+    into: Layout
+    out: Layout
+    own: bool
+    threshold: int
+
+    def run(self, kernel: Callable[[Array, Array], Array]) -> Array:
+        """Return what a kernel writes: in place if `own`, else to an array of another layout."""
+        x = self.into.place(self.x)
+        out = x if self.own else self.out.place(np.zeros_like(self.x))
+        assert kernel(x.array, out.array) is out.array
+        y = out.taken()
+        assert self.own or alike(x.taken(), self.x), "x was changed"
+        return y
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    shape = draw(shapes())
+    x = numbers(draw(st.sampled_from(DTYPES)), shape, draw(st.integers(0, 99)))
+    swapped = draw(layouts(len(shape)))
+    out = draw(layouts(len(shape)))
+    out = Layout(out.steps, out.order, out.offset, swapped.swapped)  # x and out have one dtype
+    key, window = draw(KEYS), draw(windows(shape))
+    threshold = draw(thresholds(lanes(key, window or shape)))
+    return Case(x, (key, window, ()), swapped, out, draw(st.booleans()), threshold)
+
+
+def by_twin(call: Callable[[], Array]) -> Array:
+    with native.using(native.NUMPY):
+        return call()
+
+
+def assert_bodies_give(expected: Array, call: Callable[[], Array]) -> None:
+    for body in COMPILED:
+        with native.using(body):
+            assert alike(call(), expected), body
+
+
+@given(KEYS, st.data())
+def test_lanes(key: Key, data: st.DataObject) -> None:
+    shape = data.draw(shapes())
+    window = data.draw(windows(shape)) or Window.whole(shape)
+    assert_bodies_give(by_twin(lambda: lanes(key, window)), lambda: lanes(key, window))
+
+
+@given(KEYS, st.one_of(st.integers(0, 2**64 - 1), st.integers(2**32 - 99, 2**32 + 3)), st.integers(0, 99))
+def test_words(key: Key, start: int, count: int) -> None:
+    expected = by_twin(lambda: words(key, start, count))
+    for body in COMPILED:
+        with native.using(body):
+            assert np.array_equal(words(key, start, count), expected), body
+
+
+@given(KEYS, st.data())
+def test_masks(key: Key, data: st.DataObject) -> None:
+    shape = data.draw(shapes())
+    window = data.draw(windows(shape))
+    lane, threshold = (key, window, ()), data.draw(thresholds(lanes(key, window or shape)))
+    expected = np.broadcast_to(by_twin(lambda: twin.mask(shape, lane, threshold)), shape)
+    assert_bodies_give(expected, lambda: kernels.mask(shape, lane, threshold))
+
+
+@pytest.mark.parametrize("body", native.bodies())
+def test_a_mask_is_an_array_of_its_own(body: str) -> None:
+    with native.using(body):
+        for lane in ((Key(1), None, ()), (Key(1), Window.whole((1, 4)), ())):
+            kept = kernels.mask((3, 4), lane, 30000)
+            kept[0] = ~kept[0]
+            assert not np.array_equal(kept, kernels.mask((3, 4), lane, 30000))
+
+
+@pytest.mark.parametrize(
+    ("whole", "start", "size"),
+    [
+        ((7, 2), (0, 0), (0, 2)),
+        ((7, 2), (7, 0), (0, 1)),
+        ((7, 2), (3, 2), (4, 0)),
+        ((2**62, 1), (2**62, 1), (0, 0)),
+        # the number of the lane behind the last has 64 bits
+        ((1, 2**63 - 1), (1, 2**63 - 2), (0, 1)),
+        ((0, 2**40, 2**40), (0, 0, 0), (0, 3, 5)),
+    ],
+)
+def test_an_empty_part_of_any_array(
+    whole: tuple[int, ...], start: tuple[int, ...], size: tuple[int, ...]
+) -> None:
+    lane, empty = (Key(1), Window(whole, start, size), ()), np.empty(size, np.float32)
+    for body in native.bodies():
+        with native.using(body):
+            assert lanes(*lane[:2]).shape == size
+            assert kernels.mask(size, lane, 9).shape == size
+            assert kernels.table(empty, lane, GAINS, empty) is empty
+            sides = (0.0, 0.0), (2.0, 0.0)
+            assert kernels.two_point(empty, lane, 9, sides, 0.0, empty) is empty
+
+
+@st.composite
+def others(draw: st.DrawFn, x: Array) -> tuple[float | Array, Layout | None]:
+    """Draw what stands in: a number, or an array that broadcasts against x, and how that lies in memory."""
+    if draw(st.booleans()):
+        return draw(st.sampled_from([0.0, 1.0, -0.75, np.nan, np.inf, 1e300, 3])), None
+    own = tuple(1 if draw(st.integers(0, 3)) == 0 else n for n in x.shape)
+    values = numbers(x.dtype.name, own[draw(st.integers(0, len(own))) :] if draw(st.booleans()) else own, 7)
+    return values, draw(layouts(values.ndim))
+
+
+@settings(max_examples=300)
+@given(cases(), PAIRS, PAIRS, st.data())
+def test_two_point_laws(case: Case, dropped: Pair, kept: Pair, data: st.DataObject) -> None:
+    other, layout = data.draw(others(case.x))
+    third = other if layout is None else layout.place(other).array
+    sides = dropped, kept
+
+    def definition(x: Array, out: Array) -> Array:
+        return twin.two_point(x, case.lane, case.threshold, sides, other, out)
+
+    def kernel(x: Array, out: Array) -> Array:
+        return kernels.two_point(x, case.lane, case.threshold, sides, third, out)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
+@settings(max_examples=300)
+@given(cases(), st.one_of(st.sampled_from([0.0, 1.0, 1e-50, 65536.0]), st.floats(1, 4)))
+def test_inverted_dropout(case: Case, gain: float) -> None:
+    sides = (0.0, 0.0), (gain, 0.0)
+
+    def definition(x: Array, out: Array) -> Array:
+        return twin.two_point(x, case.lane, case.threshold, sides, 0.0, out)
+
+    def kernel(x: Array, out: Array) -> Array:
+        return kernels.two_point(x, case.lane, case.threshold, sides, 0.0, out)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
+@settings(max_examples=200)
+@given(cases())
+def test_tables(case: Case) -> None:
+    def definition(x: Array, out: Array) -> Array:
+        return twin.table(x, case.lane, GAINS, out)
+
+    def kernel(x: Array, out: Array) -> Array:
+        return kernels.table(x, case.lane, GAINS, out)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
+@settings(max_examples=200)
+@given(cases())
+def test_tables_with_shifts(case: Case) -> None:
+    shifted = GAINS[::-1].copy(), case.x[..., ::-1].copy() if case.x.ndim else case.x.copy()
+
+    def definition(x: Array, out: Array) -> Array:
+        return twin.table(x, case.lane, GAINS, out, shifted)
+
+    def kernel(x: Array, out: Array) -> Array:
+        return kernels.table(x, case.lane, GAINS, out, shifted)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
+class InPieces:
+    """The compiled kernels, each call of which is made piece by piece."""
+
+    def __init__(self, cuts: list[int]) -> None:
+        self.cuts = cuts
+
+    def __getattr__(self, name: str) -> Any:
+        kernel = getattr(native.library, name)
+
+        def run(*arguments: Any) -> Any:
+            *rest, begin, end = arguments
+            assert (begin, end) == (0, -1)
+            edges = [0, *self.cuts, arguments[0].size]
+            results = [kernel(*rest, first, last) for first, last in itertools.pairwise(edges)]
+            return all(results)
+
+        return run
+
+
+def address(case: Case) -> tuple[int, int, Any]:
+    """Return whose lanes decide, as the compiled functions take it."""
+    key, window, _ = case.lane
+    if window is None or not case.x.size:  # a part that is empty may lie behind all lanes
+        return key.value, key.step, ()
+    start, strides = window.addresses
+    return key.value, key.step, (start, (0,) * (case.x.ndim - len(strides)) + strides)
+
+
+@settings(max_examples=100)
+@given(cases(), st.data())
+def test_pieces_make_up_the_whole(case: Case, data: st.DataObject) -> None:
+    pieces = InPieces(sorted(data.draw(st.lists(st.integers(0, case.x.size), max_size=4))))
+    sides = data.draw(st.sampled_from([((0.0, 0.0), (1.5, 0.0)), ((0.5, 1.0), (1.5, -1.0))]))
+    law = address(case)
+
+    def run(library: Any) -> list[Array]:
+        x = case.into.place(case.x).array
+        out, drawn, kept = np.zeros_like(case.x), np.zeros(x.shape, np.uint16), np.zeros(x.shape, bool)
+        library.lanes(drawn, *law, 0, -1)
+        library.mask(kept, *law, 20000, 0, -1)
+        library.two_point(x, out, 1.0, *law, 20000, *sides[0], *sides[1], 0, -1)
+        library.table(x, x, None, GAINS, None, *law, 0, -1)
+        return [out, drawn, kept, x.copy()]
+
+    for body in COMPILED:
+        with native.using(body):
+            assert all(map(alike, run(pieces), run(native.library))), body
+
+
+@settings(max_examples=100)
+@given(cases(), st.data())
+def test_three_layouts_are_right_or_refused(case: Case, data: st.DataObject) -> None:
+    other = numbers(case.x.dtype.name, case.x.shape, 9)
+    ways = case.into, case.out, data.draw(layouts(case.x.ndim))
+    x, out, third = (
+        Layout(way.steps, way.order, way.offset).place(values)
+        for way, values in zip(ways, (case.x, np.zeros_like(case.x), other), strict=True)
+    )
+    sides = (0.5, 1.0), (1.5, -1.0)
+    law = case.threshold, *sides[0], *sides[1]
+    expected = by_twin(
+        lambda: twin.two_point(case.x, case.lane, case.threshold, sides, other, np.empty_like(other))
+    )
+    for body in COMPILED:
+        out.array[...] = 0
+        with native.using(body):
+            fits = native.library.two_point(x.array, out.array, third.array, *address(case), *law, 0, -1)
+        assert alike(out.array.copy(), expected if fits else np.zeros_like(other)), body
+
+
+@settings(max_examples=60)
+@given(cases(), st.sampled_from(["inverted", "two-point", "table"]), st.integers(2, 7), st.integers(1, 300))
+def test_threads_leave_no_seam(case: Case, law: str, count: int, least: int) -> None:
+    sides = ((0.0, 0.0), (1.25, 0.0)) if law == "inverted" else ((0.5, 1.0), (1.25, -1.0))
+
+    def kernel(x: Array, out: Array) -> Array:
+        if law == "table":
+            return kernels.table(x, case.lane, GAINS, out)
+        return kernels.two_point(x, case.lane, case.threshold, sides, 1.0, out)
+
+    for body in COMPILED:
+        with native.using(body):
+            with threads(1):
+                alone = case.run(kernel)
+            with threads(count, least):
+                assert alike(case.run(kernel), alone), body
+
+
+@pytest.mark.parametrize("shape", [(1 << 16 | 77,), (311, 1025), (7, 3, 5101)])
+def test_many_entries_are_shared_out(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[str] = set()
+    gate = threading.Barrier(2, timeout=30)
+    kernel = native.library.two_point
+
+    class Watched:
+        @staticmethod
+        def two_point(*arguments: Any) -> bool:
+            *_, begin, end = arguments
+            if begin < end and len(seen) < 2:
+                seen.add(threading.current_thread().name.partition("_")[0])
+                gate.wait()  # the first part and the second, at once
+            return kernel(*arguments)
+
+    x, lane, sides = numbers("float32", shape), (Key(5, 6), None, ()), ((0.0, 0.0), (1.25, 0.0))
+    expected = kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x))
+    monkeypatch.setattr(native, "library", Watched)
+    with threads(2, 10_000):
+        assert alike(kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x)), expected)
+    assert seen == {"MainThread", "thinnet"}
+
+
+@pytest.mark.parametrize("body", native.bodies())
+def test_known_lanes_and_words(body: str, vectors: Callable[[str], Any]) -> None:
+    with native.using(body):
+        first = vectors("philox")["cases"][0]["words"]
+        assert [f"{word:08x}" for word in words(Key(0), 0, 1)[0].tolist()] == first
+        for known in vectors("stream")["lanes"]:
+            key, start, count = Key(*known["key"]), known["start"], len(known["lanes"])
+            window = Window((2**63 - 1,), (start,), (count,))
+            assert lanes(key, window).tolist() == known["lanes"]
+
+
+@pytest.mark.parametrize("body", native.bodies())
+def test_known_gains_of_the_catalogue(body: str, vectors: Callable[[str], Any]) -> None:
+    known = vectors("catalogue")
+    for name, row in known["rows"].items():
+        ones = np.ones(row["shape"], np.float32)
+        more = {"other": known["other"]} if CATALOGUE[name].other in HANDED else {}
+        with native.using(body):
+            y = drop(name, ones, known["rate"], key=Key(*known["key"]), **more)
+        assert y.ravel()[:8].tolist() == row["first"], name
+        assert hashlib.sha256(y.astype("<f4").tobytes()).hexdigest() == row["sha256"], name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_float16_and_bfloat16_is_rounded_alike(dtype: str) -> None:
+    # All bit patterns of 16 bits, by a gain that leaves none of them exact.
+    x = np.arange(65536, dtype=np.uint16)
+    x = x if dtype == "uint16" else x.view(np.float16).astype(dtype)
+    lane, case = (Key(0), None, ()), ((0.0, 0.0), (1 / 3, 0.0))
+    for gain in (1 / 3, 1.0, 2.0**-14, 1e5):
+        case = (0.0, 0.0), (gain, 0.0)
+        expected = by_twin(lambda: twin.two_point(x, lane, 0, case, 0.0, np.empty_like(x)))  # noqa: B023
+        assert_bodies_give(expected, lambda: kernels.two_point(x, lane, 0, case, 0.0, np.empty_like(x)))  # noqa: B023

@@ -1,0 +1,103 @@
+"""Lanes: their numbering, and windows against the whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thinnet._core.random import Key, Window, lanes, philox4x32, words
+from thinnet._core.random.windows import flat_lanes
+from thinnet.errors import InputError
+
+KEYS = st.builds(Key, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+
+
+def defined(key: Key, number: int) -> int:
+    """Return lane `number` as the definition has it: half i mod 8, little end first, of block i div 8."""
+    block, half = divmod(number, 8)
+    word = philox4x32((block & 0xFFFFFFFF, block >> 32, key.step, 0), key.words)[half // 2]
+    return word >> 16 * (half % 2) & 0xFFFF
+
+
+@st.composite
+def windows(draw: st.DrawFn, lengths: st.SearchStrategy[int], most: int) -> Window:
+    """Draw a window of at most `most` entries an axis in an array of 0 to 4 axes."""
+    shape = tuple(draw(st.lists(lengths, max_size=4)))
+    size = tuple(draw(st.integers(0, min(most, length))) for length in shape)
+    start = tuple(draw(st.integers(0, length - n)) for length, n in zip(shape, size, strict=True))
+    return Window(shape, start, size)
+
+
+@given(KEYS, windows(st.integers(0, 9), most=9))
+def test_the_lanes_of_a_window_are_that_part_of_the_whole(key: Key, window: Window) -> None:
+    part = lanes(key, window)
+    assert part.dtype == np.uint16
+    spot = tuple(slice(start, start + n) for start, n in zip(window.start, window.size, strict=True))
+    assert np.array_equal(part, lanes(key, window.shape)[spot])
+
+
+@given(KEYS, windows(st.integers(1, 50_000), most=3))
+def test_lanes_are_numbered_in_c_order_of_the_global_shape(key: Key, window: Window) -> None:
+    # Four axes of 50,000 make 6e18 lanes: most windows lie far beyond what 32 bits count.
+    drawn = lanes(key, window)
+    assert drawn.shape == window.size
+    strides = [math.prod(window.shape[axis + 1 :]) for axis in range(len(window.shape))]
+    for index in np.ndindex(*window.size):
+        at = zip(window.start, index, strides, strict=True)
+        assert drawn[index] == defined(key, sum((start + i) * stride for start, i, stride in at))
+
+
+@given(KEYS, st.one_of(st.integers(0, 50), st.integers(2**35 - 9, 2**35 + 9)), st.integers(1, 40))
+def test_flat_lanes_begin_anywhere(key: Key, start: int, count: int) -> None:
+    assert flat_lanes(key, start, count).tolist() == [defined(key, start + i) for i in range(count)]
+
+
+def test_the_whole_is_one_line_of_numpy() -> None:
+    key = Key(7, 3)
+    assert np.array_equal(lanes(key, (5, 8)), words(key, 0, 5).reshape(-1).view("<u2").reshape(5, 8))
+    assert lanes(key, ()) == lanes(key, (5, 8))[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "start", "size"),
+    [
+        ((70_001, 3), (0, 1), (70_001, 2)),  # many short runs: gathered in batches
+        ((5, 40_010), (1, 7), (3, 40_000)),  # few long ones
+        ((9, 300, 7), (2, 0, 0), (5, 300, 7)),  # one run, cut along the first axis
+    ],
+)
+def test_large_windows_have_no_seam(
+    shape: tuple[int, ...], start: tuple[int, ...], size: tuple[int, ...]
+) -> None:
+    key = Key(11)
+    spot = tuple(slice(begin, begin + n) for begin, n in zip(start, size, strict=True))
+    assert np.array_equal(lanes(key, Window(shape, start, size)), lanes(key, shape)[spot])
+
+
+@pytest.mark.parametrize(
+    ("shape", "start", "size", "said"),
+    [
+        ((4, 6), (0,), (4, 6), "(4, 6), (0,) and (4, 6)"),
+        ((4, 6), (0, 5), (4, 2), "axis 1 must lie inside [0, 6), got start 5 and size 2"),
+        ((4, 6), (-1, 0), (2, 2), "axis 0 must lie inside [0, 4), got start -1"),
+        ((4, 6), (0, 0), (4, -1), "axis 1 must lie inside [0, 6), got start 0 and size -1"),
+    ],
+)
+def test_a_window_lies_inside(
+    shape: Any, start: Any, size: Any, said: str, refusal: Callable[..., str]
+) -> None:
+    line = refusal(InputError, Window, shape, start, size)
+    assert line.startswith("Window: ")
+    assert said in line
+
+
+def test_the_first_lanes_are_pinned(vectors: Callable[[str], Any]) -> None:
+    for known in vectors("stream")["lanes"]:
+        drawn = flat_lanes(Key(*known["key"]), known["start"], len(known["lanes"]))
+        assert drawn.tolist() == known["lanes"], known

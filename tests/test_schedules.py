@@ -1,0 +1,65 @@
+"""Schedules: known values, and where they end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thinnet.errors import InputError
+from thinnet.schedules import Constant, Cosine, Curriculum, Early, Late, Linear
+
+RATES, STEPS, TIMES = st.floats(0, 1), st.integers(1, 10_000), st.integers(0, 2**32 - 1)
+
+
+@given(RATES, RATES, STEPS, TIMES)
+def test_lines_and_cosines_stay_between_their_ends(start: float, stop: float, steps: int, time: int) -> None:
+    for schedule in (Linear(start, stop, steps), Cosine(start, stop, steps)):
+        assert schedule(0) == pytest.approx(start)
+        assert schedule(steps + time) == pytest.approx(stop)
+        assert min(start, stop) - 1e-12 <= schedule(time) <= max(start, stop) + 1e-12
+        assert schedule(time) == Constant(schedule(time))(time)
+
+
+def test_half_way() -> None:
+    assert Linear(1.0, 0.0, 10)(5) == 0.5
+    assert Cosine(1.0, 0.2, 10)(5) == pytest.approx(0.6)
+    assert Cosine(1.0, 0.0, 3)(1) == pytest.approx(0.75)
+
+
+@given(RATES, st.floats(1e-6, 1), st.integers(0, 10**6))
+def test_the_keep_of_a_curriculum_is_the_papers(rate: float, gamma: float, time: int) -> None:
+    k = 1 - rate
+    keep = 1 - Curriculum(rate, gamma)(time)
+    assert keep == pytest.approx((1 - k) * math.exp(-gamma * time) + k, abs=1e-12)
+    assert Curriculum(rate, gamma)(time) <= Curriculum(rate, gamma)(time + 1) <= rate
+
+
+@given(RATES, STEPS, TIMES)
+def test_early_ends_where_late_begins(rate: float, steps: int, time: int) -> None:
+    early, late = Early(rate, steps), Late(rate, steps)
+    assert early(0) == rate
+    assert early(steps) == early(steps + time) == 0
+    assert late(0) == late(steps - 1) == 0
+    assert late(steps) == late(steps + time) == rate
+    assert early(time + 1) <= early(time) <= rate
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, "9"])
+@pytest.mark.parametrize("kind", [Early, Late, Linear, Cosine])
+def test_steps_are_whole_numbers(kind: Any, steps: Any, refusal: Callable[..., str]) -> None:
+    numbers = (0.1, 0.2) if kind in (Linear, Cosine) else (0.1,)
+    line = refusal(InputError, kind, *numbers, steps)
+    assert line == f"{kind.__name__}: steps must be a whole number of at least 1, got {steps!r}."
+    assert type(kind(*numbers, np.int64(3)).steps) is int
+
+
+def test_a_curriculum_goes_forwards(refusal: Callable[..., str]) -> None:
+    for gamma in (0, -1e-3, math.nan):
+        line = refusal(InputError, Curriculum, 0.5, gamma)
+        assert line == f"Curriculum: gamma must be greater than 0, got {gamma!r}."

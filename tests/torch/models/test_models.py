@@ -1,0 +1,333 @@
+"""What is done to whole models: replaced, scheduled, summed up."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - its usual name
+
+import thinnet.torch as tt
+from thinnet.errors import InputError
+from thinnet.schedules import Early, Linear
+from thinnet.torch._models.replace import twin
+
+
+class Attention(nn.Module):
+    """Drops in every way that is no module, and in one that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.drop = nn.Linear(16, 48), nn.Dropout(0.3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x)[:, None].chunk(3, -1)
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=0.1 if self.training else 0.0)[:, 0]
+        return self.drop(F.dropout(y, 0.2, self.training))
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(16, 16)
+        self.attention = Attention()
+        self.norm = nn.BatchNorm1d(5)
+        self.rnn = nn.LSTM(16, 16, 2, dropout=0.25)
+        self.heads = nn.MultiheadAttention(16, 2, dropout=0.15)
+        self.own = tt.Dropout2d(0.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, _ = self.rnn(self.norm(self.attention(self.embed(x))))
+        return self.own(self.heads(y, y, y)[0][None])[0]
+
+
+def test_a_summary_finds_what_is_no_module() -> None:
+    model, x = Model(), torch.randn(4, 5, 16)
+    model.own.eval()
+    state = copy.deepcopy(model.state_dict())
+    modes = [m.training for m in model.modules()]
+    before = torch.get_rng_state()
+    found = tt.summary(model, x)
+    rows = {(row.module, row.variant): row for row in found.rows}
+    assert {key: (round(row.p, 3), row.ours) for key, row in rows.items()} == {
+        ("attention", "F.scaled_dot_product_attention"): (0.1, False),
+        ("attention", "F.dropout"): (0.2, False),
+        ("attention.drop", "torch's Dropout"): (0.3, False),
+        ("rnn", "lstm"): (0.25, False),
+        ("heads", "F.multi_head_attention_forward"): (0.15, False),
+        ("own", "Dropout2d"): (0.5, True),
+    }
+    assert rows["attention", "F.scaled_dot_product_attention"].mask_bytes == 4 * 5 * 5 * 4
+    assert rows["attention", "F.dropout"].mask_bytes == 4 * 5 * 16 * 4
+    assert rows["own", "Dropout2d"].mask_bytes == 4 * 4
+    assert found.saved == 4 * 4
+    assert len(found.notes) == 2
+    # nothing has changed
+    assert all(torch.equal(a, b) for a, b in zip(state.values(), model.state_dict().values(), strict=True))
+    assert [m.training for m in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    tt.replace(model)
+    again = tt.summary(model, x)
+    assert {row.module for row in again.rows if row.ours} == {"attention.drop", "own"}
+    text = str(again)
+    assert "attention.drop  Dropout" in text
+    assert "are not reached by thinnet.torch._models.replace" in text
+
+
+def test_a_summary_finds_what_is_dropped_by_hand() -> None:
+    class ByHand(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * torch.empty(len(x), 1).bernoulli_(0.75) * (torch.rand(len(x), 1) > 0.5)
+
+    rows = tt.summary(nn.Sequential(nn.ReLU(), ByHand()), torch.ones(4, 3)).rows
+    assert [(row.module, row.variant, row.p, row.mask_bytes) for row in rows] == [
+        ("1", "Tensor.bernoulli_", 0.25, 16),
+        ("1", "rand", None, 16),
+    ]
+
+
+def test_a_summary_knows_our_functions() -> None:
+    class Called(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = tt.functional.dropout(x, 0.25)[None, None]
+            return tt.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.1)
+
+    found = tt.summary(nn.Sequential(Called()), torch.ones(4, 8))
+    assert [(row.variant, row.p, row.ours, row.mask_bytes) for row in found.rows] == [
+        ("Dropout", 0.25, True, 4 * 4 * 8),
+        ("AttentionDropout", 0.1, True, 4 * 4 * 4),
+    ]
+    assert found.notes == ()
+
+
+def test_a_summary_without_inputs() -> None:
+    found = tt.summary(Model())
+    assert [(row.module, row.mask_bytes) for row in found.rows] == [("attention.drop", None), ("own", None)]
+    assert "found with inputs" in str(found)
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_summary_leaves_streams_alone() -> None:
+    model = nn.Sequential(tt.Dropout(0.5), tt.ConcreteDropout())
+    tt.seed(model, 0)
+    x = torch.ones(3, 4)
+    expected = model(x)
+    tt.seed(model, 0)
+    tt.summary(model, x)
+    assert torch.equal(model(x), expected)
+    with pytest.raises(RuntimeError):
+        tt.summary(nn.Sequential(tt.Dropout(), nn.Linear(9, 9)), x)
+    tt.summary(torch.compile(model), x)
+
+
+def test_a_summary_says_what_another_device_does() -> None:
+    model = nn.Sequential(tt.Dropout(0.5))
+    draws = tt.summary(model.to("meta"), torch.ones(3, 4, device="meta"))
+    assert draws.notes == ()
+    from thinnet.torch._models.summary import _Draw, _notes
+
+    draw = _Draw("0", "x", False, 0.5, 4, torch.device("cuda", 0))
+    assert _notes([], [draw, draw]) == (
+        "On cuda:0 masks are drawn by torch's own operations, which is slower; the bits are the same.",
+    )
+
+
+# Rates that change
+
+
+def test_one_schedule_for_all() -> None:
+    model = nn.Sequential(tt.Dropout(0.1), nn.Linear(2, 2), tt.DropPath(0.1), nn.Dropout(0.7))
+    ramp = tt.schedule(model, Linear(0.0, 0.4, steps=4))
+    assert (model[0].p, model[2].p, model[3].p) == (0.0, 0.0, 0.7)
+    ramp.step()
+    assert ramp.rates == {"0": 0.1, "2": 0.1}
+    other = tt.schedule(copy.deepcopy(model), Linear(0.0, 0.4, steps=4))
+    other.load_state_dict(ramp.state_dict())
+    assert other.rates == ramp.rates
+
+
+def test_a_schedule_for_each_and_by_the_optimizer() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), tt.Dropout(0.1), tt.Dropout(0.1))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    rates = tt.schedule(model, {"2": Early(0.5, steps=2)}, optimizer=optimizer)
+    assert (model[1].p, model[2].p) == (0.1, 0.5)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert (rates.t, model[2].p) == (1, 0.25)
+
+
+def test_a_schedule_follows_the_streams() -> None:
+    model = nn.Sequential(tt.Dropout(0.1))
+    tt.seed(model, 0)
+    tt.schedule(model, Linear(0.0, 0.5, steps=10))
+    with tt.step(model, 5):
+        assert model[0].p == 0.25
+        other = copy.deepcopy(model)
+        with tt.step(other, 10):
+            assert (model[0].p, other[0].p) == (0.25, 0.5)
+    assert model[0].p == 0.0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_another_rate_compiles_nothing_again() -> None:
+    torch.compiler.reset()
+    graphs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    model = nn.Sequential(tt.Dropout(0.1), tt.DropPath(0.1), tt.StochasticDepth(0.1))
+    ramp = tt.schedule(model, Linear(0.0, 1.0, steps=12))
+    keys = tt.seed(model, 0)
+    compiled = torch.compile(model, fullgraph=True, backend=backend)
+    x = torch.ones(20, 30)
+    for t in range(12):
+        assert torch.equal(compiled(x) == 0, plain_mask(x, t / 12, keys, t))
+        ramp.step()
+    assert len(graphs) == 1
+    assert bool((compiled(x) == 0).all())
+
+
+def plain_mask(x: torch.Tensor, p: float, keys: Any, call: int) -> torch.Tensor:
+    y = tt.functional.dropout(x, p, key=keys["0"].fold(call))
+    y = tt.functional.drop("DropPath", y, p, key=keys["1"].fold(call))
+    return tt.functional.drop("DropPath", y[None], p, key=keys["2"].fold(call))[0] == 0
+
+
+def test_a_tensor_of_a_rate_has_gradients_of_the_same_mask() -> None:
+    x = torch.ones(50, requires_grad=True)
+    rate = torch.tensor(0.5, dtype=torch.float64)
+    key = torch.tensor([3])
+    y = tt.functional.dropout(x, rate, key=key)
+    y.sum().backward()
+    assert torch.equal(x.grad, y)
+    assert torch.equal(y, tt.functional.dropout(x, 0.5, key=key))
+
+
+# Other packages' modules
+
+
+def fake(package: str, name: str, **held: Any) -> nn.Module:
+    """Return a module of the name that another package's has, and with what it holds."""
+    path, _, kind = f"{package}.{name}".rpartition(".")
+    made = type(kind, (nn.Module,), {"__module__": path, "__qualname__": kind})()
+    for key, value in held.items():
+        setattr(made, key, value)
+    return made
+
+
+BLOCKS = {
+    "block_size": 3,
+    "gamma_scale": 1.0,
+    "with_noise": False,
+    "inplace": False,
+    "couple_channels": True,
+    "scale_by_keep": True,
+}
+FOREIGN = [
+    (fake("timm.layers", "drop.DropPath", drop_prob=0.2, scale_by_keep=True), "DropPath", (64, 3)),
+    (fake("timm.layers", "drop.DropPath", drop_prob=0.2, scale_by_keep=False), None, ()),
+    (fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS), "SharedDropBlock2d", (2, 3, 8, 8)),
+    (
+        fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS | {"couple_channels": False}),
+        "DropBlock2d",
+        (2, 3, 8, 8),
+    ),
+    (fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS | {"with_noise": True}), None, ()),
+    (
+        fake("timm.layers", "patch_dropout.PatchDropout", prob=0.2, num_prefix_tokens=1, ordered=False),
+        "PatchDropout",
+        (2, 9, 3),
+    ),
+    (
+        fake("torchvision.ops", "stochastic_depth.StochasticDepth", p=0.2, mode="row"),
+        "StochasticDepth",
+        (64, 3),
+    ),
+    (
+        fake("torchvision.ops", "drop_block.DropBlock2d", p=0.2, block_size=3, inplace=False, eps=1e-6),
+        "DropBlock2d",
+        (2, 3, 8, 8),
+    ),
+    (
+        fake("torchvision.ops", "drop_block.DropBlock3d", p=0.2, block_size=3, inplace=False, eps=1e-6),
+        "DropBlock3d",
+        (2, 3, 8, 8, 8),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "variant", "shape"), FOREIGN, ids=lambda v: getattr(type(v), "__qualname__", v)
+)
+def test_other_packages_modules(module: Any, variant: str | None, shape: tuple[int, ...]) -> None:
+    model, kind, held = nn.Sequential(nn.Dropout(0.5), module), type(module), dict(vars(module))
+    if variant is None:
+        assert tt.replace(model) == ["0"]
+        assert type(module) is kind
+        return
+    assert tt.replace(model) == ["0", "1"]
+    assert (module.variant, module.p, type(module).__module__.partition(".")[0]) == (variant, 0.2, "thinnet")
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    assert not torch.equal(module(x), module(x))
+    module.p = 0.3
+    tt.seed(model, 0)
+    assert tt.restore(model) == ["0", "1"]
+    assert type(module) is kind
+    rate = "p" if "p" in held else "prob" if "prob" in held else "drop_prob"
+    assert vars(module) == held | {rate: 0.3}
+
+
+def test_modules_of_no_known_kind_are_left() -> None:
+    class Mine(nn.Dropout):
+        pass
+
+    assert twin(Mine(0.5)) is None
+    assert twin(nn.Linear(2, 2)) is None
+
+
+def test_what_is_refused(refusal: Callable[..., str]) -> None:
+    model = nn.Sequential(tt.Dropout(0.5))
+    assert refusal(InputError, tt.replace, nn.Linear(2, 2)).endswith("nothing was changed.")
+    assert refusal(InputError, tt.schedule, nn.Linear(2, 2), Linear(0, 1, 2)).startswith(
+        "schedule: the model holds no"
+    )
+    ramp = Linear(0, 1, 2)
+    complaint = refusal(InputError, tt.schedule, model, {"1": ramp})
+    assert complaint == "schedule: no module of thinnet's named '1'; there are ['0']."
+    assert refusal(InputError, tt.schedule, model, lambda t: 2.0).startswith(
+        "schedule, 0, step 0: p must be in [0, 1]"
+    )
+    assert refusal(InputError, tt.summary, 3) == "summary: model must be a torch.nn.Module, got int."
+
+
+def test_a_summary_leaves_modes_as_they_were_where_training_is_refused() -> None:
+    class Frozen(nn.Sequential):
+        def train(self, mode: bool = True) -> Frozen:
+            super().train(mode)
+            if mode:
+                raise RuntimeError("frozen")
+            return self
+
+    model = Frozen(tt.Dropout()).eval()
+    with pytest.raises(RuntimeError, match="frozen"):
+        tt.summary(model, torch.ones(3))
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_schedule_that_was_there_before_the_seed_follows_it() -> None:
+    model = nn.Sequential(tt.Dropout(0.1))
+    ramp = tt.schedule(model, Linear(0.0, 0.5, steps=10))
+    tt.seed(model, 0)
+    with tt.step(model, 5):
+        assert (model[0].p, ramp.t) == (0.25, 5)
+    tt.seed(model, 1)
+    with tt.step(model, 10):
+        assert model[0].p == 0.5

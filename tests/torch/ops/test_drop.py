@@ -1,0 +1,299 @@
+"""The operator, over the whole catalogue: NumPy's bits, every derivative, torch's own checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.checkpoint import checkpoint
+
+import thinnet as tn
+import thinnet.torch as tt
+from thinnet import CATALOGUE, Key
+from thinnet.errors import InputError
+from thinnet.torch.functional import drop, dropout
+from thinnet.variants import Variant
+from thinnet.variants._guide import example_shape
+from thinnet.variants._variant import HANDED
+
+# Forward-mode derivatives make torch call what it deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+
+ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
+KEY = Key(2**64 - 3, 7)
+
+
+def some(
+    row: Variant, most: int, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return a tensor that a row takes, and what it is handed."""
+    shape = tuple(min(length, most) for length in example_shape(row))
+    generator = torch.Generator().manual_seed(3)
+    x, other = torch.randn((2, *shape), generator=generator, dtype=torch.float64).to(dtype)
+    return x, {"other": other} if row.other in HANDED else {}
+
+
+@ROWS
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_bits_are_those_of_numpy(row: Variant, dtype: str) -> None:
+    x, more = some(row, 9, getattr(torch, dtype))
+    y = drop(row.name, x, 0.3, key=KEY, **more)
+    expected = tn.drop(row, x.numpy(), 0.3, key=KEY, **{name: value.numpy() for name, value in more.items()})
+    assert np.array_equal(y.numpy().view(np.uint8), expected.view(np.uint8))
+    address = torch.tensor([KEY.value - 2**64, KEY.step])
+    # The operator, which compiled and transformed functions call, and with a gradient in sight.
+    seen = torch.ops.thinnet.drop.default(x, more.get("other"), address, row.name, 0.3, [])
+    assert np.array_equal(seen.numpy().view(np.uint8), expected.view(np.uint8))
+    watched = drop(row.name, x.requires_grad_(), 0.3, key=KEY, **more).detach()
+    assert np.array_equal(watched.numpy().view(np.uint8), expected.view(np.uint8))
+
+
+@ROWS
+def test_bfloat16_is_rounded_from_float32(row: Variant) -> None:
+    x, more = some(row, 9, torch.bfloat16)
+    y = drop(row.name, x, 0.3, key=KEY, **more)
+    wide = drop(row.name, x.float(), 0.3, key=KEY, **{name: value.float() for name, value in more.items()})
+    if row.other == "lowest":
+        wide = wide.clamp(min=torch.finfo(torch.bfloat16).min)
+    assert torch.equal(y, wide.bfloat16())
+
+
+@ROWS
+def test_torchs_checks_of_an_operator(row: Variant) -> None:
+    x, more = some(row, 7, torch.float32)
+    inputs = x.requires_grad_(), more.get("other"), torch.tensor([5, 1]), row.name, 0.3, []
+    checked = torch.library.opcheck(torch.ops.thinnet.drop.default, inputs)
+    assert set(checked.values()) == {"SUCCESS"}
+
+
+@ROWS
+def test_gradients_of_every_order_and_direction(row: Variant) -> None:
+    if row.block:
+        row = row.sized(2)
+    x, more = some(row, 3 if len(example_shape(row)) < 5 else 2)
+    x, *others = (value.requires_grad_() for value in (x, *more.values()))
+
+    def call(x: torch.Tensor, *other: torch.Tensor) -> torch.Tensor:
+        named = {"other": other[0]} if other else {}
+        y = drop(row.name, x, 0.3, key=KEY, block=row.block or None, **named)
+        return y.clamp(min=-100) if row.other == "lowest" else y
+
+    assert torch.autograd.gradcheck(call, (x, *others), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(call, (x, *others))
+
+
+def test_any_strides() -> None:
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    plain = dropout(x, 0.4, key=KEY)
+    last = x.to(memory_format=torch.channels_last)
+    y = dropout(last, 0.4, key=KEY)
+    assert torch.equal(y, plain)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(
+        dropout(x.transpose(1, 3), 0.4, key=KEY), dropout(x.transpose(1, 3).contiguous(), 0.4, key=KEY)
+    )
+    assert torch.equal(dropout(x[:, ::2], 0.4, key=KEY), dropout(x[:, ::2].contiguous(), 0.4, key=KEY))
+    assert dropout(torch.ones(()), 0.5, key=KEY).shape == ()
+    assert dropout(torch.ones(0, 3), 0.5, key=KEY).shape == (0, 3)
+
+
+def test_backward_keeps_the_key_and_nothing_else() -> None:
+    kept: list[torch.Tensor] = []
+    x = torch.ones(1000, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = dropout(x, 0.5)
+    assert sum(t.numel() * t.element_size() for t in kept) <= 16
+    y.sum().backward()
+    assert torch.equal(x.grad, y)
+
+
+def test_transforms_of_functions() -> None:
+    x = torch.ones(3, 50)
+    same = torch.vmap(lambda x: dropout(x, 0.5), randomness="same")(x)
+    assert torch.equal(same, same[:1].expand(3, 50))
+    other = torch.vmap(lambda x: dropout(x, 0.5), randomness="different")(x)
+    assert not torch.equal(other[0], other[1])
+    with pytest.raises(RuntimeError, match="random"):
+        torch.vmap(lambda x: dropout(x, 0.5))(x)
+    y = dropout(x[0], 0.5, key=KEY)
+    assert torch.equal(torch.func.grad(lambda x: dropout(x, 0.5, key=KEY).sum())(x[0]), y)
+    each = torch.vmap(torch.func.grad(lambda x: dropout(x, 0.5, key=KEY).sum()))(x)
+    assert torch.equal(each, y.expand(3, 50))
+    _, tangent = torch.func.jvp(lambda x: dropout(x, 0.5, key=KEY), (x[0],), (2 * x[0],))
+    assert torch.equal(tangent, 2 * y)
+
+
+def test_many_gradients_at_once() -> None:
+    x = torch.ones(6, requires_grad=True)
+    y = dropout(x, 0.5, key=KEY)
+    (each,) = torch.autograd.grad(y, x, torch.eye(6), is_grads_batched=True)
+    assert torch.equal(each, torch.diag(y.detach()))
+    whole = torch.autograd.functional.jacobian(lambda x: dropout(x, 0.5, key=KEY), x, vectorize=True)
+    assert torch.equal(whole, each)
+
+
+def test_tensors_with_a_bit_set() -> None:
+    x = torch.arange(1.0, 7)
+    y = dropout(-x, 0.5, key=KEY)
+    assert torch.equal(dropout(torch._neg_view(x), 0.5, key=KEY), y)
+    assert torch.equal(dropout(torch.complex(x, x).conj().imag, 0.5, key=KEY), y)
+    assert torch.equal(dropout(torch._efficientzerotensor(6), 0.5, key=KEY), torch.zeros(6))
+    leaf = torch.ones(6, requires_grad=True)
+    dropout(leaf, 0.5, key=KEY).backward(torch._neg_view(x))
+    assert torch.equal(leaf.grad, y)
+    with torch.inference_mode():
+        assert torch.equal(dropout(-x, 0.5, key=KEY), y)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_whole_and_once() -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return dropout(torch.relu(x), 0.5) * 2
+
+    torch.compiler.reset()
+    compiled = torch.compile(Model(), fullgraph=True, backend=backend)
+    x = torch.ones(4, 6, requires_grad=True)
+    drawn = [compiled(x) for _ in range(4)]
+    assert len(graphs) == 1
+    assert len({tuple(y.flatten().tolist()) for y in drawn}) > 1
+    whole = torch.compile(
+        lambda x: dropout(x, 0.5, key=torch.tensor([9])), fullgraph=True, backend="aot_eager"
+    )
+    y = whole(x)
+    y.sum().backward()
+    assert torch.equal(y, dropout(x, 0.5, key=Key(9)))
+    assert torch.equal(x.grad, y)
+
+
+@pytest.mark.parametrize("row", [row for row in CATALOGUE.values() if row.flows], ids=lambda row: row.name)
+@pytest.mark.filterwarnings("ignore")
+def test_every_module_is_compiled_whole_in_both_modes(row: Variant) -> None:
+    torch.compiler.reset()
+    module = torch.nn.Sequential(torch.nn.ReLU(), tt.Drop(row.name, 0.3, row.block or None))
+    compiled, (x, _) = torch.compile(module, fullgraph=True, backend="eager"), some(row, 9)
+    assert compiled(x).shape == x.shape
+    assert torch.equal(compiled.eval()(x), module.eval()(x))
+
+
+def test_exported() -> None:
+    class Model(torch.nn.Module):
+        def forward(self, x: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+            return dropout(x, 0.5, key=key)
+
+    program = torch.export.export(Model(), (torch.ones(8), torch.tensor([3])))
+    assert "thinnet.drop" in str(program.graph)
+    assert torch.equal(
+        program.module()(torch.ones(8), torch.tensor([4])), dropout(torch.ones(8), 0.5, key=Key(4))
+    )
+
+
+def test_a_tensor_of_the_meta_device_knows_its_shape() -> None:
+    y = dropout(torch.empty(3, 4, device="meta"), 0.5)
+    assert (y.shape, y.device.type) == ((3, 4), "meta")
+
+
+@ROWS
+@pytest.mark.parametrize("rate", [0.0, 0.3, 1.0])
+def test_evaluation_is_the_mean_network(row: Variant, rate: float) -> None:
+    x, more = some(row, 9)
+    x.view(-1)[0] = torch.inf
+    named = {name: value.numpy() for name, value in more.items()}
+    expected = tn.drop(row, x.numpy(), rate, key=KEY, mode="mean", **named)
+    y = drop(row.name, x.requires_grad_(), rate, training=False, **more)
+    assert torch.allclose(y, torch.from_numpy(expected), equal_nan=True)
+    assert y.stride() == x.stride()
+    y[y.isfinite()].sum().backward()
+    gain, _ = row.mean_of(rate)
+    assert torch.allclose(x.grad.view(-1)[1:], torch.tensor(gain, dtype=x.dtype))
+
+
+# Where the key comes from
+
+
+def test_torchs_seed_is_ours() -> None:
+    x = torch.ones(64)
+    torch.manual_seed(5)
+    first, second = dropout(x, 0.5), dropout(x, 0.5)
+    torch.manual_seed(5)
+    assert torch.equal(dropout(x, 0.5), first)
+    with torch.random.fork_rng():
+        dropout(x, 0.5)
+    assert torch.equal(dropout(x, 0.5), second)
+    assert not torch.equal(first, second)
+
+
+def test_the_key_is_the_cpus_whatever_the_default_device() -> None:
+    x = torch.ones(64)
+    torch.manual_seed(5)
+    y = dropout(x, 0.5)
+    torch.manual_seed(5)
+    with torch.device("meta"):
+        assert torch.equal(dropout(x, 0.5), y)
+        assert dropout(x, 0.5, key=KEY).device.type == "cpu"
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointing_draws_the_same_masks_again(reentrant: bool) -> None:
+    layer = torch.nn.Linear(16, 16)
+
+    def block(x: torch.Tensor) -> torch.Tensor:
+        return dropout(layer(dropout(layer(x), 0.5)).relu(), 0.5)
+
+    x = torch.randn(4, 16, generator=torch.Generator().manual_seed(1))
+    grads = []
+    for run in (block, lambda x: checkpoint(block, x, use_reentrant=reentrant)):
+        own = x.clone().requires_grad_()
+        torch.manual_seed(0)
+        run(own).square().sum().backward()
+        grads.append(own.grad)
+    assert torch.equal(*grads)
+
+
+# What is refused
+
+
+def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
+    def told(x: torch.Tensor, rate: float = 0.5, name: str = "Dropout", **more: Any) -> str:
+        return refusal(InputError, drop, name, x, rate, **more)
+
+    x = torch.ones(4, 4)
+    assert told(x.int()) == "Dropout: x must be of floating point, got int32; use x.float()."
+    assert told(x, "0.5") == "Dropout: p must be in [0, 1], got '0.5'."
+    assert told(x, True) == "Dropout: p must be in [0, 1], got True."
+    assert told(x, torch.ones(2)).startswith("Dropout: p must be one number, got torch.float32 of shape")
+    assert told(x, name="Zoneout", other=3) == "Zoneout: other must be a tensor, got int."
+    assert told(x, other=x) == "Dropout: takes no other."
+    assert told(x, 1.5) == "Dropout: p must be in [0, 1], got 1.5."
+    assert told(x, float("nan")) == "Dropout: p must be in [0, 1], got nan."
+    assert told(x.to_sparse()).startswith("Dropout: x must be dense")
+    assert "did you mean 'Dropout'" in told(x, name="Dropot")
+    assert "asks for 4 axes" in told(x, name="Dropout2d")
+    assert told(x, name="Zoneout") == "Zoneout: other is missing; pass other=, the state before."
+    assert "the shape and dtype of x" in told(x, name="Zoneout", other=x.double())
+    assert told(x, name="Zoneout", training=False).startswith("Zoneout: other is missing")
+    assert told(x, 5.0, training=False) == "Dropout: p must be in [0, 1], got 5."
+    assert told(x, key=torch.tensor(3)).endswith("use thinnet.Key(0).")
+    assert told(x, key=3) == "Dropout: key must be a thinnet.Key, got 3; use thinnet.Key(0)."
+    complaint = told(torch.ones(4, 4, dtype=torch.complex64))
+    assert complaint == "Dropout: x must be of floating point, got complex64; use x.float()."
+
+
+def test_a_thread_trains_after_it_has_drawn_in_inference_mode() -> None:
+    def run() -> None:
+        with torch.inference_mode():
+            tt.functional.dropout(torch.ones(3))
+        tt.functional.dropout(torch.ones(3, requires_grad=True)).sum().backward()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()

@@ -1,0 +1,147 @@
+"""Shards: each process draws its part of one mask."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.checkpoint import checkpoint
+
+import thinnet as tn
+import thinnet.torch as tt
+from thinnet import CATALOGUE, Key, Window
+from thinnet.errors import InputError
+from thinnet.variants import Variant
+from thinnet.variants._guide import example_shape
+from thinnet.variants._variant import HANDED
+
+KEY = Key(11, 2)
+RUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+
+
+@pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_any_window_is_numpys(row: Variant, dtype: torch.dtype) -> None:
+    shape = tuple(min(length, 9) for length in example_shape(row))
+    whole = tuple(2 * length for length in shape)
+    start = tuple(length // 2 for length in shape)
+    x, other = torch.randn((2, *shape), dtype=torch.float64).to(dtype)
+    more = {"other": other} if row.other in HANDED else {}
+    window = Window(whole, start, shape)
+    y = tt.functional.drop(row.name, x, 0.3, key=KEY, window=window, **more)
+    named = {name: value.numpy() for name, value in more.items()}
+    assert np.array_equal(y.numpy(), tn.drop(row, x.numpy(), 0.3, key=KEY, window=window, **named))
+
+
+@pytest.mark.parametrize("row", [r for r in CATALOGUE.values() if r.flows], ids=lambda row: row.name)
+def test_shares_of_a_batch_put_together(row: Variant) -> None:
+    shape = (6, *(min(length, 9) for length in example_shape(row)[1:]))
+    x = torch.randn(shape)
+    whole = tt.functional.drop(row.name, x, 0.3, key=KEY)
+    parts = []
+    for start, stop in ((0, 1), (1, 4), (4, 6)):
+        with tt.shard(global_batch=6, start=start):
+            parts.append(tt.functional.drop(row.name, x[start:stop], 0.3, key=KEY))
+    assert torch.equal(torch.cat(parts), whole)
+
+
+def test_weights_are_no_rows() -> None:
+    weight = torch.ones(5, 4)
+    with tt.shard(global_batch=64, start=32):
+        inside = tt.functional.drop("DropConnect", weight, 0.5, key=KEY)
+    assert torch.equal(inside, tt.functional.drop("DropConnect", weight, 0.5, key=KEY))
+
+
+def test_modules_outside_of_the_catalogue() -> None:
+    x = torch.randn(6, 4, 3, 5).abs()
+    q = torch.randn(6, 2, 7, 8)
+    calls: list[Callable[[slice], torch.Tensor]] = [
+        lambda s: tt.functional.drop_head(x[s], 0.5, key=KEY),
+        lambda s: tt.functional.shake_drop(x[s], 0.5, key=KEY),
+        lambda s: tt.functional.concrete_dropout(x[s], torch.tensor(0.0), key=KEY),
+        lambda s: tt.functional.variational_dropout(x[s], torch.tensor(-1.0), key=KEY),
+        lambda s: tt.functional.standout(x[s], x[s], key=KEY),
+        lambda s: tt.functional.max_pool_dropout(x[s], 0.5, key=KEY),
+        lambda s: tt.functional.patch_dropout(x[s].flatten(2), 0.5, key=KEY)[0],
+        lambda s: tt.functional.scaled_dot_product_attention(
+            q[s], q[s], q[s], dropout_p=0.5, dropout_key=KEY
+        ),
+    ]
+    for call in calls:
+        parts = []
+        for start, stop in ((0, 2), (2, 6)):
+            with tt.shard(global_batch=6, start=start):
+                parts.append(call(slice(start, stop)))
+        assert torch.allclose(torch.cat(parts), call(slice(0, 6)), atol=1e-6)
+
+
+@pytest.mark.parametrize("script", ["data_parallel", "tensor_parallel"])
+def test_two_processes_are_one(script: str, tmp_path: Path) -> None:
+    program = Path(__file__).with_name(f"{script}_program.py")
+    done = subprocess.run(
+        [*RUN, str(program)], capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("the same") == 2
+
+
+def test_what_is_refused(refusal: Callable[..., str]) -> None:
+    def inside(batch: Any, start: Any, rows: int = 2) -> None:
+        with tt.shard(global_batch=batch, start=start):
+            tt.functional.dropout(torch.ones(rows, 3), 0.5, key=KEY)
+
+    number = "must be a whole number of at least"
+    assert refusal(InputError, inside, 0, 0) == f"shard: global_batch {number} 1, got 0."
+    assert refusal(InputError, inside, 4, -1) == f"shard: start {number} 0, got -1."
+    complaint = refusal(InputError, inside, 4, 3)
+    assert complaint.startswith("Dropout: rows 3 to 5 do not fit into shard(global_batch=4)")
+    window = Window((4, 4), (0, 0), (2, 2))
+    complaint = refusal(InputError, tt.functional.dropout, torch.ones(3, 3), 0.5, key=KEY, window=window)
+    assert complaint.startswith("Dropout: the window has size (2, 2), but x has shape (3, 3)")
+    assert tt.functional.dropout(torch.ones(2), 0.5, key=KEY).shape == (2,)  # nothing of a shard is left
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_forward_that_is_repeated_behind_the_block_is_the_same_part(seeded: bool) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), tt.Dropout(0.5), torch.nn.Linear(6, 6))
+    rows = torch.randn(4, 6)
+    gradients = []
+    for forgets in (False, True):
+        if seeded:
+            tt.seed(model, 0)
+        torch.manual_seed(1)
+        x = rows.clone().requires_grad_()
+        with tt.shard(global_batch=8, start=4):
+            y = checkpoint(model, x, use_reentrant=False) if forgets else model(x)
+        y.square().sum().backward()
+        gradients.append(x.grad)
+    assert torch.equal(*gradients)
+
+
+def test_a_shard_is_that_of_its_thread() -> None:
+    found: dict[int, bool] = {}
+    x = torch.ones(8, 50)
+    whole = tt.functional.dropout(x, 0.5, key=KEY)
+    both = threading.Barrier(2)
+
+    def work(start: int) -> None:
+        with tt.shard(global_batch=8, start=start):
+            both.wait()
+            part = tt.functional.dropout(x[start : start + 4], 0.5, key=KEY)
+            both.wait()
+        found[start] = torch.equal(part, whole[start : start + 4])
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in (0, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: True, 4: True}
+    assert torch.equal(tt.functional.dropout(x, 0.5, key=KEY), whole)

@@ -1,0 +1,219 @@
+"""Every variant outside the catalogue: what is said of it, and what all that draw have in common."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thinnet as tn
+from thinnet._core import native
+from thinnet._core.random import Key, Window
+from thinnet.errors import InputError
+from thinnet.variants import CATALOGUE, FUNCTIONS, FunctionVariant, find
+
+EVERY = pytest.mark.parametrize("entry", FUNCTIONS.values(), ids=FUNCTIONS)
+
+
+def logit(rate: float) -> float:
+    return float(np.log(rate) - np.log1p(-rate)) if 0 < rate < 1 else (200.0 if rate else -200.0)
+
+
+def log_alpha(rate: float) -> float:
+    return float(np.log(max(rate, 1e-300)) - np.log(max(1 - rate, 1e-300)))
+
+
+Call = Callable[..., Any]
+
+# Each that draws, as a function of x, a rate and what all take: the key, the mode and the window.
+DRAWN: dict[str, tuple[tuple[int, ...], Call]] = {
+    "ConcreteDropout": (
+        (64, 64),
+        lambda x, p, **k: tn.concrete_dropout(x, logit(p), temperature=0.01, **k),
+    ),
+    "VariationalDropout": ((64, 64), lambda x, p, **k: tn.variational_dropout(x, log_alpha(p), **k)),
+    "SparseVariationalDropout": (
+        (64, 64),
+        lambda x, p, **k: tn.local_noise(x, np.eye(64), log_alpha(p), **k),
+    ),
+    "Standout": ((64, 64), lambda x, p, **k: tn.standout(x, -logit(p), **k)),
+    "TargetedDropout": ((64, 64), lambda x, p, **k: tn.targeted_dropout(x, p, target=1.0, **k)),
+    "MaxPoolDropout": ((4, 16, 16, 16), lambda x, p, **k: tn.max_pool_dropout(np.abs(x), p, **k)),
+    "ShakeDrop": ((4096, 2), tn.shake_drop),
+    "Shakeout": ((4096, 2), tn.shakeout),
+    "PatchDropout": ((16, 9, 4), lambda x, p, **k: tn.patch_dropout(x, p, **k)[0]),
+    "Cutout": ((64, 3, 8, 8), lambda x, p, **k: tn.cutout(x, round(8 * p), **k)),
+    "DropHead": ((64, 8, 4, 4), tn.drop_head),
+}
+DRAWS = pytest.mark.parametrize("name", DRAWN)
+# Those whose parts of a larger array can be drawn alone, and the axes along which it is cut.
+SHARDED = {
+    "ConcreteDropout": (0, 1),
+    "VariationalDropout": (0, 1),
+    "SparseVariationalDropout": (0,),
+    "Standout": (0, 1),
+    "MaxPoolDropout": (0, 1),
+    "ShakeDrop": (0, 1),
+    "PatchDropout": (0,),
+    "Cutout": (0, 1, 2, 3),
+    "DropHead": (0, 1, 2, 3),
+}
+
+
+def some(name: str, dtype: str = "float64") -> Any:
+    return np.random.default_rng(5).standard_normal(DRAWN[name][0]).astype(dtype)
+
+
+@EVERY
+def test_an_entry_says_who_what_and_why(entry: FunctionVariant) -> None:
+    assert FUNCTIONS[entry.name] is entry
+    assert entry.name not in CATALOGUE
+    assert any(year in entry.cite for year in map(str, range(1990, 2030)))
+    assert entry.doc.endswith(".")
+    assert entry.helps.endswith(".")
+    assert not entry.differs or entry.differs.endswith(".")
+    assert entry.why
+    assert entry.usual is None or 0 < entry.usual <= 1
+    for function in entry.functions:
+        assert function.__name__ in tn.__all__
+        told = inspect.getdoc(function) or ""
+        assert "Examples" in told
+        assert "References" in told
+
+
+def test_each_that_draws_is_in_the_tables_of_this_file() -> None:
+    drawing = {name for name, entry in FUNCTIONS.items() if name not in ("RDrop", "drop_edges")}
+    assert set(DRAWN) == drawing
+
+
+@EVERY
+def test_drop_names_the_function_instead(entry: FunctionVariant, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, find, entry.name)
+    assert line.endswith(f"use thinnet.{entry.functions[0].__name__}().")
+
+
+@DRAWS
+def test_rate_0_changes_nothing_and_rate_1_is_finite(name: str) -> None:
+    call, x = DRAWN[name][1], some(name)
+    none = call(x, 0.0, key=Key(0))
+    assert np.allclose(none, call(x, 0.0, key=Key(0), mode="mean"), atol=1e-9)
+    assert np.isfinite(call(x, 1.0, key=Key(0))).all()
+
+
+@DRAWS
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("mode", ["sample", "mean"])
+def test_dtypes_are_kept_and_what_is_drawn_does_not_depend_on_them(name: str, dtype: str, mode: str) -> None:
+    call, x = DRAWN[name][1], some(name, "float16")
+    y = call(x.astype(dtype), 0.3, key=Key(3), mode=mode)
+    assert y.dtype == dtype
+    exact = call(x.astype("float64"), 0.3, key=Key(3), mode=mode)
+    assert np.allclose(y, exact, rtol=4e-3 if dtype == "float16" else 1e-5, atol=4e-3)
+
+
+@DRAWS
+def test_a_key_is_a_sample_and_another_key_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, x = DRAWN[name][1], some(name)
+    y = call(x, 0.4, key=Key(3))
+    assert np.array_equal(call(x, 0.4, key=Key(3)), y)
+    assert not np.array_equal(call(x, 0.4, key=Key(4)), y)
+    assert not np.array_equal(call(x, 0.4, key=Key(3).at(1)), y)
+    monkeypatch.setattr(native, "library", None)
+    assert np.array_equal(call(x, 0.4, key=Key(3)), y)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(DRAWN) - {"Cutout", "PatchDropout"})
+)  # their mean keeps everything
+def test_the_mean_of_samples_is_what_the_mean_network_applies(name: str) -> None:
+    call, x, steps = DRAWN[name][1], some(name), 400
+    samples = np.stack([call(x, 0.3, key=Key(7).at(step)) for step in range(steps)])
+    wanted = call(x, 0.3, key=Key(7), mode="mean")
+    if (
+        name == "TargetedDropout"
+    ):  # never scaled: its mean is keep, and inference takes the weights as they are
+        wanted = 0.7 * wanted
+    # Five standard deviations of the whole array's mean, weighted by what is expected.
+    along = (samples * wanted).sum(axis=tuple(range(1, samples.ndim)))
+    assert abs(along.mean() - np.square(wanted).sum()) < 5 * along.std() / steps**0.5
+
+
+@pytest.mark.parametrize("name", SHARDED)
+def test_shards_are_parts_of_the_whole(name: str) -> None:
+    call, x = DRAWN[name][1], some(name)
+    whole = call(x, 0.4, key=Key(5, 6))
+    for axis in SHARDED[name]:
+        cut = x.shape[axis] // 3
+        parts = []
+        for first, last in ((0, cut), (cut, x.shape[axis])):
+            spot = tuple(slice(first, last) if i == axis else slice(None) for i in range(x.ndim))
+            start = tuple(first if i == axis else 0 for i in range(x.ndim))
+            window = Window(x.shape, start, x[spot].shape)
+            parts.append(call(x[spot], 0.4, key=Key(5, 6), window=window))
+        assert np.allclose(np.concatenate(parts, axis), whole, rtol=1e-12, atol=1e-12)
+
+
+@DRAWS
+def test_what_is_drawn_is_pinned(name: str, vectors: Callable[[str], Any]) -> None:
+    known = vectors("custom")
+    y = DRAWN[name][1](some(name), known["rate"], key=Key(*known["key"]))
+    bits = hashlib.sha256(y.astype("<f4").round(3).tobytes()).hexdigest()
+    assert bits == known["sha256"][name]
+
+
+@DRAWS
+def test_bad_input_is_one_line(name: str, refusal: Callable[..., str]) -> None:
+    call, x = DRAWN[name][1], some(name)
+    start = "VariationalDropout" if name == "SparseVariationalDropout" else name
+
+    def told(*arguments: Any, **options: Any) -> str:
+        line = refusal(InputError, call, *arguments, **options)
+        assert line.startswith(f"{start}: ")
+        return line
+
+    if name != "MaxPoolDropout":  # np.abs comes first there
+        assert "masked array" in told(np.ma.masked_array(x), 0.5, key=Key(0))
+    assert "got int64" in told(np.ones(x.shape, np.int64), 0.5, key=Key(0))
+    assert "use thinnet.Key(0)" in told(x, 0.5, key=0)
+    assert "got 'all'" in told(x, 0.5, key=Key(0), mode="all")
+    if name in ("TargetedDropout", "MaxPoolDropout", "ShakeDrop", "Shakeout", "PatchDropout", "DropHead"):
+        assert "[0, 1], got 1.5" in told(x, 1.5, key=Key(0))
+        assert "[0, 1], got nan" in told(x, float("nan"), key=Key(0))
+    if name in ("MaxPoolDropout", "PatchDropout", "Cutout", "DropHead"):
+        assert f"got {x.shape[1:]}" in told(x[0], 0.5, key=Key(0))
+    if name in SHARDED:
+        assert "the window has size (1,)" in told(x, 0.5, key=Key(0), window=Window.whole((1,)))
+
+
+@pytest.mark.parametrize("name", sorted(set(DRAWN) - {"SparseVariationalDropout"}))
+@pytest.mark.parametrize("mode", ["sample", "mean"])
+def test_nothing_is_dropped_from_nothing(name: str, mode: str) -> None:
+    shape, call = DRAWN[name]
+    assert call(np.ones((0, *shape[1:])), 0.3, key=Key(0), mode=mode).shape[0] == 0
+
+
+@DRAWS
+@pytest.mark.filterwarnings("error")
+def test_float16_may_overflow_in_silence(name: str) -> None:
+    call, shape = DRAWN[name][1], DRAWN[name][0]
+    call(np.full(shape, 60000, np.float16), 0.5, key=Key(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (tn.concrete_dropout, "logit"),
+        (tn.variational_dropout, "log_alpha"),
+        (tn.standout, "logits"),
+    ],
+)
+def test_what_stands_beside_x_is_checked(call: Call, name: str, refusal: Callable[..., str]) -> None:
+    for wrong in (np.zeros((3, 2)), "a"):
+        assert f"{name} must be numbers that broadcast against (2,), got" in refusal(
+            InputError, call, np.ones(2), wrong, key=Key(0)
+        )
+    assert f"{name} must not hold NaN" in refusal(InputError, call, np.ones(2), np.nan, key=Key(0))
