@@ -27,21 +27,34 @@ floors: .venv/dev.done
 examples: .venv/dev.done
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= -o pythonpath=docs src docs README.md
 
-# The tests again, against the wheel, in an environment that has never seen the sources.
-wheel: .venv/dev.done
-	rm -rf dist build/wheel-env
-	$(BIN)/python -m build --outdir dist
-	$(PYTHON) -m venv build/wheel-env
-	build/wheel-env/bin/python -m pip install --quiet --constraint constraints.txt "$$(ls $(CURDIR)/dist/*.whl)[test]"
-	build/wheel-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider
+# An environment that has an installed thinnet and, behind it, the packages of .venv, but none of the sources.
+OVERLAY = rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) && \
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
+	"$$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth"
 
-# The same without a compiler: everything has to pass on the NumPy twin; frameworks above PyTorch see none of it.
+# What the wheel has to bring: files, scripts, kernels; first with NumPy alone, then for every namespace.
+PACKAGED := tests/test_exports.py tests/test_cli.py tests/test_info.py tests/test_previous.py tests/core tests/variants \
+	tests/net tests/sklearn/test_dropout.py tests/study/test_run.py tests/study/report tests/torch/test_modules.py
+
+wheel: .venv/dev.done
+	rm -rf dist build/bare-env
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv build/bare-env
+	build/bare-env/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build && for words in --help info variants "variants Dropout"; do bare-env/bin/thinnet $$words > /dev/null || exit 1; done
+	$(call OVERLAY,build/wheel-env)
+	$(BIN)/python -m pip --python build/wheel-env/bin/python install --quiet --no-deps dist/*.whl
+	build/wheel-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider $(PACKAGED)
+
+# Without a compiler the NumPy twin does the work; these are the tests that can see a difference.
+TWINNED := tests/test_previous.py tests/core tests/variants tests/net tests/sklearn/test_dropout.py tests/torch/ops \
+	tests/torch/streams tests/torch/test_functional.py
+
 twin: .venv/dev.done
-	rm -rf build/twin-env
-	$(PYTHON) -m venv build/twin-env
-	CXX=false build/twin-env/bin/python -m pip install --quiet --constraint constraints.txt "$(CURDIR)[test]"
-	build/twin-env/bin/python -c "from thinnet import native; assert native.name() == 'numpy', native.name()"
-	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider --ignore=tests/torch/frameworks
+	$(call OVERLAY,build/twin-env)
+	CXX=false $(BIN)/python -m pip --python build/twin-env/bin/python install --quiet --no-deps "$(CURDIR)"
+	build/twin-env/bin/python -c "from thinnet._core import native; assert native.name() == 'numpy', native.name()"
+	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider $(TWINNED)
 
 # The kernels below Python, and under sanitizers.
 kernels: .venv/dev.done
