@@ -1,0 +1,82 @@
+"""The law in torch, `gain * x + shift * other`: the only multiplication by a gain in `thinnet.torch`.
+
+The arithmetic is that of `thinnet._core.apply`, so the bits are NumPy's:
+
+- a term whose factor is 0 is left out, and where both are, y is +0: a dropped NaN, infinity or sign has no
+  effect, forward or backward;
+- both terms are rounded one by one, then their sum;
+- the computation runs in the common dtype of the gain, the shift and x, in float32 at least, and its result
+  is rounded once to the dtype of x.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+
+__all__ = ["apply"]
+
+Tensor: TypeAlias = torch.Tensor
+
+
+def apply(
+    gain: Tensor | float, shift: Tensor | float, x: Tensor, other: Tensor | float | None = None
+) -> Tensor:
+    """Return `gain * x + shift * other` in the dtype of x; a factor of 0 leaves its term out.
+
+    Every derivative follows from torch's own operations. A dropped entry passes a gradient of +0, even where
+    the gradient of y is infinite or NaN.
+
+    Parameters
+    ----------
+    gain, shift : float, or Tensor that broadcasts against x
+        A float counts as a number of the dtype of x, a tensor takes part in the common dtype.
+    x : Tensor of floating point
+        The entries.
+    other : Tensor that broadcasts against x, or float, optional
+        The replacement; without one there is no second term.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x; x itself where the gain is the float 1 and there is no shift.
+
+    Examples
+    --------
+    >>> apply(torch.tensor([0.0, 2.0]), 0.0, torch.tensor([-torch.inf, 1.5]))
+    tensor([0., 3.])
+    >>> apply(0.5, 0.5, torch.tensor([1.0, 2.0]), 4.0)
+    tensor([2.5000, 3.0000])
+    """
+    work = torch.promote_types(x.dtype, torch.float32)
+    for factor in (gain, shift):
+        if isinstance(factor, torch.Tensor):
+            work = torch.promote_types(work, factor.dtype)
+    first = _term(gain, x.to(work))
+    second = None if other is None else _term(shift, torch.as_tensor(other, dtype=work, device=x.device))
+    if first is None:
+        return _instead_of(x, 0 if second is None else second.to(x.dtype))
+    if second is None:
+        return first.to(x.dtype)
+    y = first + second
+    # The sum of a term and +0 would lose the sign of a zero.
+    if isinstance(gain, torch.Tensor):
+        y = torch.where(gain == 0, second, y)
+    if isinstance(shift, torch.Tensor):
+        y = torch.where(shift == 0, first, y)
+    return y.to(x.dtype)
+
+
+def _term(factor: Tensor | float, value: Tensor) -> Tensor | None:
+    """Return `factor * value`, +0 where a tensor's factor is 0; None for the float 0."""
+    if isinstance(factor, torch.Tensor):
+        dropped = factor == 0
+        # The inner choice guards the gradient of the factor, the outer one that of the value.
+        return torch.where(dropped, 0, factor.to(value.dtype) * torch.where(dropped, 0, value))
+    return None if factor == 0 else value if factor == 1 else value * factor
+
+
+def _instead_of(x: Tensor, value: Tensor | int) -> Tensor:
+    """Return a value in the shape of x, with a gradient of zeros for x: without it x would get none."""
+    return torch.where(torch.ones((), dtype=torch.bool, device=x.device), value, x)
