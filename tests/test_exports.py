@@ -1,13 +1,18 @@
-"""The public names, one by one; and what importing them costs."""
+"""The public names, one by one; the line between public and private; the cost of an import."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+
+import thinnet
 
 EXPORTS = {
     "thinnet": [
@@ -193,7 +198,34 @@ EXPORTS = {
         "show",
     ],
 }
-VARIANTS = ["Dropout", "VanillaDropout", "UnscaledDropout", "GaussianDropout"]
+VARIANTS = """
+    Dropout VanillaDropout UnscaledDropout GaussianDropout UniformDropout LogNormalDropout AlphaDropout
+    UnitDropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout DropBlock1d DropBlock2d DropBlock3d
+    SharedDropBlock1d SharedDropBlock2d SharedDropBlock3d
+    DropPath StochasticDepth LayerDrop ShakeShake ModalityDropout
+    LockedDropout EmbeddingDropout TokenDropout WordDropout VariationalRNN RecurrentDropout Zoneout
+    AttentionDropout DropKey
+    DropConnect WeightDrop Mixout DropEdge DropNode
+"""
+"""The rows of the catalogue."""
+
+FUNCTIONS = """
+    ConcreteDropout VariationalDropout SparseVariationalDropout Standout TargetedDropout MaxPoolDropout
+    ShakeDrop Shakeout PatchDropout RDrop Cutout DropHead drop_edges
+"""
+"""The variants that are functions."""
+
+EXTRAS = {
+    "torch": ("torch", "tn.torch"),
+    "torch, at the first use of a name": ("torch", "tn.torch.Dropout"),
+    "sklearn": ("sklearn", "tn.sklearn"),
+    "sklearn, imported": ("sklearn", "from thinnet.sklearn import MLPClassifier"),
+    "save": (
+        "safetensors",
+        "tn.net.Network([tn.net.Dense(1, 1)], key=tn.Key(0)).save('never-written.safetensors')",
+    ),
+}
+"""A package that is missing, and code that uses it; the first word of the name is the extra."""
 
 
 @pytest.mark.parametrize("name", EXPORTS)
@@ -206,9 +238,73 @@ def test_the_public_names_are_these(name: str) -> None:
 
 
 def test_no_variant_is_lost() -> None:
-    from thinnet import CATALOGUE
+    from thinnet import variants
 
-    assert list(CATALOGUE)[: len(VARIANTS)] == VARIANTS
+    assert sorted(variants.CATALOGUE) == sorted(VARIANTS.split())
+    assert sorted(variants.FUNCTIONS) == sorted(FUNCTIONS.split())
+
+
+def modules() -> Iterator[str]:
+    """Yield every module of the package, the compiled one left out."""
+    for found in pkgutil.walk_packages(thinnet.__path__, "thinnet."):
+        if not found.name.endswith(("._native", ".__main__")):
+            yield found.name
+
+
+def test_a_module_that_is_no_namespace_is_private() -> None:
+    found = list(modules())
+    assert len(found) > 100
+    public = {name for name in found if not any(word.startswith("_") for word in name.split("."))}
+    assert public == set(EXPORTS) - {"thinnet"}
+
+
+def test_no_name_shadows_a_module() -> None:
+    for name in modules():
+        home, _, leaf = name.rpartition(".")
+        module = importlib.import_module(name)
+        held = getattr(importlib.import_module(home), leaf)
+        assert held is module, f"{home}.{leaf} is {held!r} and hides the module {name}"
+
+
+def test_the_exports_of_a_namespace_are_its_public_attributes() -> None:
+    for name in EXPORTS:
+        module = importlib.import_module(name)
+        if name == "thinnet" or not hasattr(module, "__path__"):
+            continue  # the first resolves its names when they are used, the others import what they need
+        own = {
+            key
+            for key, value in vars(module).items()
+            if not key.startswith("_")
+            and (inspect.isclass(value) or inspect.isfunction(value))
+            and value.__module__.startswith("thinnet")
+        }
+        assert own - set(module.__all__) <= {"need"}, name
+
+
+@pytest.mark.parametrize("case", EXTRAS)
+def test_a_missing_extra_is_named(case: str) -> None:
+    package, use = EXTRAS[case]
+    code = f"""
+import sys
+sys.modules[{package!r}] = None  # its import fails as if it were not installed
+import thinnet as tn
+try:
+    {use}
+except tn.MissingPackage as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    extra = case.partition(",")[0]
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1, done.stdout
+    assert f"package {package} is not installed" in done.stdout
+    assert f'pip install "thinnet[{extra}]"' in done.stdout
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'droput'"):
+        thinnet.droput  # type: ignore[attr-defined]  # noqa: B018
+    assert set(thinnet.__all__) <= set(dir(thinnet))
 
 
 def test_importing_thinnet_imports_numpy_and_nothing_else() -> None:

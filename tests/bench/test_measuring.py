@@ -83,12 +83,12 @@ def test_a_clock_that_stands_still_is_no_crash(clock: Clock) -> None:
 
 
 def test_rows_say_what_the_clock_said(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    def rivals(x: Any, rate: float) -> tuple[list[Rival], list[str]]:
+    def find_rivals(x: Any, rate: float) -> tuple[list[Rival], list[str]]:
         assert (x.shape, x.dtype, rate) == ((1000,), np.float64, 0.25)
         slow = [9.0, 9.0, 9.0, 3.0, 9.0, 4.0, 9.0, 5.0]  # each second call is timed, after the first round
         return [clock.rival("copy", [2.0]), clock.rival("ours", slow, ours=True)], ["a note"]
 
-    monkeypatch.setattr(measuring, "rivals", rivals)
+    monkeypatch.setattr(measuring, "find_rivals", rivals)
     rows, notes = measure(1000, "float64", 0.25, 0.0)
     assert notes == ["a note"]
     common = {"size": 1000, "dtype": "float64", "rate": 0.25, "rounds": 3}
@@ -117,7 +117,7 @@ def fail(*_: object) -> None:
     raise MemoryError
 
 
-@pytest.mark.parametrize("rivals", [None, fail])
+@pytest.mark.parametrize("find_rivals", [None, fail])
 def test_the_number_of_threads_is_put_back(
     rivals: Callable[..., Any] | None, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
@@ -125,7 +125,7 @@ def test_the_number_of_threads_is_put_back(
     if rivals is None:
         measure(16, "float32", 0.5, 0.0)
     else:
-        monkeypatch.setattr(measuring, "rivals", rivals)
+        monkeypatch.setattr(measuring, "find_rivals", rivals)
         said = refusal(InputError, measure, 4096, "float32", 0.5, 0.0)
         assert said == "bench: 4,096 entries do not fit into memory; choose a smaller size."
     assert tn.get_num_threads() == 3

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import thinnet as tn
-from thinnet._bench import rivals
+from thinnet._bench import find_rivals
 
 X = np.random.default_rng(1).standard_normal(4096, np.float32) + 9  # nowhere 0
 
@@ -70,7 +70,7 @@ def test_every_rival_does_its_work(dtype: str, rate: float, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "jax", made_up_jax([]))
     tn.set_num_threads(3)
     x = X.astype(dtype)
-    found, _ = rivals(x, rate)
+    found, _ = find_rivals(x, rate)
     ids = ["copy", "multiply", "thinnet", "thinnet_threads", "numpy"]
     assert [rival.id for rival in found] == ids + ["jax"] * (dtype != "float64")
     np.testing.assert_array_equal(found[1].run(), x * x.dtype.type(1 / (1 - rate)))
@@ -83,7 +83,7 @@ def test_every_rival_does_its_work(dtype: str, rate: float, monkeypatch: pytest.
 def test_the_copy_comes_first_and_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[np.ndarray] = []
     monkeypatch.setattr(np, "copyto", lambda y, x: copied.append(x))
-    found, _ = rivals(X, 0.5)
+    found, _ = find_rivals(X, 0.5)
     found[0].run()
     assert len(copied) == 1
     assert copied[0] is X
@@ -91,7 +91,7 @@ def test_the_copy_comes_first_and_copies(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_names_carry_versions_and_threads() -> None:
     tn.set_num_threads(3)
-    names = {rival.id: (rival.name, rival.ours) for rival in rivals(X, 0.5)[0]}
+    names = {rival.id: (rival.name, rival.ours) for rival in find_rivals(X, 0.5)[0]}
     assert names == {
         "copy": (f"NumPy {np.__version__} copy", False),
         "multiply": (f"NumPy {np.__version__} multiply", False),
@@ -103,7 +103,7 @@ def test_names_carry_versions_and_threads() -> None:
 
 def test_ours_runs_on_the_threads_it_says() -> None:
     tn.set_num_threads(3)
-    found = {rival.id: rival for rival in rivals(X, 0.5)[0]}
+    found = {rival.id: rival for rival in find_rivals(X, 0.5)[0]}
     for name, threads in (("thinnet", 1), ("thinnet_threads", 3)):
         found[name].before()
         assert tn.get_num_threads() == threads
@@ -111,11 +111,11 @@ def test_ours_runs_on_the_threads_it_says() -> None:
 
 def test_one_thread_is_not_timed_twice() -> None:
     tn.set_num_threads(1)
-    assert [rival.id for rival in rivals(X, 0.5)[0] if rival.ours] == ["thinnet"]
+    assert [rival.id for rival in find_rivals(X, 0.5)[0] if rival.ours] == ["thinnet"]
 
 
 def test_what_is_not_installed_is_left_out_and_said() -> None:
-    found, notes = rivals(X, 0.5)
+    found, notes = find_rivals(X, 0.5)
     assert not {"torch", "jax"} & {rival.id for rival in found}
     assert notes == ["torch is left out: not installed.", "jax is left out: not installed."]
 
@@ -124,7 +124,7 @@ def test_torch_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     import torch
 
-    found = {rival.id: rival for rival in rivals(X, 0.25)[0]}
+    found = {rival.id: rival for rival in find_rivals(X, 0.25)[0]}
     assert found["torch"].name.startswith(f"torch {torch.__version__}, {torch.get_num_threads()} thread")
     check_dropout(found["torch"].run(), X, 0.25)
 
@@ -137,7 +137,7 @@ def test_jax_stays_on_the_cpu_and_is_waited_for(before: str | None, monkeypatch:
         monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     else:
         monkeypatch.setenv("JAX_PLATFORMS", before)
-    found, _ = rivals(X, 0.5)
+    found, _ = find_rivals(X, 0.5)
     assert found[-1].name == "JAX 9.9, jitted"
     assert seen == [("cpu", "cpu"), "waited for"]
     assert os.environ.get("JAX_PLATFORMS") == before
@@ -145,7 +145,7 @@ def test_jax_stays_on_the_cpu_and_is_waited_for(before: str | None, monkeypatch:
 
 def test_jax_has_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jax", made_up_jax([]))
-    found, notes = rivals(X.astype(np.float64), 0.5)
+    found, notes = find_rivals(X.astype(np.float64), 0.5)
     assert "jax" not in {rival.id for rival in found}
     assert notes[-1] == "jax is left out: without its 64-bit mode it has no float64."
 
@@ -154,6 +154,6 @@ def test_a_package_that_does_not_work_is_left_out(tmp_path: Path, monkeypatch: p
     (tmp_path / "jax.py").write_text('raise OSError("libxla.so: no such file.\\nmore")')
     monkeypatch.delitem(sys.modules, "jax")
     monkeypatch.syspath_prepend(tmp_path)
-    found, notes = rivals(X, 0.5)
+    found, notes = find_rivals(X, 0.5)
     assert "jax" not in {rival.id for rival in found}
     assert notes[-1] == "jax is left out: does not run here, libxla.so: no such file."

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from thinnet._bench.rivals import Rival, rivals
+from thinnet._bench.rivals import Rival, find_rivals
 from thinnet._core.threads import get_num_threads, set_num_threads
 from thinnet.errors import InputError
 
@@ -38,7 +38,7 @@ def measure(size: int, dtype: str, rate: float, seconds: float) -> tuple[list[Ro
     with _threads_put_back(), np.errstate(all="ignore"):  # float16 may overflow where the rate is high
         try:
             x = np.random.default_rng(0).standard_normal(size, np.float32).astype(dtype)
-            found, notes = rivals(x, rate)
+            found, notes = find_rivals(x, rate)
             times = in_turn(found, seconds)
         except MemoryError:
             raise InputError(

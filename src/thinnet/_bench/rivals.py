@@ -18,7 +18,7 @@ from thinnet._core.random import Key
 from thinnet._core.threads import get_num_threads, set_num_threads
 from thinnet.variants import dropout
 
-__all__ = ["Rival", "rivals"]
+__all__ = ["Rival", "find_rivals"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -37,7 +37,7 @@ class Rival:
     before: Callable[[], object] = lambda: None
 
 
-def rivals(x: Array, rate: float) -> tuple[list[Rival], list[str]]:
+def find_rivals(x: Array, rate: float) -> tuple[list[Rival], list[str]]:
     """Return what there is to time on x, the copy first, and notes on what is left out."""
     y = np.empty_like(x)
     scale = x.dtype.type(1 / (1 - rate))

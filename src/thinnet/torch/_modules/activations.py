@@ -45,6 +45,7 @@ class Dropout(Keyed, nn.Dropout):
     variant = "Dropout"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input with entries dropped while training, input itself in evaluation."""
         return _mirrored(self, input)
 
 
@@ -54,6 +55,7 @@ class Dropout1d(Keyed, nn.Dropout1d):
     variant = "Dropout1d"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input (n, c, l) with channels dropped while training, input itself in evaluation."""
         return _mirrored(self, input, 3)
 
 
@@ -63,6 +65,7 @@ class Dropout2d(Keyed, nn.Dropout2d):
     variant = "Dropout2d"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input (n, c, h, w) with channels dropped while training, input itself in evaluation."""
         return _mirrored(self, input, 4)
 
 
@@ -72,6 +75,7 @@ class Dropout3d(Keyed, nn.Dropout3d):
     variant = "Dropout3d"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input (n, c, d, h, w) with channels dropped while training, input itself in evaluation."""
         return _mirrored(self, input, 5)
 
 
@@ -81,6 +85,7 @@ class AlphaDropout(Keyed, nn.AlphaDropout):
     variant = "AlphaDropout"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input with entries set to SELU's lower limit while training, input itself in evaluation."""
         return _mirrored(self, input)
 
 
@@ -90,6 +95,7 @@ class FeatureAlphaDropout(Keyed, nn.FeatureAlphaDropout):
     variant = "FeatureAlphaDropout"
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return input with channels set to SELU's lower limit while training, input itself in evaluation."""
         return _mirrored(self, input)
 
 
@@ -126,6 +132,7 @@ class Drop(Rated):
         self.variant, self.block = variant, block
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return a sample of the variant while training, its mean in evaluation."""
         return dropped(self, input, block=self.block)
 
     def extra_repr(self) -> str:
@@ -195,6 +202,7 @@ class MaxPoolDropout2d(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the pooled maps of input (n, c, h, w): of sampled maxima while training, else their mean."""
         key = self.key() if self.training else None
         size, stride = self.kernel_size, self.stride
         return max_pool_dropout(input, self.p, key=key, size=size, stride=stride, training=self.training)

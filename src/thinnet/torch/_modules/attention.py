@@ -25,6 +25,7 @@ class DropHead(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return input (n, heads, l, e) with heads dropped while training, input itself in evaluation."""
         return drop_head(input, self.p, key=self.key() if self.training else None, training=self.training)
 
 

@@ -56,6 +56,7 @@ class StochasticDepth(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the branch, zeroed for samples or for the mini-batch while training, else unchanged."""
         if not self.training:
             return input
         if self.mode == "row":
@@ -85,5 +86,6 @@ class ShakeDrop(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the branch scaled by random factors while training, by their mean in evaluation."""
         key = self.key() if self.training else None
         return shake_drop(input, self.p, key=key, training=self.training)

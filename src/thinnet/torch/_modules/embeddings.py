@@ -50,6 +50,7 @@ class EmbeddingDropout(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the rows of the table at the indices in input; whole words are dropped while training."""
         rows = self.embedding(input)
         if not self.training:
             return rows
@@ -87,6 +88,7 @@ class PatchDropout(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return input (n, tokens, e) without the dropped tokens while training, else input itself."""
         if not self.training:
             return input
         return patch_dropout(input, self.p, key=self.key(), prefix=self.prefix)[0]

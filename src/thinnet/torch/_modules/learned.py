@@ -76,6 +76,7 @@ class ConcreteDropout(Keyed):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return input with entries dropped at the learned rate while training, else input itself."""
         key = self.key() if self.training else None
         return concrete_dropout(
             input, self.logit, key=key, temperature=self.temperature, training=self.training
@@ -114,6 +115,7 @@ class Standout(Keyed):
 
     @traceable
     def forward(self, input: Tensor, logits: Tensor) -> Tensor:
+        """Return input with entries dropped at the rates that logits give, scaled by keep in evaluation."""
         key = self.key() if self.training else None
         return standout(input, logits, key=key, alpha=self.alpha, beta=self.beta, training=self.training)
 
@@ -156,6 +158,7 @@ class VariationalLinear(Keyed, nn.Linear):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the layer's output with the noise of its inputs while training, its mean otherwise."""
         mean = super().forward(input)
         if not self.training:
             return mean
@@ -221,6 +224,7 @@ class SparseVariationalLinear(_Sparse, nn.Linear):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output with Gaussian weight noise while training, with pruned weights otherwise."""
         if not self.training:
             return F.linear(input, self.weight * self.mask, self.bias)
         variance = F.linear(input.square(), self.log_sigma2.exp())
@@ -243,6 +247,7 @@ class SparseVariationalConv2d(_Sparse, nn.Conv2d):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output maps with Gaussian weight noise while training, with pruned weights otherwise."""
         if not self.training:
             return self._conv_forward(input, self.weight * self.mask, self.bias)
         variance = self._conv_forward(input.square(), self.log_sigma2.exp(), None)

@@ -55,6 +55,7 @@ class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
 
     @traceable
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Return the next states (h, c); entries keep their previous value while training."""
         if hx is None:
             zeros = input.new_zeros(*input.shape[:-1], self.hidden_size)
             hx = zeros, zeros
@@ -91,6 +92,7 @@ class ZoneoutGRUCell(Keyed, nn.GRUCell):
 
     @traceable
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
+        """Return the next state; entries keep their previous value while training."""
         hx = input.new_zeros(*input.shape[:-1], self.hidden_size) if hx is None else hx
         return dropped(self, super().forward(input, hx), other=hx)
 
@@ -151,6 +153,7 @@ class VariationalLSTM(Keyed, nn.LSTM):
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch's has overloads
         self, input: Any, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return what `torch.nn.LSTM` returns, with one mask for all steps of a sequence while training."""
         if not self.training:
             return super().forward(input, hx)
         if not isinstance(input, torch.Tensor):

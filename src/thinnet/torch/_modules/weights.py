@@ -96,6 +96,7 @@ class WeightDrop(nn.Module):
 
     @traceable
     def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Return what the module returns for these arguments, with dropped weights while training."""
         module: Any = self.module
         with parametrize.cached():
             if not isinstance(module, nn.RNNBase):
