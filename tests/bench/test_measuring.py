@@ -88,7 +88,7 @@ def test_rows_say_what_the_clock_said(clock: Clock, monkeypatch: pytest.MonkeyPa
         slow = [9.0, 9.0, 9.0, 3.0, 9.0, 4.0, 9.0, 5.0]  # each second call is timed, after the first round
         return [clock.rival("copy", [2.0]), clock.rival("ours", slow, ours=True)], ["a note"]
 
-    monkeypatch.setattr(measuring, "find_rivals", rivals)
+    monkeypatch.setattr(measuring, "find_rivals", find_rivals)
     rows, notes = measure(1000, "float64", 0.25, 0.0)
     assert notes == ["a note"]
     common = {"size": 1000, "dtype": "float64", "rate": 0.25, "rounds": 3}
@@ -117,7 +117,7 @@ def fail(*_: object) -> None:
     raise MemoryError
 
 
-@pytest.mark.parametrize("find_rivals", [None, fail])
+@pytest.mark.parametrize("rivals", [None, fail])
 def test_the_number_of_threads_is_put_back(
     rivals: Callable[..., Any] | None, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
