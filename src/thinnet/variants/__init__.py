@@ -5,7 +5,7 @@ replaces what is dropped. `FUNCTIONS` lists the variants that need more than a r
 """
 
 from thinnet.variants._beyond import FUNCTIONS
-from thinnet.variants._beyond.entry import FunctionVariant
+from thinnet.variants._beyond.function import FunctionVariant
 from thinnet.variants._catalogue import CATALOGUE, find
 from thinnet.variants._law import Law, Table, TwoPoint
 from thinnet.variants._sample import drop, dropout, mask

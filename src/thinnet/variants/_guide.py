@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from thinnet.errors import InputError
 from thinnet.variants import _formula as formula
 from thinnet.variants._beyond import FUNCTIONS
-from thinnet.variants._beyond.entry import FunctionVariant
+from thinnet.variants._beyond.function import FunctionVariant
 from thinnet.variants._catalogue import CATALOGUE, find
 from thinnet.variants._variant import HANDED, Variant
 

@@ -28,6 +28,7 @@ __all__ = [
     "hold",
     "inverted",
     "mixed",
+    "threshold_of",
     "unscaled",
 ]
 
@@ -109,8 +110,26 @@ def _remembered(law: Callable[..., TwoPoint]) -> Callable[..., TwoPoint]:
     return of
 
 
-def _threshold(rate: Any, lanes: int) -> Any:
-    """Return round(s * 65536) with `(1 - s)**lanes = 1 - rate`: integers are compared, never floats."""
+def threshold_of(rate: Any, lanes: int = 1) -> Any:
+    """Return round(s * 65536) with `(1 - s)**lanes = 1 - rate`: an entry is dropped where `lane < threshold`.
+
+    Parameters
+    ----------
+    rate : float or ndarray of float64
+        Chances in [0, 1].
+    lanes : int
+        The number of lanes that decide over an entry.
+
+    Returns
+    -------
+    int or ndarray of int32
+        In [0, 65536].
+
+    Examples
+    --------
+    >>> threshold_of(0.5), threshold_of(0.5, lanes=4)
+    (32768, 10427)
+    """
     share = rate if lanes == 1 else 1 - (1 - rate) ** (1 / lanes)
     if isinstance(share, float):
         return round(share * LANES)
@@ -133,7 +152,7 @@ def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     >>> inverted(0.5).kept, inverted(0.5).mean
     ((2.0, 0.0), (1.0, 0.0))
     """
-    threshold = _threshold(rate, lanes)
+    threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
     if isinstance(keep, float):
         gain, mean = (1 / keep, 1.0) if keep else (0.0, 0.0)
@@ -152,7 +171,7 @@ def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     >>> unscaled(0.25).mean
     (0.75, 0.0)
     """
-    threshold = _threshold(rate, lanes)
+    threshold = threshold_of(rate, lanes)
     return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
 
 
@@ -165,7 +184,7 @@ def hold(rate: Any, lanes: int = 1) -> TwoPoint:
     >>> hold(0.25).dropped, hold(0.25).mean
     ((0.0, 1.0), (0.75, 0.25))
     """
-    threshold = _threshold(rate, lanes)
+    threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
     return TwoPoint(threshold, (0.0, 1.0), (1.0, 0.0), (keep, 1 - keep), lanes)
 
@@ -185,7 +204,7 @@ def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
     ----------
     Lee et al.: Mixout. ICLR 2020, equation 5.
     """
-    threshold = _threshold(rate, lanes)
+    threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
     some = np.asarray(keep) > 0
     gain = np.divide(1.0, keep, out=np.zeros(some.shape), where=some)
@@ -215,7 +234,7 @@ def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
     ----------
     Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2, "New dropout technique".
     """
-    threshold = _threshold(rate, lanes)
+    threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
     drop = 1 - keep
     some = np.asarray(keep) > 0

@@ -7,13 +7,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import FLOATS, check_array, check_out, check_rate
+from thinnet._checks import FLOATS, check_array, check_choice, check_out, check_rate
 from thinnet._core import kernels
+from thinnet._core.apply import apply, working_type
 from thinnet._core.random import Key, Window
 from thinnet._core.random.key import check_key
 from thinnet.errors import InputError
 from thinnet.variants._catalogue import find
-from thinnet.variants._law import TwoPoint
+from thinnet.variants._law import TwoPoint, threshold_of
 from thinnet.variants._pattern import lane_window
 from thinnet.variants._variant import HANDED, Variant
 
@@ -27,7 +28,7 @@ _LOWEST_BFLOAT16 = -3.3895313892515355e38
 
 
 def dropout(
-    x: ArrayLike, rate: ArrayLike, *, key: Key, mode: Mode = "sample", out: Array | None = None
+    x: ArrayLike, rate: ArrayLike, *, key: Key | None = None, mode: Mode = "sample", out: Array | None = None
 ) -> Array:
     """Zero each entry with chance `rate` and divide the others by keep.
 
@@ -78,7 +79,7 @@ def drop(
     x: ArrayLike,
     rate: ArrayLike,
     *,
-    key: Key,
+    key: Key | None = None,
     other: ArrayLike | None = None,
     mode: Mode = "sample",
     block: int | tuple[int, ...] | None = None,
@@ -130,10 +131,10 @@ def drop(
     array = check_array(variant.name, x)
     target = np.empty(array.shape, array.dtype) if out is None else check_out(variant.name, array, out)
     checked = check_rate(variant.name, rate, array.shape)
-    if type(key) is not Key:
-        check_key(variant.name, key)
     if mode != "sample" and mode != "mean":
-        raise InputError(f'{variant.name}: mode must be "sample" or "mean", got {mode!r}.')
+        check_choice(variant.name, "mode", mode, ("sample", "mean"))
+    if type(key) is not Key and not (key is None and mode == "mean"):
+        check_key(variant.name, key)  # pyright: ignore[reportArgumentType]
     if variant.block and (why := variant.unfit(window.shape if window else array.shape)):
         raise InputError(f"{variant.name}: {why}.")
     if variant.block and np.prod(np.shape(checked)[-len(variant.block) :], initial=1) != 1:
@@ -148,7 +149,7 @@ def drop(
         array, written = array.view(np.uint16), target.view(np.uint16)
     else:
         written = target
-    if mode == "mean":
+    if key is None or mode == "mean":
         mean(variant, array, checked, other=third, out=written)
     else:
         sample(variant, array, checked, key, other=third, window=window, out=written)
@@ -187,20 +188,9 @@ def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array
     """Apply what the mean network applies, `gain * x + shift * other`; all has been checked (`drop` does)."""
     out = np.empty(x.shape, x.dtype) if out is None else out
     gain, shift = variant.mean_of(rate)
-    # As in the kernels: float16 is multiplied in float32, and a factor of 0 gives +0 whatever it multiplies.
-    wide = kernels.read(x)
-    with np.errstate(over="ignore", invalid="ignore"):
-        y = _term(np.asarray(gain, wide.dtype), wide)
-        if np.any(shift):
-            third: Any = _constant(variant, x) if other is None else other
-            third = kernels.read(third) if type(third) is np.ndarray else third
-            y = y + _term(np.asarray(shift, wide.dtype), third)
-        kernels.write(out, y)
-    return out
-
-
-def _term(factor: Array, value: Any) -> Array:
-    return np.where(factor == 0, 0, factor * value)
+    work = working_type(x)  # of the kernels: rates may be arrays of float64
+    third: Any = _constant(variant, x) if other is None else other
+    return apply(np.asarray(gain, work), np.asarray(shift, work), x, third, out)
 
 
 def _constant(variant: Variant, x: Array) -> float:
@@ -269,6 +259,5 @@ def mask(
     check_key("mask", key)
     if window is not None and window.size != shape:
         raise InputError(f"mask: the window has size {window.size}, but the mask has shape {shape}.")
-    law = find("Dropout").law_of(check_rate("mask", rate, shape))
-    assert isinstance(law, TwoPoint)
-    return kernels.mask(shape, (key, window, ()), law.threshold)
+    threshold = threshold_of(check_rate("mask", rate, shape))
+    return kernels.mask(shape, (key, window, ()), threshold)

@@ -64,9 +64,9 @@ def test_extreme_logits_neither_cancel_nor_overflow(logit: float) -> None:
 
 
 def test_a_warm_gain_is_exact_where_nearly_everything_goes() -> None:
-    from thinnet.variants._beyond.entry import shares
+    from thinnet.variants._beyond.function import uniforms
 
-    logit, t, u = 39.0, 4.0, shares(Key(0), (4,))
+    logit, t, u = 39.0, 4.0, uniforms(Key(0), (4,))
     z = (logit + np.log((1 - u) / u)) / t
     exact = [float(np.exp(-a) / (1 + np.exp(-a)) * (1 + np.exp(logit))) for a in z]
     gains = tn.concrete_dropout(np.ones(4), logit, key=Key(0), temperature=t)
@@ -234,7 +234,7 @@ def test_windows_that_are_refused(refusal: Callable[..., str]) -> None:
     x = np.ones((1, 1, 4, 4))
     assert told(-x) == "MaxPoolDropout: x has entries below 0; put a rectifier before it."
     assert told(x, size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
-    assert told(x, size=0).endswith("got 0 and 0.")
+    assert told(x, size=0).endswith("size must be a whole number of at least 1, got 0.")
 
 
 # ShakeDrop, Shakeout
@@ -292,7 +292,7 @@ def test_a_window_of_tokens_is_refused(refusal: Callable[..., str]) -> None:
 
     x, part = np.zeros((2, 4, 3)), Window((2, 8, 3), (0, 4, 0), (2, 4, 3))
     line = refusal(InputError, tn.patch_dropout, x, 0.5, key=Key(0), window=part)
-    assert line.endswith("a window has to hold all tokens and features of its samples.")
+    assert line.endswith("a window must have all tokens and features of its samples.")
     line = refusal(InputError, tn.patch_dropout, x, 0.5, key=Key(0), prefix=5)
     assert line == "PatchDropout: prefix must be a whole number in [0, 4], got 5."
 

@@ -2,7 +2,12 @@
 
 A row is `gain * x + shift * other` with a law of the rate alone. Here the rate is learned or computed from x,
 the replacement is computed, entries are removed instead of zeroed, or backward is not the derivative of
-forward. These functions hold no parameters; the learned ones have their penalties beside them.
+forward. These functions hold no parameters; the penalties of learned variants stand in the same file.
+
+Each file draws in one function that never sees x: `gains(key, window, ...)`, which returns gains in float64
+(`kept_tokens`, `kept_edges`, `normals` where a variant needs something else). NumPy and PyTorch both call it
+and multiply by their own `apply`. `slope(xp, gain, ...)` is the derivative with respect to a learned
+parameter, and `mean_gain` the gain of evaluation where that is not 1.
 """
 
 from types import MappingProxyType

@@ -2,45 +2,99 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_broadcast, check_number
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
-from thinnet.variants._beyond.entry import Array, FunctionVariant, opened, part, shares, times
+from thinnet.variants._beyond.function import (
+    Array,
+    FunctionVariant,
+    Gains,
+    check_call,
+    check_window,
+    multiply,
+    uniforms,
+)
 
-__all__ = ["ROW", "concrete_dropout", "concrete_kl"]
+__all__ = ["ROW", "concrete_dropout", "concrete_kl", "gains", "slope"]
+
+
+def gains(key: Key, window: Window, logit: NDArray[np.float64], *, temperature: float) -> Gains:
+    """Return `(1 - z) / (1 - p)` with `p = sigmoid(logit)`, `z = sigmoid((logit + log((1 - u) / u)) / t)`.
+
+    Examples
+    --------
+    >>> gains(Key(0), Window.whole((4,)), np.zeros(()), temperature=0.1).round(3).tolist()
+    [2.0, 0.033, 2.0, 2.0]
+    """
+    u = uniforms(key, window)
+    # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
+    with np.errstate(over="ignore", invalid="ignore"):
+        z = (logit + np.log((1 - u) / u)) / temperature
+        drawn = np.exp(np.logaddexp(0, logit) - np.logaddexp(0, z))
+    return np.where(logit == np.inf, 0, drawn)
+
+
+def slope(xp: Any, gain: Any, logit: Any, *, temperature: float) -> Any:
+    """Return the derivative of the gains with respect to the logit, from the gains.
+
+    `gain * (p - (1 - gain * (1 - p)) / t)`, `p = sigmoid(logit) = (1 + tanh(logit / 2)) / 2`.
+
+    Parameters
+    ----------
+    xp : module
+        `numpy` or `torch`: the namespace of the arrays.
+    gain : array
+        What `gains` returned, zeroed for NaN or not.
+    logit : array
+        Broadcast against the gain.
+
+    Examples
+    --------
+    >>> float(slope(np, np.float64(2.0), np.float64(0.0), temperature=0.1))
+    1.0
+    """
+    p, keep = (1 + xp.tanh(logit / 2)) / 2, (1 + xp.tanh(-logit / 2)) / 2
+    return gain * (p - (1 - gain * keep) / temperature)
 
 
 def concrete_dropout(
     x: ArrayLike,
     logit: ArrayLike,
     *,
-    key: Key,
+    key: Key | None = None,
     temperature: float = 0.1,
     mode: str = "sample",
     window: Window | None = None,
 ) -> Array:
     """Multiply by a relaxed gain, `(1 - z) / (1 - p)` with `z = sigmoid((logit + log((1 - u) / u)) / t)`.
 
-    `p = sigmoid(logit)` is the rate and u is even on (0, 1). z depends smoothly on the logit, which can so be
-    learned by gradient descent; as t goes to 0 this becomes dropout at rate p, under the same mask.
+    `p = sigmoid(logit)` is the rate and u is uniform on (0, 1). z is a smooth function of the logit, so
+    gradient descent can learn the logit; as t goes to 0 this becomes dropout at rate p, under the same mask.
 
     Parameters
     ----------
-    x : array_like of float16, float32 or float64
-        What is dropped.
+    x : array_like of float16, bfloat16, float32 or float64
+        Activations.
     logit : array_like
         `log(p / (1 - p))`, broadcast against x.
     key : Key
-        The address of the randomness.
+        The address of the randomness; the mode "mean" needs none.
     temperature : float
         t, greater than 0; 0.1 in the paper.
     mode : {"sample", "mean"}
-        Draw gains, or return x: the gains' mean as t goes to 0 (at t = 0.1 and p = 0.1 it is 0.998).
+        Draw gains, or return x: the mean of the gains as t goes to 0 (at t = 0.1 and p = 0.1 it is 0.998).
     window : Window, optional
-        Which part of which global array x is.
+        The part of a global array that x is.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of x.
 
     Raises
     ------
@@ -57,34 +111,30 @@ def concrete_dropout(
     ----------
     Gal et al.: Concrete dropout. NeurIPS 2017, section 3, equation 5.
     """
-    array = opened("ConcreteDropout", x, key, mode)
+    array = check_call("ConcreteDropout", x, key, mode)
     t = check_number("ConcreteDropout", "temperature", temperature, 1e-6)
-    where = part("ConcreteDropout", array, window)
+    where = check_window("ConcreteDropout", window, array.shape)
     logits = check_broadcast("ConcreteDropout", "logit", logit, array.shape)
-    if mode == "mean":
+    if key is None or mode == "mean":
         return array.copy()
-    u = shares(key, where)
-    # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
-    with np.errstate(over="ignore", invalid="ignore"):
-        z = (logits + np.log((1 - u) / u)) / t
-        gains = np.exp(np.logaddexp(0, logits) - np.logaddexp(0, z))
-    return times(np.where(logits == np.inf, 0, gains), array)
+    return multiply(gains(key, where, logits, temperature=t), array)
 
 
 def concrete_kl(logit: float, weights: ArrayLike, *, length: float = 1.0) -> float:
-    """Return what the loss of all rows gains: `length**2 / (2 * (1 - p)) * sum(weights**2) - K * H(p)`.
+    """Return the regularisation term of a loss summed over all rows.
 
-    `H(p) = -p log p - (1 - p) log(1 - p)` is the mask's entropy and K the number of inputs. The paper writes
-    the first term with the weights of a layer that never scales, which are these divided by `1 - p`.
+    `length**2 / (2 * (1 - p)) * sum(weights**2) - K * H(p)`, where `H(p) = -p log p - (1 - p) log(1 - p)` is
+    the entropy of the mask and K the number of inputs. The paper writes the first term with the weights of a
+    layer that never scales, which are these divided by `1 - p`.
 
     Parameters
     ----------
     logit : float
         `log(p / (1 - p))`, in [-700, 700].
     weights : array_like, shape (K, outputs)
-        Of the layer behind the dropout, which divides by keep.
+        Of the layer after the dropout, which divides by keep.
     length : float
-        The prior's length scale.
+        The length scale of the prior.
 
     Examples
     --------
@@ -110,9 +160,10 @@ ROW = FunctionVariant(
     "ConcreteDropout",
     "activation",
     "Gal et al.: Concrete dropout. NeurIPS 2017, section 3",
-    "Learns the rate by gradient descent, through masks that are relaxed until they have a gradient.",
+    "Learns the rate by gradient descent, through relaxed masks that have a gradient.",
     "the rate is a parameter with a gradient, and a gain is a function of both the lane and the rate",
     (concrete_dropout, concrete_kl),
     usual=None,
-    helps="Honest uncertainty without a search for rates: the logit is learned, from log(0.1 / 0.9) say.",
+    helps="Calibrated uncertainty without a search for rates: the logit is learned, starting from "
+    "log(0.1 / 0.9), for example.",
 )

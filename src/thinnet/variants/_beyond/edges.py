@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import check_rate
+from thinnet._checks import check_boolean, check_rate
 from thinnet._core.random import Key, lanes
 from thinnet._core.random.key import check_key
 from thinnet.errors import InputError
-from thinnet.variants._beyond.entry import FunctionVariant
-from thinnet.variants._law import TwoPoint, unscaled
+from thinnet.variants._beyond.function import FunctionVariant
+from thinnet.variants._law import threshold_of
 
-__all__ = ["ROW", "drop_edges"]
+__all__ = ["ROW", "drop_edges", "kept_edges"]
+
+
+def kept_edges(key: Key, edges: NDArray[Any], *, rate: float, undirected: bool) -> NDArray[np.bool_]:
+    """Return the mask of a list of edges, (2, E): True where an edge is kept.
+
+    Examples
+    --------
+    >>> kept_edges(Key(0), np.zeros((2, 4), int), rate=0.5, undirected=False).tolist()
+    [True, False, True, True]
+    """
+    mask = lanes(key, edges.shape[1:]) >= threshold_of(rate)
+    if undirected and mask.size:
+        # Both directions of an edge share the lane of the one that comes first in the list.
+        pairs = np.sort(edges, axis=0)
+        _, first, same = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
+        mask = mask[first][same.reshape(-1)]
+    return mask
 
 
 def drop_edges(
     edges: ArrayLike, rate: float, *, key: Key, undirected: bool = False
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Remove edges with chance `rate`: what stays of the list, and the mask that says which.
+    """Remove edges with chance `rate`; return the remaining list and its mask.
 
     Normalise the adjacency matrix afterwards; nothing is scaled.
 
@@ -31,13 +50,18 @@ def drop_edges(
     key : Key
         The address of the randomness.
     undirected : bool
-        Whether (a, b) and (b, a) are one edge, and go or stay together, as repeated ones do.
+        Whether (a, b) and (b, a) are one edge, and are dropped together, as repeated ones are.
 
     Returns
     -------
     kept : ndarray of int, shape (2, E')
     mask : ndarray of bool, shape (E,)
         True = kept.
+
+    Raises
+    ------
+    InputError
+        Edges that are not whole numbers of shape (2, E), a rate outside [0, 1].
 
     Examples
     --------
@@ -59,14 +83,9 @@ def drop_edges(
             f"{known.shape}."
         )
     check_key("drop_edges", key)
-    law = unscaled(float(check_rate("drop_edges", rate, ())))
-    assert isinstance(law, TwoPoint)
-    mask = lanes(key, known.shape[1:]) >= law.threshold
-    if undirected and mask.size:
-        # Both directions of an edge look at the one that comes first in the list.
-        pairs = np.sort(known, axis=0)
-        _, first, same = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
-        mask = mask[first][same.reshape(-1)]
+    chance = float(check_rate("drop_edges", rate, ()))
+    both = check_boolean("drop_edges", "undirected", undirected)
+    mask = kept_edges(key, known, rate=chance, undirected=both)
     return known[:, mask], mask
 
 
@@ -75,11 +94,11 @@ ROW = FunctionVariant(
     "input",
     "Rong et al.: DropEdge: towards deep graph convolutional networks on node classification. ICLR 2020, "
     "section 4.1",
-    "Removes edges from a list of edges, (2, E); DropEdge of the catalogue zeroes them.",
-    "what is dropped is gone: the list gets shorter",
+    "Removes edges from a list of edges, (2, E); the row DropEdge zeroes them.",
+    "dropped edges are removed: the list gets shorter",
     (drop_edges,),
     usual=0.5,
-    helps="Deep graph networks, which smooth everything.",
+    helps="Deep graph networks, where node features become alike (over-smoothing).",
     differs="PyTorch Geometric's dropout_edge gives the same pair; its undirected form appends the "
     "reversed edges.",
 )

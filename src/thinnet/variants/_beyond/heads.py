@@ -1,4 +1,4 @@
-"""DropHead: whole attention heads are dropped, and the others scaled by how many are left."""
+"""DropHead: whole attention heads are dropped, and the others scaled by the share that was kept."""
 
 from __future__ import annotations
 
@@ -7,31 +7,64 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_rate
 from thinnet._core.random import Key, Window, lanes
-from thinnet.variants._beyond.entry import Array, FunctionVariant, opened, part, times
-from thinnet.variants._law import TwoPoint, unscaled
+from thinnet.variants._beyond.function import (
+    Array,
+    FunctionVariant,
+    Gains,
+    check_call,
+    check_window,
+    multiply,
+)
+from thinnet.variants._law import threshold_of
 
-__all__ = ["ROW", "drop_head"]
+__all__ = ["ROW", "drop_head", "gains"]
+
+
+def gains(key: Key, window: Window, *, rate: float) -> Gains:
+    """Return `heads / kept` for kept heads and 0 for dropped ones, shape (n, heads, 1, 1).
+
+    Examples
+    --------
+    >>> gains(Key(0), Window.whole((2, 4, 1, 1)), rate=0.5)[0, :, 0, 0].round(3).tolist()
+    [1.333, 0.0, 1.333, 1.333]
+    """
+    heads = window.shape[1]
+    every = Window((window.shape[0], heads), (window.start[0], 0), (window.size[0], heads))
+    kept = lanes(key, every) >= threshold_of(rate)
+    scale = heads / np.maximum(kept.sum(axis=1, keepdims=True), 1)
+    own = kept[:, window.start[1] : window.start[1] + window.size[1], None, None]
+    return np.where(own, scale[:, :, None, None], 0.0)
 
 
 def drop_head(
-    x: ArrayLike, rate: float, *, key: Key, mode: str = "sample", window: Window | None = None
+    x: ArrayLike, rate: float, *, key: Key | None = None, mode: str = "sample", window: Window | None = None
 ) -> Array:
-    """Drop heads of each sample, and multiply the others by `heads / kept`: their sum stays as large.
+    """Drop heads of each sample, and multiply the others by `heads / kept`: their sum keeps its size.
 
-    Where all heads of a sample are dropped there is nothing left of it. Inference changes nothing.
+    A sample whose heads are all dropped becomes 0. Inference changes nothing.
 
     Parameters
     ----------
-    x : array_like of float16, float32 or float64, shape (n, heads, tokens, features)
-        The heads' outputs, before they are joined.
+    x : array_like of float16, bfloat16, float32 or float64, shape (n, heads, tokens, features)
+        The outputs of the heads, before they are joined.
     rate : float
         Chance that a head is dropped, in [0, 1].
     key : Key
-        The address of the randomness.
+        The address of the randomness; the mode "mean" needs none.
     mode : {"sample", "mean"}
         Draw a mask, or return x.
     window : Window, optional
-        Which part of which global array x is; heads that other parts hold are counted too.
+        The part of a global array that x is; heads that other parts hold are counted too.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x of other axes, a rate outside [0, 1].
 
     Examples
     --------
@@ -45,29 +78,22 @@ def drop_head(
     Zhou et al.: Scheduled DropHead: a regularization method for transformer models. Findings of EMNLP 2020,
     section 3.
     """
-    array = opened("DropHead", x, key, mode, "n heads tokens features")
-    law = unscaled(float(check_rate("DropHead", rate, ())))
-    assert isinstance(law, TwoPoint)
-    where = part("DropHead", array, window)
-    if mode == "mean":
+    array = check_call("DropHead", x, key, mode, "n heads tokens features")
+    chance = float(check_rate("DropHead", rate, ()))
+    where = check_window("DropHead", window, array.shape)
+    if key is None or mode == "mean":
         return array.copy()
-    heads = where.shape[1]
-    every = Window((where.shape[0], heads), (where.start[0], 0), (where.size[0], heads))
-    kept = lanes(key, every) >= law.threshold
-    scale = heads / np.maximum(kept.sum(axis=1, keepdims=True), 1)
-    own = kept[:, where.start[1] : where.start[1] + where.size[1], None, None]
-    return times(np.where(own, scale[:, :, None, None], 0), array)
+    return multiply(gains(key, where, rate=chance), array)
 
 
 ROW = FunctionVariant(
     "DropHead",
     "attention",
     "Zhou et al.: Scheduled DropHead: a regularization method for transformer models. Findings of "
-    "EMNLP 2020, "
-    "section 3",
-    "Drops whole attention heads and scales the others by how many are left.",
+    "EMNLP 2020, section 3",
+    "Drops whole attention heads and divides the others by the share of heads that was kept.",
     "the scale of a head depends on the lanes of all heads",
     (drop_head,),
     usual=0.2,
-    helps="Transformers whose attention leans on few heads; the paper's rate falls and rises again.",
+    helps="Transformers whose attention relies on few heads; the paper's rate falls and rises again.",
 )

@@ -1,4 +1,4 @@
-"""R-Drop: two passes under two masks, and a loss that draws their answers together."""
+"""R-Drop: two passes under two masks, and a loss that makes their predictions agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_array
 from thinnet.errors import InputError
-from thinnet.variants._beyond.entry import Array, FunctionVariant
+from thinnet.variants._beyond.function import Array, FunctionVariant
 
 __all__ = ["ROW", "r_drop"]
 
@@ -15,12 +15,12 @@ __all__ = ["ROW", "r_drop"]
 def r_drop(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], Array, Array]:
     """Return `(KL(p, q) + KL(q, p)) / 2` of two softmaxes, row by row, and its gradients.
 
-    The logits come from one batch under two keys; classes that are masked with -inf count nothing. Add this,
-    times a weight of 1 to 5, to the mean of both passes' losses.
+    The logits come from one batch under two keys; classes that are masked with -inf contribute 0. Add this,
+    times a weight of 1 to 5, to the mean of the losses of both passes.
 
     Parameters
     ----------
-    first, second : array_like of float16, float32 or float64, shape (n, classes)
+    first, second : array_like of float16, bfloat16, float32 or float64, shape (n, classes)
         Logits.
 
     Returns
@@ -70,10 +70,10 @@ ROW = FunctionVariant(
     "RDrop",
     "activation",
     "Liang et al.: R-Drop: regularized dropout for neural networks. NeurIPS 2021, section 2.1",
-    "Passes each batch twice, under two masks, and adds the divergence of both answers to the loss.",
+    "Passes each batch twice, under two masks, and adds the divergence of both predictions to the loss.",
     "it is a loss, not a mask",
     (r_drop,),
     usual=None,
-    helps="Fine-tuning transformers, with a rate of 0.1 to 0.3 in them; it doubles the cost of a step.",
+    helps="Fine-tuning transformers with dropout rates of 0.1 to 0.3; it doubles the cost of a step.",
     differs="The paper's code sums over classes and tokens; here each row has its own value.",
 )

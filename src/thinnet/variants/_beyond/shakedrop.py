@@ -5,44 +5,83 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thinnet._checks import check_rate
+from thinnet._checks import check_boolean, check_rate
 from thinnet._core.random import Key, Window, lanes
 from thinnet.errors import InputError
-from thinnet.variants._beyond.entry import Array, FunctionVariant, opened, part, shares, times
-from thinnet.variants._law import TwoPoint, unscaled
+from thinnet.variants._beyond.function import (
+    Array,
+    FunctionVariant,
+    Gains,
+    check_call,
+    check_window,
+    multiply,
+    uniforms,
+)
+from thinnet.variants._law import LANES, threshold_of
 from thinnet.variants._pattern import lane_window
 
-__all__ = ["ROW", "shake_drop"]
+__all__ = ["ROW", "gains", "mean_gain", "shake_drop"]
+
+
+def gains(key: Key, window: Window, *, rate: float, backward: bool) -> Gains:
+    """Return the gain of each sample, shape (n, 1, …): 1, or uniform noise with chance `rate`.
+
+    Examples
+    --------
+    >>> gains(Key(0), Window.whole((4, 1)), rate=0.5, backward=False)[:, 0].round(3).tolist()
+    [1.0, -0.035, 1.0, 1.0]
+    """
+    samples = lane_window("n 1...", window, "ShakeDrop")
+    if backward:
+        noise = uniforms(key.fold("backward"), samples)
+    else:
+        noise = 2 * uniforms(key.fold("forward"), samples) - 1
+    return np.where(lanes(key, samples) < threshold_of(rate), noise, 1.0)
+
+
+def mean_gain(rate: float) -> float:
+    """Return keep, the mean of the gains forward."""
+    return 1 - threshold_of(rate) / LANES
 
 
 def shake_drop(
     x: ArrayLike,
     rate: float,
     *,
-    key: Key,
+    key: Key | None = None,
     backward: bool = False,
     mode: str = "sample",
     window: Window | None = None,
 ) -> Array:
-    """Multiply the branch of each sample by 1 or, with chance `rate`, by noise even on (-1, 1).
+    """Multiply the branch of each sample by 1 or, with chance `rate`, by uniform noise in (-1, 1).
 
     The paper's `b + alpha - b * alpha` with b a Bernoulli number of mean keep. Backward, the same samples are
-    multiplied by other noise, even on (0, 1): pass dy and `backward=True`. The mean multiplies by keep.
+    multiplied by other noise, uniform on (0, 1): pass dy and `backward=True`. The mean multiplies by keep.
 
     Parameters
     ----------
-    x : array_like of float16, float32 or float64, shape (n, …)
-        A branch's output, or its gradient.
+    x : array_like of float16, bfloat16, float32 or float64, shape (n, …)
+        The output of a branch, or its gradient.
     rate : float
         Chance of noise, in [0, 1]; it grows with depth, up to 0.5.
     key : Key
-        The address of the randomness; the same one forward and backward.
+        The address of the randomness; the same one forward and backward. The mode "mean" needs none.
     backward : bool
         Whether x is a gradient.
     mode : {"sample", "mean"}
         Draw a gain for each sample, or multiply by keep.
     window : Window, optional
-        Which part of which global array x is.
+        The part of a global array that x is.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x without axes, a rate outside [0, 1].
 
     Examples
     --------
@@ -54,17 +93,15 @@ def shake_drop(
     ----------
     Yamada et al.: ShakeDrop regularization for deep residual learning. IEEE Access 7, 2019, section III.
     """
-    array = opened("ShakeDrop", x, key, mode)
+    array = check_call("ShakeDrop", x, key, mode)
     if not array.ndim:
         raise InputError("ShakeDrop: x must have shape (n, …), got ().")
-    law = unscaled(float(check_rate("ShakeDrop", rate, ())))
-    assert isinstance(law, TwoPoint)
-    where = lane_window("n 1...", part("ShakeDrop", array, window), "ShakeDrop")
-    if mode == "mean":
-        return times(law.mean[0], array)
-    noise = shares(key.fold("backward"), where) if backward else 2 * shares(key.fold("forward"), where) - 1
-    gains = np.where(lanes(key, where) < law.threshold, noise, 1.0)
-    return times(gains, array)
+    chance = float(check_rate("ShakeDrop", rate, ()))
+    second = check_boolean("ShakeDrop", "backward", backward)
+    where = check_window("ShakeDrop", window, array.shape)
+    if key is None or mode == "mean":
+        return multiply(mean_gain(chance), array)
+    return multiply(gains(key, where, rate=chance, backward=second), array)
 
 
 ROW = FunctionVariant(

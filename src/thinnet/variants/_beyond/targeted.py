@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import check_integer, check_number, check_rate
-from thinnet._core.random import Key
-from thinnet.variants._beyond.entry import Array, FunctionVariant, opened
-from thinnet.variants._catalogue import find
-from thinnet.variants._sample import drop
+from thinnet._checks import check_boolean, check_integer, check_number, check_rate
+from thinnet._core.random import Key, Window, lanes
+from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, check_call, exact, multiply
+from thinnet.variants._law import threshold_of
 
-__all__ = ["ROW", "targeted_dropout"]
+__all__ = ["ROW", "candidates", "gains", "targeted_dropout"]
 
-_UNSCALED = replace(find("UnscaledDropout"), name="TargetedDropout")
+
+def gains(key: Key, window: Window, chosen: NDArray[np.bool_], *, rate: float) -> Gains:
+    """Return 0 with chance `rate` where an entry is a candidate, else 1.
+
+    Parameters
+    ----------
+    window : Window
+        Of the lanes, one for each candidate: of all weights, or of the outputs.
+    chosen : ndarray of bool
+        Of the window's size, what `candidates` returns.
+
+    Examples
+    --------
+    >>> gains(Key(0), Window.whole((2,)), np.array([True, False]), rate=1.0).tolist()
+    [0.0, 1.0]
+    """
+    return np.where(chosen & (lanes(key, window) < threshold_of(rate)), 0.0, 1.0)
+
+
+def candidates(weights: Array, *, target: float, units: bool, axis: int) -> NDArray[np.bool_]:
+    """Return the mask of the weights, or of the outputs, that are small enough to be dropped.
+
+    Examples
+    --------
+    >>> candidates(np.array([[0.1], [-3.0], [0.2], [2.0]]), target=0.5, units=False, axis=-1)[:, 0].tolist()
+    [True, False, True, False]
+    """
+    outputs = np.moveaxis(exact(weights), axis, 0)
+    flat = outputs.reshape(len(outputs), -1)
+    if units:  # one lane for each output
+        small = _smallest(np.linalg.norm(flat.astype(np.float64), axis=1), target)
+        return np.moveaxis(small.reshape(-1, *(1,) * (weights.ndim - 1)), 0, axis)
+    return np.moveaxis(_smallest(np.abs(flat), target).reshape(outputs.shape), 0, axis)
+
+
+def _smallest(sizes: Array, share: float) -> NDArray[np.bool_]:
+    """Return the mask of the smallest `share` of each row of numbers."""
+    count = math.floor(share * sizes.shape[-1] + 1e-9)
+    ranks = np.argsort(np.argsort(sizes, axis=-1, kind="stable"), axis=-1, kind="stable")
+    return ranks < count
 
 
 def targeted_dropout(
     weights: ArrayLike,
     rate: float,
     *,
-    key: Key,
+    key: Key | None = None,
     target: float = 0.5,
     units: bool = False,
     axis: int = -1,
@@ -36,20 +73,30 @@ def targeted_dropout(
 
     Parameters
     ----------
-    weights : array_like of float16, float32 or float64
+    weights : array_like of float16, bfloat16, float32 or float64
         Of one layer.
     rate : float
         Chance that a candidate is dropped, in [0, 1]; the paper's alpha.
     key : Key
-        The address of the randomness.
+        The address of the randomness; the mode "mean" needs none.
     target : float
         Share of candidates, in [0, 1]; the paper's gamma.
     units : bool
-        Whole outputs instead of single weights.
+        Drop whole outputs instead of single weights.
     axis : int
-        Which axis is the outputs: -1 for `Dense`, 0 for `Conv2d`.
+        The axis of the outputs: -1 for `Dense`, 0 for `Conv2d`.
     mode : {"sample", "mean"}
         Draw a mask, or return the weights.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of the weights.
+
+    Raises
+    ------
+    InputError
+        A rate or a target outside [0, 1], an axis that the weights do not have.
 
     Examples
     --------
@@ -61,31 +108,15 @@ def targeted_dropout(
     ----------
     Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
     """
-    array = opened("TargetedDropout", weights, key, mode)
+    array = check_call("TargetedDropout", weights, key, mode, name="weights")
     axis = check_integer("TargetedDropout", "axis", axis, -array.ndim, array.ndim - 1)
     share = check_number("TargetedDropout", "target", target, 0, 1)
     chance = float(check_rate("TargetedDropout", rate, ()))
-    if mode == "mean" or not array.size:
+    whole = check_boolean("TargetedDropout", "units", units)
+    if key is None or mode == "mean" or not array.size:
         return array.copy()
-    outputs = np.moveaxis(array, axis, 0)
-    flat = outputs.reshape(len(outputs), -1)
-    row = _UNSCALED
-    if units:  # one lane for each output
-        candidates = _smallest(np.linalg.norm(flat.astype(np.float64), axis=1), share)
-        candidates = candidates.reshape(-1, *(1,) * (array.ndim - 1))
-        words = ["1"] * array.ndim
-        words[axis] = "f"
-        row = replace(row, pattern=" ".join(words))
-    else:
-        candidates = _smallest(np.abs(flat), share).reshape(outputs.shape)
-    return drop(row, array, np.where(np.moveaxis(candidates, 0, axis), chance, 0.0), key=key)
-
-
-def _smallest(sizes: Array, share: float) -> Array:
-    """Say of each number whether it is among the smallest of its row, so large a share of it."""
-    count = math.floor(share * sizes.shape[-1] + 1e-9)
-    ranks = np.argsort(np.argsort(sizes, axis=-1, kind="stable"), axis=-1, kind="stable")
-    return ranks < count
+    chosen = candidates(array, target=share, units=whole, axis=axis)
+    return multiply(gains(key, Window.whole(chosen.shape), chosen, rate=chance), array)
 
 
 ROW = FunctionVariant(
@@ -93,7 +124,7 @@ ROW = FunctionVariant(
     "weight",
     "Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3",
     "Drops only weights, or units, that are small enough to be pruned later.",
-    "which entries may be dropped depends on all magnitudes of an output",
+    "the candidates depend on the magnitudes of all weights of an output",
     (targeted_dropout,),
     usual=0.5,
     helps="Networks that are pruned after training.",
