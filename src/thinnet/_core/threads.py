@@ -18,7 +18,7 @@ from thinnet.errors import InputError
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["get_num_threads", "set_num_threads", "split"]
+__all__ = ["count_cores", "get_num_threads", "set_num_threads", "split"]
 
 Work = Callable[[int, int], object]
 
@@ -45,7 +45,7 @@ def get_num_threads() -> int:
         _Shared.wanted = (
             _count("THINNET_NUM_THREADS", int(text) if text.isdecimal() and len(text) < 10 else text)
             if text
-            else _cores()
+            else count_cores()
         )
     return _Shared.wanted
 
@@ -133,7 +133,8 @@ def _forget() -> None:
     _Shared.lock, _Shared.pool = threading.Lock(), None
 
 
-def _cores() -> int:
+def count_cores() -> int:
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
