@@ -11,7 +11,7 @@ study: .venv/study.done
 test: .venv/dev.done
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-# Everything that has to hold before a change lands, but for the tests.
+# Everything except the tests that has to pass before a change is merged.
 check: lint types floors examples
 
 lint: .venv/dev.done
@@ -27,7 +27,7 @@ floors: .venv/dev.done
 examples: .venv/dev.done
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= -o pythonpath=docs src docs README.md
 
-# An environment that has an installed thinnet and, behind it, the packages of .venv, but none of the sources.
+# An environment with an installed thinnet and the packages of .venv, but without the sources.
 OVERLAY = rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) && \
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
 	"$$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth"
@@ -56,11 +56,11 @@ twin: .venv/dev.done
 	build/twin-env/bin/python -c "from thinnet._core import native; assert native.name() == 'numpy', native.name()"
 	build/twin-env/bin/python -m pytest -n auto --dist loadgroup -p no:cacheprovider $(TWINNED)
 
-# The kernels below Python, and under sanitizers.
+# The C++ without Python: the bodies against each other, and under sanitizers.
 kernels: .venv/dev.done
 	csrc/check.sh
 
-# BLAS chooses its kernels by the processor, whatever the shell says.
+# BLAS chooses its kernels by the processor; variables of the shell must not override it.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python
 
 bench: .venv/dev.done
@@ -76,12 +76,13 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/table.py
 	$(BENCH) docs/tables.py
 	$(BENCH) docs/errors.py
+	$(BENCH) tools/speed.py
 
-# The pages of docs/variants, from the rows of the catalogue.
+# The pages of docs/variants, generated from the rows of the catalogue.
 variants: .venv/dev.done
 	$(BIN)/python docs/catalogue.py
 
-# Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." for those that are not shipped.
+# Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." adds the data sets that are not part of the repository.
 gallery: .venv/dev.done
 	$(BENCH) docs/exhibits.py $(DATA)
 

@@ -1,0 +1,68 @@
+"""The style of CONTRIBUTING.md: words that read like a riddle, and the plain word for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+BANNED = {
+    r"\bbehind\b": "after",
+    r"\b(?:is|are|was|were|be|being|been|gets?) told\b": "receives, is passed",
+    r"\bhanded\b": "passed",
+    r"\bhands? (?:on|over|out|back)\b": "passes, returns",
+    r"\btells?\b": "shows, prints, reports, returns",
+    r"\bsays? (?:so|which|what|how|whether|where|it|nothing|no more)\b": "states, names, reports",
+    r"\bis said\b": "is stated, is reported",
+    r"\beven (?:number|noise|distribution|draw|chance)s?\b": "uniform",
+    r"\bwhat is left of\b": "a noun, such as the momentum buffer",
+    r"\bwhat (?:comes|came|goes) (?:in|out|of it)\b": "input, output, result",
+    r"\bwhat (?:draws|drops|trains|becomes of)\b": "the noun",
+    r"\bwhere nobody watches\b": "in eager mode",
+    r"\bis asked for\b": "is requested",
+    r"\bnext to nothing\b": "a number",
+    r"\bkin\b": "related classes",
+    r"\bwants? (?!to\b)": "needs, requires",
+    r"\bowes?\b": "needs",
+    r"\bby itself alone\b": "alone",
+}
+"""Patterns that this project does not use, and what to write in their place."""
+
+
+def texts() -> Iterator[Path]:
+    """Yield the files that are read by people: sources, pages, the build."""
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "Makefile",
+        "pyproject.toml",
+        ".ci/run",
+        "benchmarks/README.md",
+    ):
+        yield ROOT / name
+    for name in ("design", "glossary", "names", "where"):
+        yield ROOT / "docs" / f"{name}.md"
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a file, without the examples of what not to write."""
+    text = path.read_text("utf-8")
+    text = re.sub(
+        r"<!-- pairs -->.*?<!-- /pairs -->", lambda found: "\n" * found[0].count("\n"), text, flags=re.S
+    )
+    yield from enumerate(text.splitlines(), 1)
+
+
+@pytest.mark.parametrize("pattern", BANNED)
+def test_the_plain_word_is_used(pattern: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in texts()
+        for number, line in lines(path)
+        if re.search(pattern, line, re.I)
+    ]
+    assert not found, f"write {BANNED[pattern]!r}:\n" + "\n".join(found)
