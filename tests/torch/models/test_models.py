@@ -12,9 +12,12 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 import thinnet.torch as tt
-from thinnet.errors import InputError
+from thinnet.errors import InputError, MissingPackage
 from thinnet.schedules import Early, Linear
+from thinnet.torch._internals import FORCED
 from thinnet.torch._models.replace import twin
+
+observes = pytest.mark.skipif(FORCED, reason="no public name of PyTorch observes operators")
 
 
 class Attention(nn.Module):
@@ -45,6 +48,7 @@ class Model(nn.Module):
         return self.own(self.heads(y, y, y)[0][None])[0]
 
 
+@observes
 def test_a_summary_finds_what_is_no_module() -> None:
     model, x = Model(), torch.randn(4, 5, 16)
     model.own.eval()
@@ -76,9 +80,10 @@ def test_a_summary_finds_what_is_no_module() -> None:
     assert {row.module for row in again.rows if row.ours} == {"attention.drop", "own"}
     text = str(again)
     assert "attention.drop  Dropout" in text
-    assert "are not reached by thinnet.torch._models.replace" in text
+    assert "are not reached by thinnet.torch.replace" in text
 
 
+@observes
 def test_a_summary_finds_what_is_dropped_by_hand() -> None:
     class ByHand(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -91,6 +96,7 @@ def test_a_summary_finds_what_is_dropped_by_hand() -> None:
     ]
 
 
+@observes
 def test_a_summary_knows_our_functions() -> None:
     class Called(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -111,6 +117,7 @@ def test_a_summary_without_inputs() -> None:
     assert "found with inputs" in str(found)
 
 
+@observes
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
 def test_a_summary_leaves_streams_alone() -> None:
     model = nn.Sequential(tt.Dropout(0.5), tt.ConcreteDropout())
@@ -125,6 +132,7 @@ def test_a_summary_leaves_streams_alone() -> None:
     tt.summary(torch.compile(model), x)
 
 
+@observes
 def test_a_summary_says_what_another_device_does() -> None:
     model = nn.Sequential(tt.Dropout(0.5))
     draws = tt.summary(model.to("meta"), torch.ones(3, 4, device="meta"))
@@ -138,6 +146,13 @@ def test_a_summary_says_what_another_device_does() -> None:
 
 
 # Rates that change
+
+
+@pytest.mark.skipif(not FORCED, reason="here PyTorch can observe operators")
+def test_a_summary_with_inputs_is_refused_by_the_fallback(refusal: Callable[..., str]) -> None:
+    model = nn.Sequential(tt.Dropout(0.5))
+    assert "without inputs" in refusal(MissingPackage, tt.summary, model, torch.ones(3))
+    assert len(tt.summary(model).rows) == 1
 
 
 def test_one_schedule_for_all() -> None:
@@ -308,6 +323,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, tt.summary, 3) == "summary: model must be a torch.nn.Module, got int."
 
 
+@observes
 def test_a_summary_leaves_modes_as_they_were_where_training_is_refused() -> None:
     class Frozen(nn.Sequential):
         def train(self, mode: bool = True) -> Frozen:

@@ -201,7 +201,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
             pass
 
     bare, seeded = nn.Sequential(nn.Dropout(0.5)), tt.Dropout(0.5)
-    assert refusal(InputError, tt.seed, bare, 0).endswith("use thinnet.torch._models.replace(model) first.")
+    assert refusal(InputError, tt.seed, bare, 0).endswith("use thinnet.torch.replace(model) first.")
     assert refusal(InputError, tt.seed, tt.Dropout(), -1).startswith("Key: value must be a whole number")
     assert refusal(InputError, entered, seeded, 0).endswith("use thinnet.torch.seed(model, 0) first.")
     tt.seed(seeded, 0)

@@ -63,7 +63,7 @@ def replace(model: nn.Module) -> list[str]:
     """Replace dropout modules of torch, timm and torchvision by thinnet's, in place; return their names.
 
     Nested and shared modules are found; the rate, the mode, hooks and whatever holds the module stay. Calls
-    of functions inside a forward are no modules and stay as they are: `thinnet.torch._models.summary` finds them.
+    of functions inside a forward are no modules and stay as they are: `thinnet.torch.summary` finds them.
 
     Returns
     -------

@@ -11,9 +11,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from thinnet._core.random import Window
+from thinnet.errors import MissingPackage
+from thinnet.torch._internals import DispatchMode, schema_of
 from thinnet.torch._models.replace import twin
 from thinnet.torch._streams.streams import Keyed, named
 from thinnet.variants import CATALOGUE
@@ -126,7 +127,7 @@ class _Functions(TorchFunctionMode):
                 self.current = ""
 
 
-class _Draws(TorchDispatchMode):
+class _Draws(DispatchMode):
     """Sees what draws: thinnet's operators, Bernoulli numbers, and fused kernels that have them inside."""
 
     def __init__(self, functions: _Functions, inside: list[str]) -> None:
@@ -134,14 +135,15 @@ class _Draws(TorchDispatchMode):
         self.functions, self.inside, self.found = functions, inside, cast("list[_Draw]", [])
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = {a.name: v for a, v in zip(func._schema.arguments, args, strict=False)} | (kwargs or {})
+        schema = schema_of(func)
+        given = {a.name: v for a, v in zip(schema.arguments, args, strict=False)} | (kwargs or {})
         out = func(*args, **(kwargs or {}))
-        if (seen := _seen(func._schema.name, given, out)) is not None:
+        if (seen := _seen(schema.name, given, out)) is not None:
             p, size = seen
             place = self.inside[-1] if self.inside else ""
             x = given.get("x", given.get("self", given.get("input", given.get("query"))))
             device = x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
-            name = given.get("variant", self.functions.current or func._schema.name)
+            name = given.get("variant", self.functions.current or schema.name)
             ours = func.namespace == "thinnet"
             self.found.append(_Draw(place, name, ours, p, size, device))
         return out
@@ -234,13 +236,11 @@ def _site(variant: str) -> str:
 def _notes(rows: list[Row], draws: list[_Draw] | None) -> tuple[str, ...]:
     notes: list[str] = []
     if any(not row.ours and row.site != "function" for row in rows):
-        notes.append("thinnet.torch._models.replace(model) puts thinnet's modules in the place of others.")
+        notes.append("thinnet.torch.replace(model) puts thinnet's modules in the place of others.")
     if any(not row.ours and row.site == "function" for row in rows):
-        notes.append(
-            "Functions are not reached by thinnet.torch._models.replace; thinnet.torch.functional has them."
-        )
+        notes.append("Functions are not reached by thinnet.torch.replace; thinnet.torch.functional has them.")
     if draws is None:
-        notes.append("Functions that draw are found with inputs: thinnet.torch._models.summary(model, x).")
+        notes.append("Functions that draw are found with inputs: thinnet.torch.summary(model, x).")
     devices = {str(draw.device) for draw in draws or () if draw.device.type not in ("cpu", "meta")}
     if devices:
         where = ", ".join(sorted(devices))
@@ -276,6 +276,11 @@ def _traced(model: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> 
     for module in names:
         hooks.append(module.register_forward_pre_hook(lambda m, _: inside.append(names[m]), prepend=True))
         hooks.append(module.register_forward_hook(lambda *_: inside.pop() and None, always_call=True))
+    if DispatchMode is object:
+        raise MissingPackage(
+            "summary: with inputs it needs PyTorch's TorchDispatchMode, which this version lacks or "
+            "THINNET_TORCH_FALLBACKS switches off; call thinnet.torch.summary(model) without inputs."
+        )
     functions = _Functions()
     draws = _Draws(functions, inside)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}

@@ -249,6 +249,23 @@ class SparseVariationalConv2d(_Sparse, nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the output maps with Gaussian weight noise while training, with pruned weights otherwise."""
         if not self.training:
-            return self._conv_forward(input, self.weight * self.mask, self.bias)
-        variance = self._conv_forward(input.square(), self.log_sigma2.exp(), None)
+            return self._convolve(input, self.weight * self.mask, self.bias)
+        variance = self._convolve(input.square(), self.log_sigma2.exp(), None)
         return _sampled(self, super().forward(input), variance)
+
+    def _convolve(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve as this layer does, with another weight."""
+        padding: Any = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._borders(), mode=self.padding_mode), 0
+        return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)  # pyright: ignore[reportArgumentType]
+
+    def _borders(self) -> list[int]:
+        """Return how many pixels are added left, right, above and below."""
+        if self.padding == "same":
+            spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            sides = [(span // 2, span - span // 2) for span in spans]
+        else:
+            widths = (0, 0) if self.padding == "valid" else self.padding
+            sides = [(int(width), int(width)) for width in widths]
+        return [size for pair in reversed(sides) for size in pair]

@@ -5,12 +5,15 @@ A layer's weight moves to `layer.parametrizations.weight.original`; `layer.weigh
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from typing import Any, cast
 
 from torch import nn
 from torch.nn.utils import parametrize
 
 from thinnet.errors import InputError
+from thinnet.torch._internals import Convertible
 from thinnet.torch._modules.base import Rated, Tensor, dropped, traceable
 from thinnet.torch.functional import targeted_dropout
 from thinnet.torch.functional._entry import chance
@@ -43,7 +46,7 @@ class _Targeted(_Weight):
         )
 
 
-class WeightDrop(nn.Module):
+class WeightDrop(Convertible):
     """Zeroes recurrent weights once for all steps of time, and divides the others by keep.
 
     Parameters
@@ -101,22 +104,22 @@ class WeightDrop(nn.Module):
         with parametrize.cached():
             if not isinstance(module, nn.RNNBase):
                 return module(*inputs, **named)
-            before = module._flat_weights  # what it reads its weights from, once for all
-            module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+            # It reads its weights again where they have changed, and keeps a list of them, which is put back.
+            before = dict(vars(module))
             try:
                 return module(*inputs, **named)
             finally:
-                module._flat_weights = before
+                vars(module).update(before)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        # On their way to a dtype or a device recurrent layers read their weights; what was dropped must not
-        # stay there, and no key is spent.
+    @contextlib.contextmanager
+    def converting(self) -> Generator[None]:
+        """Drop nothing while the module is moved: recurrent layers read and keep their weights then."""
         drawing = [self._through(i) for i in range(len(self.weights))]
         modes = [through.training for through in drawing]
         for through in drawing:
             through.training = False
         try:
-            return super()._apply(fn, recurse)
+            yield
         finally:
             for through, mode in zip(drawing, modes, strict=True):
                 through.training = mode

@@ -9,14 +9,19 @@ Tensors of other devices than the CPU take torch's own operations; the bits stay
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import torch
-from torch._functorch.utils import enable_single_level_autograd_function
-from torch.autograd import forward_ad
 
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
+from thinnet.torch._internals import (
+    below_autograd,
+    direct_apply,
+    in_eager_mode,
+    is_plain,
+    register_derivatives,
+)
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.draw import TYPES, Law, draw
 from thinnet.variants import Variant, find
@@ -34,17 +39,6 @@ _LIBRARY.define(
 )
 # No window, no tensor for a rate, a second term.
 _DEFAULTS: tuple[Any, ...] = [], None, True
-_KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
-_inside: Any = torch._C
-
-
-_keys_of = _inside._dispatch_keys
-# Dense tensors of the CPU, made with gradients and without, have no more to them than this. Negated views
-# have, zeros that take no memory, and the batches of the older vmap, which takes many gradients at once.
-with torch.inference_mode(False):
-    _DENSE = {_keys_of(torch.empty(0, device="cpu")).raw_repr()}
-with torch.inference_mode():
-    _DENSE.add(_keys_of(torch.empty(0, device="cpu")).raw_repr())
 
 
 def drop(
@@ -86,19 +80,14 @@ def drop(
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
     # The dispatcher goes through Python three times, which takes longer than dropping ten thousand entries.
-    if not keys.watched():
-        if _plain(x) and (other is None or _plain(other)):
-            rate = rate if at is None else at.item()
-            law = _law(x, other, key, variant, rate, block, window, shifted)
-            needed = x.requires_grad or (other is not None and other.requires_grad)
-            return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, *law)
-        _check_dense(variant, x)  # the dispatcher would not come as far as any kernel
+    if in_eager_mode() and is_plain(x) and (other is None or is_plain(other)):
+        rate = rate if at is None else at.item()
+        law = _law(x, other, key, variant, rate, block, window, shifted)
+        needed = x.requires_grad or (other is not None and other.requires_grad)
+        return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, *law)
+    _check_dense(variant, x)  # the dispatcher has no kernel for other layouts, and would name that alone
     law = variant, rate, list(block), list(window), at, shifted
-    return torch.ops.thinnet.drop.default(x, other, keys.to_tensor(key), *law)
-
-
-def _plain(x: Tensor) -> bool:
-    return type(x) in _KINDS and _keys_of(x).raw_repr() in _DENSE
+    return _operator(x, other, keys.to_tensor(key), *law)
 
 
 def check(
@@ -182,7 +171,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
-        with _inside._AutoDispatchBelowAutograd():
+        with below_autograd():
             return torch.ops.thinnet.drop.default(x, other, key, *law)
 
     @staticmethod
@@ -208,6 +197,10 @@ class _Drop(torch.autograd.Function):
             dx = torch.zeros_like(d_other)
         return drop(dx, d_other, key, *ctx.law, at=at, shifted=d_other is not None)
 
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
+        return _vmap(info, in_dims, *inputs)
+
 
 class _Directly(torch.autograd.Function):
     """The same without the dispatcher, and so where nobody watches."""
@@ -223,7 +216,7 @@ class _Directly(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
         dy, needed = dys[0], ctx.needs_input_grad
-        call: Any = draw if not keys.watched() and _plain(dy) else _again
+        call: Any = draw if in_eager_mode() and is_plain(dy) else _again
         if call is draw and torch.is_grad_enabled():
             call = _directly
         dx = call(dy, None, *ctx.law, False) if needed[0] else None
@@ -245,21 +238,7 @@ def _again(
     return drop(x, other, key, row.name, rate, row.block, window, shifted=shifted)
 
 
-# What torch.autograd.Function.apply comes to where no transform of torch.func is at work; the detour by it
-# takes longer than all the rest.
-_apply: Any = cast("Any", super(torch.autograd.Function, _Drop)).apply
-_directly: Any = cast("Any", super(torch.autograd.Function, _Directly)).apply
-
-
-def _with_derivatives(*inputs: Any) -> Tensor:
-    x, other, *_ = inputs
-    needed = x.requires_grad or (other is not None and other.requires_grad)
-    if not (needed and torch.is_grad_enabled()) and forward_ad._current_level < 0:  # as compiled code calls
-        with _inside._AutoDispatchBelowAutograd():
-            return torch.ops.thinnet.drop.default(*inputs)
-    # A transform of torch.func peels off one level and brings us here: this is that level's work alone.
-    with enable_single_level_autograd_function():
-        return _apply(*_filled(inputs))
+_directly: Any = direct_apply(_Directly)
 
 
 def _vmap(
@@ -281,6 +260,6 @@ def _vmap(
 
 _LIBRARY.impl("drop", _on_meta, "Meta")
 _LIBRARY.impl("drop", _draw, "CompositeExplicitAutograd")
-_LIBRARY.impl("drop", _with_derivatives, "Autograd")
+_operator = register_derivatives(_LIBRARY, "drop", _Drop, _filled)
 _library: Any = torch.library
 _library.register_vmap("thinnet::drop", _vmap, lib=_LIBRARY)

@@ -1,4 +1,4 @@
-"""Keys as torch has them: a `Key` where nobody watches, else a tensor of int64, (1,) or (2,).
+"""Keys for torch: a `Key` in eager mode, an int64 tensor of one or two elements while tracing.
 
 A tensor holds the 64 bits as a signed number, and perhaps the step; it can be handed to a compiled function
 anew at every call, and is traced, transformed and recorded like any other.
@@ -10,24 +10,19 @@ import threading
 from typing import Any, TypeAlias
 
 import torch
-from torch.autograd import forward_ad
 
 from thinnet._core.random import Key
 from thinnet._core.random.key import bare
 from thinnet.errors import InputError
+from thinnet.torch._internals import in_eager_mode, in_transform, is_tracing
 
-__all__ = ["AnyKey", "checked", "fresh", "fresh_tensor", "to_key", "to_tensor", "watched"]
+__all__ = ["AnyKey", "checked", "fresh", "fresh_tensor", "known", "to_key", "to_tensor"]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = Key | Tensor
 
 _HALF = 1 << 63
 _ADDRESS = (1 << 64) - 1
-_inside: Any = torch._C
-# Who may want to see operators: modes, transforms of torch.func, tracing; and derivatives forward.
-_modes, _transforms = _inside._len_torch_dispatch_stack, _inside._are_functorch_transforms_active
-_tracing = _inside._get_tracing_state
-_dual: Any = forward_ad
 
 
 class _Own(threading.local):
@@ -42,24 +37,13 @@ class _Own(threading.local):
 _own = _Own()
 
 
-def watched() -> bool:
-    """Say whether somebody wants to see every operator: a compiler, a transform, a mode, a tracer."""
-    return (
-        torch.compiler.is_compiling()
-        or _modes() > 0
-        or _transforms()
-        or _tracing() is not None
-        or _dual._current_level >= 0
-    )
-
-
 def fresh() -> AnyKey:
     """Return a key from torch's own generator of the CPU: one draw of 64 bits.
 
     `torch.manual_seed`, `fork_rng` and the workers of a DataLoader act on it as on any draw, and activation
     checkpointing, which brings the generator's state back, draws the same masks again.
     """
-    if watched():
+    if not in_eager_mode():
         return fresh_tensor()
     drawn: Any = _own.number.random_(-_HALF, _HALF - 1).item()
     return bare(drawn & _ADDRESS)
@@ -99,6 +83,18 @@ def to_key(key: AnyKey) -> Key:
     return Key(value & _ADDRESS, *step)
 
 
+def known(key: AnyKey) -> Key | None:
+    """Return the key if its bits can be read now: not while compiling or tracing, nor in a batch."""
+    if isinstance(key, Key):
+        return key
+    if torch.compiler.is_compiling() or is_tracing() or in_transform() or type(key) is not torch.Tensor:
+        return None
+    try:
+        return to_key(key)
+    except RuntimeError:  # a mode that records a graph
+        return None
+
+
 def checked(owner: str, key: Any) -> AnyKey:
     """Return a key, a fresh one for None, or say what is wrong with it."""
     if type(key) is Key:
@@ -106,7 +102,7 @@ def checked(owner: str, key: Any) -> AnyKey:
     if key is None:
         return fresh()
     # a tracer warns of every shape that is looked at
-    fits = isinstance(key, torch.Tensor) and (_tracing() is not None or key.shape in ((1,), (2,)))
+    fits = isinstance(key, torch.Tensor) and (is_tracing() or key.shape in ((1,), (2,)))
     if fits and key.dtype == torch.int64:
         return key
     raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 
 from thinnet.errors import InputError
+from thinnet.torch._internals import in_backward
 from thinnet.torch._ops import keys
 
 __all__ = ["active", "is_distributed", "local", "shard", "window"]
@@ -28,7 +29,6 @@ _REMEMBERED = 4096
 # What was said when a key was drawn with, for the forward that is repeated in backward, behind the `with` and
 # perhaps in another thread.
 _said: dict[tuple[int, int], tuple[int, int]] = {}
-_inside: Any = torch._C
 
 
 @contextlib.contextmanager
@@ -93,11 +93,11 @@ def window(owner: str, x: Tensor, key: keys.AnyKey) -> list[int]:
 
 def _rows_of(key: keys.AnyKey) -> tuple[int, int]:
     here = _rows.whole, _rows.start
-    if keys.watched():
+    known = keys.known(key)
+    if known is None:
         return here
-    known = keys.to_key(key)
     name = known.value, known.step
-    if _inside._current_graph_task_id() != -1:
+    if in_backward():
         return _said.get(name, here)
     if here[0]:
         if len(_said) >= _REMEMBERED:
@@ -120,18 +120,31 @@ def local(owner: str, x: Any) -> tuple[Tensor, list[int], Any]:
         A tensor whose parts have yet to be summed.
     """
     from torch.distributed.tensor import DTensor, Shard
-    from torch.distributed.tensor import _utils as utils
 
-    find: Any = utils.compute_local_shape_and_global_offset
     if not all(place.is_replicate() or type(place) is Shard for place in x.placements):
         raise InputError(
             f"{owner}: x must be replicated or sharded, got {x.placements}; use x.redistribute()."
         )
-    _, start = find(x.shape, x.device_mesh, x.placements)
 
     def back(y: Tensor) -> Any:
         return DTensor.from_local(
             y, x.device_mesh, x.placements, run_check=False, shape=x.shape, stride=x.stride()
         )
 
-    return x.to_local(), [*start, *x.shape], back
+    return x.to_local(), [*_start_of(x), *x.shape], back
+
+
+def _start_of(x: Any) -> list[int]:
+    """Return the index in a DTensor at which this process' part begins.
+
+    `Shard` cuts as `torch.chunk` does, and cuts again what an earlier axis of the mesh left.
+    """
+    start, size = [0] * x.dim(), list(x.shape)
+    for axis, (place, number) in enumerate(zip(x.placements, x.device_mesh.get_coordinate(), strict=True)):
+        if place.is_replicate():
+            continue
+        chunk = -(-size[place.dim] // x.device_mesh.size(axis))
+        before = min(chunk * number, size[place.dim])
+        start[place.dim] += before
+        size[place.dim] = min(chunk, size[place.dim] - before)
+    return start

@@ -19,6 +19,7 @@ from torch import nn
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
+from thinnet.torch._internals import in_backward, in_transform, is_wrapper
 from thinnet.torch._ops import keys
 
 __all__ = ["Clock", "Keyed", "ModuleStream", "named", "seed", "step", "streams"]
@@ -26,12 +27,9 @@ __all__ = ["Clock", "Keyed", "ModuleStream", "named", "seed", "step", "streams"]
 Tensor: TypeAlias = torch.Tensor
 _Seen: TypeAlias = tuple[int, Key | None]  # the step of a call and its key, None where there were several
 
-_inside: Any = torch._C
 _numbers = itertools.count()
 _streams: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
 _REMEMBERED = 4096
-# What wrappers put into qualified names; the masks of a wrapped model are those of the model.
-_WRAPPERS = frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
 
 
 class Clock:
@@ -85,7 +83,7 @@ class ModuleStream:
 
     def next(self, token: int) -> Key:
         """Return the key of the next call or, inside a backward pass, of the call that is being repeated."""
-        if _inside._current_graph_task_id() != -1:
+        if in_backward():
             return self._repeated(token)
         key = self.count()
         older, newer = self._seen
@@ -152,7 +150,7 @@ class Keyed(nn.Module):
             return keys.fresh()
         if torch.compiler.is_compiling():
             return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), stream.number)
-        if _inside._are_functorch_transforms_active():
+        if in_transform():
             return stream.count()
         token = keys.fresh()
         if isinstance(token, torch.Tensor):  # who traces would take the key for a constant
@@ -168,12 +166,19 @@ def named(owner: str, model: nn.Module) -> list[tuple[str, Any]]:
 
 
 def streams(owner: str, model: nn.Module) -> dict[str, Keyed]:
-    """Return every module that draws, by its qualified name without what wrappers add to it."""
-    found: dict[str, Keyed] = {}
-    for name, module in named(owner, model):
-        if isinstance(module, Keyed):
-            found[".".join(part for part in name.split(".") if part not in _WRAPPERS)] = module
-    return found
+    """Return every module that draws, by its qualified name without what wrappers add to it.
+
+    So the masks of a wrapped model are those of the model.
+    """
+    every = dict(named(owner, model))
+    return {_unwrapped(name, every): module for name, module in every.items() if isinstance(module, Keyed)}
+
+
+def _unwrapped(name: str, every: dict[str, nn.Module]) -> str:
+    parts = name.split(".")
+    parents = [".".join(parts[:i]) for i in range(len(parts))]
+    pairs = zip(parents, parts, strict=True)
+    return ".".join(part for parent, part in pairs if not part or not is_wrapper(every[parent], part))
 
 
 def seed(
@@ -220,7 +225,7 @@ def seed(
     found = streams("seed", model)
     if not found:
         raise InputError(
-            "seed: the model holds no module of thinnet's; use thinnet.torch._models.replace(model) first."
+            "seed: the model holds no module of thinnet's; use thinnet.torch.replace(model) first."
         )
     if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
         raise InputError(f"seed: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")

@@ -1,0 +1,258 @@
+"""Every private name of PyTorch that thinnet.torch uses, each with a fallback through the public API.
+
+PyTorch may rename or remove a private name in any release. Where the installed version lacks one, its
+fallback takes over; `THINNET_TORCH_FALLBACKS=1` in the environment of the process forces all of them.
+Masks, values and gradients are the same. The names were seen in 2.6 and 2.13; what the fallbacks cost:
+
+- `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
+  which small tensors feel.
+- `_get_tracing_state`, `_are_functorch_transforms_active`: nothing.
+- `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
+- `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_SingleLevelFunction` (the base
+  class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself has no forward derivatives; the
+  functions and modules have.
+- `TorchDispatchMode`: `thinnet.torch.summary` refuses inputs.
+- `_apply`: moving a recurrent layer in a WeightDrop to a device or dtype spends one key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch.autograd import forward_ad
+
+__all__ = [
+    "FORCED",
+    "MISSING",
+    "Convertible",
+    "DispatchMode",
+    "below_autograd",
+    "direct_apply",
+    "in_backward",
+    "in_eager_mode",
+    "in_transform",
+    "is_plain",
+    "is_tracing",
+    "is_wrapper",
+    "register_derivatives",
+    "schema_of",
+]
+
+Tensor: TypeAlias = torch.Tensor
+
+FORCED = os.environ.get("THINNET_TORCH_FALLBACKS") == "1"
+"""Whether the fallbacks are used although the private names are there."""
+
+MISSING: list[str] = []
+"""The private names that this version of PyTorch lacks, or all of them if the fallbacks are forced."""
+
+
+def _find(module: str, name: str) -> Any:
+    """Return a private object, or None where the fallback has to serve."""
+    try:
+        found = None if FORCED else getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        found = None
+    if found is None:
+        MISSING.append(f"{module}.{name}")
+    return found
+
+
+_count_modes = _find("torch._C", "_len_torch_dispatch_stack")
+_transforms_active = _find("torch._C", "_are_functorch_transforms_active")
+_tracing_state = _find("torch._C", "_get_tracing_state")
+_dispatch_keys = _find("torch._C", "_dispatch_keys")
+_graph_task = _find("torch._C", "_current_graph_task_id")
+_below = _find("torch._C", "_AutoDispatchBelowAutograd")
+_single_level = _find("torch._functorch.utils", "enable_single_level_autograd_function")
+_single_level_class = _find("torch.autograd.function", "_SingleLevelFunction")
+_forward_level = _find("torch.autograd.forward_ad", "_current_level")  # at import: -1
+_dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
+
+_dual: Any = forward_ad
+_jit: Any = torch.jit
+# No entry, no gradient; only the rules for its methods matter.
+_probe = torch.empty(0, device="cpu")
+_BACKWARD = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
+
+
+def is_tracing() -> bool:
+    """Return whether torch.jit.trace is at work."""
+    return _jit.is_tracing() if _tracing_state is None else _tracing_state() is not None
+
+
+def in_transform() -> bool:
+    """Return whether a transform of torch.func (vmap, grad, jvp, …) is at work."""
+    if _transforms_active is not None:
+        return _transforms_active()
+    try:
+        _probe.requires_grad_(False)
+    except RuntimeError:  # inside a transform no tensor may begin to require gradients
+        return True
+    return False
+
+
+def in_eager_mode() -> bool:
+    """Return whether nothing observes operators: no compiler, transform, mode, tracer or forward derivative.
+
+    The fallback cannot see modes and returns False: the dispatcher, which is always right, is then used.
+    """
+    return not (
+        torch.compiler.is_compiling()
+        or _count_modes is None
+        or _forward_level is None
+        or _count_modes() > 0
+        or in_transform()
+        or is_tracing()
+        or _dual._current_level >= 0
+    )
+
+
+def in_backward() -> bool:
+    """Return whether the caller runs inside a backward pass, as the recomputation of a checkpoint does."""
+    if _graph_task is not None:
+        return _graph_task() != -1
+    frame, outermost = inspect.currentframe(), None
+    while frame is not None:
+        if frame.f_code in _BACKWARD:
+            return True
+        frame, outermost = frame.f_back, frame
+    # The engine's own threads, one for each device, enter Python in a module of torch.
+    name = "" if outermost is None else outermost.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "torch"
+
+
+def _plain_keys() -> frozenset[int]:
+    # Dense tensors of the CPU, made with gradients and without, have no more to them than this. Negated views
+    # have, zeros that take no memory, and the batches of the older vmap, which takes many gradients at once.
+    with torch.inference_mode(False):
+        usual = _dispatch_keys(torch.empty(0, device="cpu")).raw_repr()
+    with torch.inference_mode():
+        return frozenset({usual, _dispatch_keys(torch.empty(0, device="cpu")).raw_repr()})
+
+
+_KINDS = frozenset({torch.Tensor, torch.nn.Parameter})
+_PLAIN = frozenset() if _dispatch_keys is None else _plain_keys()
+
+
+def is_plain(x: Tensor) -> bool:
+    """Return whether a tensor is dense memory of the CPU and nothing else; the fallback returns False."""
+    return type(x) in _KINDS and _dispatch_keys is not None and _dispatch_keys(x).raw_repr() in _PLAIN
+
+
+def direct_apply(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """Return `function.apply` without its detour by torch.func, which takes longer than a small dropout.
+
+    What it returns may be called in eager mode only, or where one level of derivatives is taken.
+    """
+    if _single_level_class is None:
+        return function.apply
+    return cast("Any", super(torch.autograd.Function, function)).apply
+
+
+def below_autograd() -> Any:
+    """Return a context in which operators go to the kernels below derivatives."""
+    return contextlib.nullcontext() if _below is None else _below()
+
+
+def register_derivatives(
+    library: torch.library.Library,
+    name: str,
+    function: type[torch.autograd.Function],
+    filled: Callable[[tuple[Any, ...]], tuple[Any, ...]],
+) -> Callable[..., Any]:
+    """Let the derivatives of an operator of thinnet be those of a function; return how to call the operator.
+
+    Parameters
+    ----------
+    library : Library
+        Where the operator is defined.
+    name : str
+        Its name, without the namespace.
+    function : subclass of torch.autograd.Function
+        Its `forward` calls the operator inside `below_autograd()`; it has `setup_context`, `backward`, `jvp`
+        and `vmap`, and takes all arguments of the operator by position.
+    filled : function
+        Completes a tuple of arguments: the dispatcher omits trailing ones that equal their defaults.
+
+    Returns
+    -------
+    function
+        The operator as `function` derives it, of any order and in both directions, under every transform.
+    """
+    operator = getattr(torch.ops.thinnet, name).default
+    if _below is None or _single_level is None or _single_level_class is None or _forward_level is None:
+        return _registered_publicly(f"thinnet::{name}", operator, library, function)
+    apply = direct_apply(function)
+
+    def derive(*inputs: Any) -> Any:
+        needed = torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+        if not needed and _dual._current_level < 0:  # as compiled code calls it
+            with _below():
+                return operator(*inputs)
+        # A transform of torch.func peels off one level and comes here: this is the work of that level alone.
+        with _single_level():
+            return apply(*filled(inputs))
+
+    library.impl(name, derive, "Autograd")
+    return operator
+
+
+def _registered_publicly(
+    qualified: str, operator: Any, library: torch.library.Library, function: Any
+) -> Callable[..., Any]:
+    register: Any = cast("Any", torch.library).register_autograd
+    register(qualified, function.backward, setup_context=function.setup_context, lib=library)
+
+    def call(*inputs: Any) -> Any:
+        # Compilers and tracers see through the operator, but not through every function.
+        if torch.compiler.is_compiling() or _jit.is_tracing():
+            return operator(*inputs)
+        return function.apply(*inputs)
+
+    return call
+
+
+_WRAPPERS = (
+    frozenset() if FORCED else frozenset({"_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module"})
+)
+
+
+def is_wrapper(module: torch.nn.Module, child: str) -> bool:
+    """Return whether a module, as `torch.compile` returns, does no more than hold the child of that name."""
+    if child in _WRAPPERS:
+        return True
+    package, _, rest = type(module).__module__.partition(".")
+    return child.startswith("_") and package == "torch" and not rest.startswith("nn.")
+
+
+class Convertible(torch.nn.Module):
+    """A module that knows when it is moved to a dtype or device: `converting()` surrounds the move."""
+
+    def converting(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context for the move."""
+        return contextlib.nullcontext()
+
+    if not FORCED and hasattr(torch.nn.Module, "_apply"):
+
+        def _apply(self, fn: Any, recurse: bool = True) -> Any:
+            with self.converting():
+                return super()._apply(fn, recurse)
+
+    else:
+        MISSING.append("torch.nn.Module._apply")
+
+
+DispatchMode: Any = _dispatch_mode or object
+"""The base of a class whose `__torch_dispatch__` sees every operator; plain `object` where there is none."""
+
+
+def schema_of(operator: Any) -> Any:
+    """Return the schema of an operator: its `name` and its `arguments`, each with a `name`."""
+    return operator._schema
