@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,14 @@ def test_links_lead_somewhere() -> None:
 
 def test_the_readme_renders_outside_the_repository() -> None:
     assert re.findall(r"\]\((?!https://)[^)]*\)", README) == [], "PyPI has no files for a relative link"
+
+
+def test_the_package_names_its_links() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= set(project["urls"])
+    assert all(url.startswith("https://github.com/thinnet/thinnet") for url in project["urls"].values())
+    extras = set(re.findall(r"`thinnet\[(\w+)\]`", README))
+    assert extras == set(project["optional-dependencies"]) - {"frameworks", "test", "dev"}
 
 
 def test_every_page_of_the_documentation_is_linked() -> None:
