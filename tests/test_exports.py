@@ -188,9 +188,11 @@ EXPORTS = {
         "Cosine",
         "Curriculum",
         "Early",
+        "FlatCosine",
         "Late",
         "Linear",
         "Schedule",
+        "final",
         "scheduled_drop_path",
     ],
     "thinnet.gallery": [

@@ -1,7 +1,7 @@
 """Schedules: plain functions from a step to a number, for rates and for learning rates.
 
-Any function of one whole number will do. These are frozen dataclasses, so they print what they are
-and a saved network can name them.
+Any function of one whole number is a schedule. These are frozen dataclasses, so that they print their
+arguments and a saved network can name them. Each has a `last` value, the one that it ends at.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from thinnet._checks import Number, check, check_integer, check_number
 from thinnet.errors import InputError
 
 __all__ = [
@@ -19,19 +19,42 @@ __all__ = [
     "Cosine",
     "Curriculum",
     "Early",
+    "FlatCosine",
     "Late",
     "Linear",
     "Schedule",
+    "final",
     "scheduled_drop_path",
 ]
 
 Schedule: TypeAlias = Callable[[int], float]
+"""A function from a step to a number."""
+
+_LAST_STEP = 2**32 - 1
 
 
-def _at_least_one(owner: str, count: int, name: str = "steps") -> int:
-    if not isinstance(count, Integral) or count < 1:
-        raise InputError(f"{owner}: {name} must be a whole number of at least 1, got {count!r}.")
-    return int(count)
+def _check(schedule: Any, *names: str) -> None:
+    """Raise InputError unless these fields of a schedule are finite numbers, and its steps at least 1."""
+    owner = type(schedule).__name__
+    for name in names:
+        check(owner, name, getattr(schedule, name), Number(-math.inf))
+    if hasattr(schedule, "steps"):
+        object.__setattr__(schedule, "steps", check_integer(owner, "steps", schedule.steps, 1))
+
+
+def final(schedule: Schedule) -> float:
+    """Return the value that a schedule ends at: the rate of the trained network, in evaluation.
+
+    It is `schedule.last` and, for a function without that attribute, its value at the last step of a key,
+    2**32 - 1.
+
+    Examples
+    --------
+    >>> final(Linear(0.0, 0.4, steps=4)), final(lambda step: 0.5 if step > 100 else 0.0)
+    (0.4, 0.5)
+    """
+    last: float | None = getattr(schedule, "last", None)
+    return schedule(_LAST_STEP) if last is None else last
 
 
 @dataclass(frozen=True)
@@ -46,8 +69,16 @@ class Constant:
 
     value: float
 
+    def __post_init__(self) -> None:
+        _check(self, "value")
+
     def __call__(self, step: int) -> float:
         """Return the value at a step."""
+        return self.value
+
+    @property
+    def last(self) -> float:
+        """The value."""
         return self.value
 
 
@@ -66,11 +97,16 @@ class Linear:
     steps: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", _at_least_one("Linear", self.steps))
+        _check(self, "start", "stop")
 
     def __call__(self, step: int) -> float:
         """Return the value at a step."""
         return self.start + (self.stop - self.start) * min(step / self.steps, 1.0)
+
+    @property
+    def last(self) -> float:
+        """The value from step `steps` on."""
+        return self(self.steps)
 
 
 @dataclass(frozen=True)
@@ -94,13 +130,60 @@ class Cosine:
     steps: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", _at_least_one("Cosine", self.steps))
+        _check(self, "start", "stop")
 
     def __call__(self, step: int) -> float:
         """Return the value at a step."""
         return (
             self.stop + (self.start - self.stop) * (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
         )
+
+    @property
+    def last(self) -> float:
+        """The value from step `steps` on."""
+        return self(self.steps)
+
+
+@dataclass(frozen=True)
+class FlatCosine:
+    """Stay at `start` for a share `flat` of the steps, then go to `stop` along half a cosine, then stay.
+
+    `flat = 0` is `Cosine`, `flat = 1` goes to `stop` at once at the end.
+
+    Examples
+    --------
+    >>> [round(FlatCosine(1.0, 0.0, steps=8)(t), 3) for t in (0, 6, 7, 8)]
+    [1.0, 1.0, 0.5, 0.0]
+
+    References
+    ----------
+    Howard, Gugger: fastai: a layered API for deep learning. Information 11, 2020 (`fit_flat_cos`, whose
+    share is 0.75).
+    """
+
+    start: float
+    stop: float
+    steps: int
+    flat: float = 0.75
+
+    def __post_init__(self) -> None:
+        _check(self, "start", "stop")
+        check("FlatCosine", "flat", self.flat, Number(0, 1))
+
+    def __call__(self, step: int) -> float:
+        """Return the value at a step."""
+        if step >= self.steps:
+            return self.stop
+        level = self.flat * self.steps
+        if step <= level:
+            return self.start
+        way = (step - level) / (self.steps - level)
+        return self.stop + (self.start - self.stop) * (1 + math.cos(math.pi * way)) / 2
+
+    @property
+    def last(self) -> float:
+        """The value from step `steps` on."""
+        return self.stop
 
 
 @dataclass(frozen=True)
@@ -122,12 +205,18 @@ class Curriculum:
     gamma: float
 
     def __post_init__(self) -> None:
+        _check(self, "rate")
         if not self.gamma > 0:
             raise InputError(f"Curriculum: gamma must be greater than 0, got {self.gamma!r}.")
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
         return -self.rate * math.expm1(-self.gamma * step)
+
+    @property
+    def last(self) -> float:
+        """The rate that it approaches."""
+        return self.rate
 
 
 @dataclass(frozen=True)
@@ -148,11 +237,16 @@ class Early:
     steps: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", _at_least_one("Early", self.steps))
+        _check(self, "rate")
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
         return self.rate * max(0.0, 1.0 - step / self.steps)
+
+    @property
+    def last(self) -> float:
+        """The rate from step `steps` on."""
+        return self(self.steps)
 
 
 @dataclass(frozen=True)
@@ -173,18 +267,23 @@ class Late:
     steps: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", _at_least_one("Late", self.steps))
+        _check(self, "rate")
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
         return self.rate if step >= self.steps else 0.0
 
+    @property
+    def last(self) -> float:
+        """The rate from step `steps` on."""
+        return self(self.steps)
+
 
 def scheduled_drop_path(rate: float, cells: int, *, steps: int) -> list[Linear]:
-    """Return one schedule a cell for DropPath: the rate grows with depth, and from 0 on over training.
+    """Return one schedule for each cell with DropPath: the rate grows with depth and, from 0, over training.
 
-    Cell i of L goes to `rate * (i + 1) / L` in a straight line over `steps` steps; what it comes to is the
-    linear decay of stochastic depth (Huang et al., ECCV 2016, section 3).
+    Cell i of L goes to `rate * (i + 1) / L` in a straight line over `steps` steps; the last rates are those
+    of stochastic depth with linear decay (Huang et al., ECCV 2016, section 3).
 
     Examples
     --------
@@ -195,5 +294,6 @@ def scheduled_drop_path(rate: float, cells: int, *, steps: int) -> list[Linear]:
     ----------
     Zoph et al.: Learning transferable architectures for scalable image recognition. CVPR 2018, appendix A.7.
     """
-    cells = _at_least_one("scheduled_drop_path", cells, "cells")
+    rate = check_number("scheduled_drop_path", "rate", rate, 0, 1)
+    cells = check_integer("scheduled_drop_path", "cells", cells, 1)
     return [Linear(0.0, rate * (i + 1) / cells, steps) for i in range(cells)]
