@@ -14,7 +14,7 @@ from common import Pair, Result, clock, in_turn, keep, tell
 
 import thinnet as tn
 from thinnet.variants import TwoPoint, Variant
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 RATE, KEY, POWER = 0.3, tn.Key(1), 20
 SHAPES = {
@@ -43,7 +43,7 @@ def against_dropout(row: Variant) -> Result:
     shape = shape_of(row)
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     ours, theirs = np.empty_like(x), np.empty_like(x)
-    more = {"other": x[::-1].copy()} if row.other in HANDED else {}
+    more = {"other": x[::-1].copy()} if row.other in PASSED else {}
     pair = Pair(
         f"{row.name} {shape}",
         "Dropout",

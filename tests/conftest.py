@@ -13,7 +13,7 @@ from hypothesis import settings
 
 import thinnet as tn
 from thinnet.errors import ThinnetError
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 # Derandomized: a failure on one machine is a failure on every machine.
 settings.register_profile("thinnet", deadline=None, max_examples=40, derandomize=True)
@@ -37,7 +37,7 @@ def example() -> Callable[..., tuple[Any, dict[str, Any]]]:
         axes = sum(2 if "..." in word else 1 for word in row.pattern.split())
         shape = (round(entries ** (1 / axes)),) * axes
         x, other = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
-        return x, {"other": other} if row.other in HANDED else {}
+        return x, {"other": other} if row.other in PASSED else {}
 
     return make
 

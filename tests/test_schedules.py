@@ -90,7 +90,7 @@ def test_early_ends_where_late_begins(rate: float, steps: int, time: int) -> Non
 @pytest.mark.parametrize("steps", [0, -1, 2.5, "9"])
 @pytest.mark.parametrize("kind", [Early, Late, Linear, Cosine, FlatCosine])
 def test_steps_are_whole_numbers(kind: Any, steps: Any, refusal: Callable[..., str]) -> None:
-    numbers = (0.1,) if kind in (Early, Late) else (0.1, 0.2)
+    numbers: Any = (0.1,) if kind in (Early, Late) else (0.1, 0.2)
     line = refusal(InputError, kind, *numbers, steps)
     assert line == f"{kind.__name__}: steps must be a whole number of at least 1, got {steps!r}."
     assert type(kind(*numbers, np.int64(3)).steps) is int

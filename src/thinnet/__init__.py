@@ -2,8 +2,8 @@
 
 `dropout`, `drop` and the functions beside them act on NumPy arrays at an address, a `Key`. The namespaces are
 `net` (NumPy networks), `variants` and `schedules`, and with their extras `torch` (PyTorch modules), `sklearn`
-(estimators) and `study` (the command `thinnet study` from Python). `import thinnet` loads NumPy alone, and that
-when a name is first used.
+(estimators) and `study` (the command `thinnet study` from Python). `import thinnet` loads NumPy alone, when
+a name is first used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from thinnet._core.random import Key, Stream, Window, lanes
     from thinnet._core.threads import get_num_threads, set_num_threads
     from thinnet.errors import DataError, FileError, InputError, MissingPackage, RunError, ThinnetError
-    from thinnet.variants import CATALOGUE, drop, dropout, mask
+    from thinnet.variants import CATALOGUE, drop, dropout, mask, register
     from thinnet.variants._beyond.concrete import concrete_dropout, concrete_kl
     from thinnet.variants._beyond.cutout import cutout
     from thinnet.variants._beyond.edges import drop_edges
@@ -60,6 +60,7 @@ __all__ = [
     "net",
     "patch_dropout",
     "r_drop",
+    "register",
     "schedules",
     "set_num_threads",
     "shake_drop",
@@ -82,7 +83,7 @@ _HOMES = {
     "thinnet.errors": ("DataError", "FileError", "InputError", "MissingPackage", "RunError", "ThinnetError"),
     "thinnet._core.threads": ("get_num_threads", "set_num_threads"),
     "thinnet._core.random": ("Key", "Stream", "Window", "lanes"),
-    "thinnet.variants": ("CATALOGUE", "drop", "dropout", "mask"),
+    "thinnet.variants": ("CATALOGUE", "drop", "dropout", "mask", "register"),
     "thinnet.variants._beyond.concrete": ("concrete_dropout", "concrete_kl"),
     "thinnet.variants._beyond.cutout": ("cutout",),
     "thinnet.variants._beyond.edges": ("drop_edges",),

@@ -17,7 +17,7 @@ from thinnet.errors import InputError
 from thinnet.torch._streams.streams import Keyed
 from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._guide import example_shape
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 # Forward-mode derivatives make torch call what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
@@ -144,7 +144,7 @@ def seeded(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "row", [r for r in CATALOGUE.values() if r.other not in HANDED], ids=lambda row: row.name
+    "row", [r for r in CATALOGUE.values() if r.other not in PASSED], ids=lambda row: row.name
 )
 def test_any_variant_as_a_module(row: Any) -> None:
     module = tt.Drop(row.name)

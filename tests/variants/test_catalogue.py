@@ -17,7 +17,6 @@ from thinnet._core.random import Key, Window
 from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop, find
 from thinnet.variants._pattern import lane_window
 from thinnet.variants._sample import mean, sample
-from thinnet.variants._variant import HANDED
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 RATES = pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
@@ -36,7 +35,7 @@ def shape_of(row: Variant, length: int = 8) -> tuple[int, ...]:
 
 def handed(row: Variant, shape: tuple[int, ...], dtype: str = "float64") -> dict[str, Any]:
     """Return what `drop` has to be handed beside x."""
-    if row.other not in HANDED:
+    if not row.needs_other:
         return {}
     return {"other": np.random.default_rng(11).standard_normal(shape).astype(dtype)}
 
@@ -283,7 +282,7 @@ def test_the_mean_network_of_each_row(row: Variant, rate: float) -> None:
 def test_the_first_4096_decisions_are_pinned(row: Variant, vectors: Callable[[str], Any]) -> None:
     known = vectors("catalogue")
     ones = np.ones(known["rows"][row.name]["shape"], np.float32)
-    more = {"other": known["other"]} if row.other in HANDED else {}
+    more = {"other": known["other"]} if row.needs_other else {}
     y = drop(row, ones, known["rate"], key=Key(*known["key"]), **more)
     assert y.size == 4096
     assert y.ravel()[:8].tolist() == pytest.approx(known["rows"][row.name]["first"], rel=1e-7)
@@ -300,7 +299,7 @@ def test_an_unknown_name_is_offered_its_neighbour(refusal: Callable[..., str]) -
     line = refusal(InputError, drop, "GausianDropout", np.ones(3), 0.5, key=Key(0))
     assert line == "variant: there is no 'GausianDropout' in the catalogue; did you mean 'GaussianDropout'?"
     line = refusal(InputError, find, "qqq")
-    assert line == "variant: there is no 'qqq' in the catalogue; thinnet.CATALOGUE has them all."
+    assert line == "variant: there is no 'qqq' in the catalogue; thinnet.CATALOGUE has all names."
 
 
 @pytest.mark.parametrize("block", [2, 3, (1, 4), (5, 2)])
@@ -347,8 +346,8 @@ def test_what_is_handed_in_is_checked(refusal: Callable[..., str]) -> None:
     def told(name: str, **more: Any) -> str:
         return refusal(InputError, drop, name, np.ones((2, 3)), 0.1, key=Key(0), **more)
 
-    assert told("Zoneout") == "Zoneout: other is missing; pass other=, the state before."
-    assert told("Dropout", other=1.0) == "Dropout: takes no other."
+    assert told("Zoneout") == "Zoneout: other is missing; pass the previous state as other=."
+    assert told("Dropout", other=1.0) == "Dropout: takes no other; leave it out."
     single = np.ones((2, 3), np.float32)
     assert told("Zoneout", other=single).endswith("must have the dtype of x, float64, got float32.")
     assert "does not broadcast against x" in told("Zoneout", other=np.ones((3, 2)))

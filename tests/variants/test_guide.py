@@ -15,9 +15,8 @@ from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.variants import CATALOGUE, TwoPoint, Variant, drop
 from thinnet.variants._beyond import FUNCTIONS
-from thinnet.variants._formula import FORMULAS, lines
+from thinnet.variants._formula import lines
 from thinnet.variants._guide import SITES, example_shape, page, table
-from thinnet.variants._variant import HANDED
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
@@ -33,7 +32,8 @@ def value(text: str, row: Variant, rate: float, x: float, other: float) -> float
         "keep": 1 - rate,
         "A": -1.7580993408473766,
     }
-    where = FORMULAS[row.law.__name__].where
+    assert row.formula is not None
+    where = row.formula.where
     for part in where.split(", "):
         name, _, right = part.partition(" = ")
         if name in ("a", "b"):
@@ -44,7 +44,8 @@ def value(text: str, row: Variant, rate: float, x: float, other: float) -> float
 @ROWS
 @pytest.mark.parametrize("rate", [0.25, 0.5, 0.875])
 def test_formulas_compute_what_the_laws_do(row: Variant, rate: float) -> None:
-    known, law = FORMULAS[row.law.__name__], row.law_of(rate)
+    known, law = row.formula, row.law_of(rate)
+    assert known is not None
     realised = law.rate if isinstance(law, TwoPoint) else rate
     for x, other in ((2.0, -0.5), (-3.0, 4.0)):
         if isinstance(law, TwoPoint):
@@ -52,7 +53,7 @@ def test_formulas_compute_what_the_laws_do(row: Variant, rate: float) -> None:
             for side, text in ((law.kept, known.kept), (law.dropped, known.dropped)):
                 assert value(text, row, realised, x, other) == pytest.approx(side[0] * x + side[1] * own)
         shape = example_shape(row)
-        more = {"other": np.full(shape, other)} if row.other in HANDED else {}
+        more = {"other": np.full(shape, other)} if row.needs_other else {}
         y = drop(row, np.full(shape, x), rate, key=Key(0), mode="mean", **more)
         told = known.mean if row.inference == "mean" else "x"
         assert np.allclose(y, value(told, row, realised, x, other), rtol=1e-6)

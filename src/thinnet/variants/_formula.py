@@ -1,60 +1,17 @@
-"""What each law does to an entry, in words that can be computed: the formulas of the documentation."""
+"""The formulas of a variant, line by line, as the documentation and the command line print them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from thinnet.variants._law import TwoPoint
+from thinnet.variants._variant import PASSED, Variant
 
-from thinnet.variants._variant import HANDED, Variant
-
-__all__ = ["FORMULAS", "Formula", "lines"]
-
-
-@dataclass(frozen=True)
-class Formula:
-    """The formulas of a law of `variants/law.py` or `variants/tables.py`.
-
-    Parameters
-    ----------
-    kept, dropped : str
-        What becomes of an entry; for a table both are one, and `dropped` is empty.
-    mean : str
-        What is expected of it.
-    where : str
-        What the letters stand for.
-    """
-
-    kept: str
-    dropped: str
-    mean: str
-    where: str = ""
-
-
-FORMULAS = {
-    "inverted": Formula("x / keep", "0", "x"),
-    "unscaled": Formula("x", "0", "keep * x"),
-    "hold": Formula("x", "other", "keep * x + rate * other"),
-    "mixed": Formula("(x - rate * other) / keep", "other", "x"),
-    "alpha": Formula(
-        "a * x + b",
-        "a * A + b",
-        "keep * a * x",
-        "A = -1.7580993, a = (keep + keep * rate * A**2)**-0.5, b = -a * A * rate",
-    ),
-    "gaussian": Formula("g * x", "", "x", "g from N(1, rate / keep)"),
-    "uniform": Formula("g * x", "", "x", "g even on (1 - s, 1 + s), s = (3 * rate / keep)**0.5"),
-    "log_normal": Formula("g * x", "", "x", "g = exp(h), h from N(-v / 2, v), v = -log(keep)"),
-    "shake": Formula(
-        "g * x + (1 - g) * other",
-        "",
-        "(x + other) / 2",
-        "g even on ((1 - rate) / 2, (1 + rate) / 2)",
-    ),
-}
-"""The formulas by the name of the law."""
+__all__ = ["lines"]
 
 
 def lines(row: Variant) -> list[str]:
-    """Return a row's formulas, one a line.
+    """Return the formulas of a row, one for each line.
+
+    A law without a formula is shown by its numbers at the usual rate.
 
     Examples
     --------
@@ -64,26 +21,50 @@ def lines(row: Variant) -> list[str]:
     y = x        with chance keep = 1 - rate
     y = other    with chance rate
     mean network: y = keep * x + rate * other
-    where other is the state before
+    where other is the previous state
     """
-    known = FORMULAS[row.law.__name__]
-    told = [f"y = {known.kept}"]
-    if known.dropped:
-        width = max(len(known.kept), len(known.dropped))
-        told = [
-            f"y = {known.kept:<{width}}    with chance keep = 1 - rate",
-            f"y = {known.dropped:<{width}}    with chance rate",
-        ]
+    known = row.formula
+    if known is None:
+        return _at_the_usual_rate(row)
+    shown = _cases(known.kept, known.dropped)
     mean = known.mean if row.inference == "mean" else "x"
-    told.append(f"mean network: y = {mean}")
+    shown.append(f"mean network: y = {mean}")
     if known.where:
-        told.append(f"where {known.where}")
+        shown.append(f"where {known.where}")
     if "other" in f"{known.kept}{known.dropped}":
-        stands = {"lowest": "the lowest finite number of the dtype", **HANDED}
-        told.append(f"where other is {stands[row.other]}")
-    if row.block:
-        sides = " x ".join(map(str, row.block))
-        told.append(
-            f"dropped = in a block of {sides} that began; each begins with chance 1 - keep**(1 / entries)"
-        )
-    return told
+        shown.append(f"where other is {_other(row)}")
+    return shown + _block(row)
+
+
+def _cases(kept: str, dropped: str) -> list[str]:
+    if not dropped:
+        return [f"y = {kept}"]
+    width = max(len(kept), len(dropped))
+    return [
+        f"y = {kept:<{width}}    with chance keep = 1 - rate",
+        f"y = {dropped:<{width}}    with chance rate",
+    ]
+
+
+def _at_the_usual_rate(row: Variant) -> list[str]:
+    law, (gain, shift) = row.law_of(row.usual), row.mean_of(row.usual)
+    cases = ["y = gain * x + shift * other, both from a table"]
+    if isinstance(law, TwoPoint):
+        sides = [f"{float(a):g} * x + {float(b):g} * other" for a, b in (law.kept, law.dropped)]
+        cases = _cases(*sides)
+    mean = f"mean network: y = {float(gain):g} * x + {float(shift):g} * other"
+    return [f"at rate {row.usual:g}:", *cases, mean, f"where other is {_other(row)}", *_block(row)]
+
+
+def _other(row: Variant) -> str:
+    return {"lowest": "the lowest finite number of the dtype", **PASSED}.get(row.other, row.other)
+
+
+def _block(row: Variant) -> list[str]:
+    if not row.block:
+        return []
+    sides = " x ".join(map(str, row.block))
+    return [
+        f"an entry is dropped if a block of {sides} covers it; a block begins at each place with chance "
+        "1 - keep**(1 / entries)"
+    ]

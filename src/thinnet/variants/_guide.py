@@ -10,20 +10,9 @@ from thinnet.variants import _formula as formula
 from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._beyond.function import FunctionVariant
 from thinnet.variants._catalogue import CATALOGUE, find
-from thinnet.variants._variant import HANDED, Variant
+from thinnet.variants._variant import SITES, Variant
 
 __all__ = ["SITES", "Line", "example_shape", "page", "table"]
-
-SITES = {
-    "activation": "what flows between layers",
-    "branch": "branches of a network, whole layers",
-    "weight": "the weights themselves",
-    "state": "states of recurrent cells",
-    "embedding": "embeddings of tokens, and tokens",
-    "attention": "attention weights and heads",
-    "input": "inputs, groups of them, edges and nodes of graphs",
-}
-"""Every site, and what it is."""
 
 # How long each named axis is in examples and pictures; any number of axes is an image's.
 _LENGTHS = {"n": 2, "c": 3, "h": 24, "w": 24, "d": 24, "t": 12, "f": 16, "v": 24, "e": 24, "m": 4, "1": 24}
@@ -110,7 +99,7 @@ def _row(row: Variant) -> list[str]:
     shared = "every entry has a lane of its own" if row.pattern == "..." else f"pattern `{row.pattern}`"
     what = "\n".join(formula.lines(row))
     shape = example_shape(row)
-    other = ", other=np.zeros(shape)" if row.other in HANDED else ""
+    other = ", other=np.zeros(shape)" if row.needs_other else ""
     use = [
         ">>> import numpy as np, thinnet as tn",
         f">>> shape = {shape}",

@@ -1,16 +1,18 @@
-"""Laws: what a lane does to an entry, `y = gain * x + shift * other`.
+"""Laws: the map from a lane to a gain and a shift, `y = gain * x + shift * other`.
 
 A law is four numbers and a threshold (`TwoPoint`) or a table of 65,536 gains (`Table`); both know
 their mean and variance. The mean is stated, not computed, so that rounding cannot turn 1 into 1 - 1e-16.
-The functions below make a law of two points from a rate; those in `tables.py` make a table.
+The functions below make a law of two points from a rate; those in `_tables.py` make a table. Each carries
+its formula, which documentation prints and which states properties that no evaluation has to find out.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,13 @@ from thinnet._core.kernels import Pair
 __all__ = [
     "ALPHA",
     "LANES",
+    "Formula",
     "Law",
     "LawOfRate",
     "Table",
     "TwoPoint",
     "alpha",
+    "formula",
     "hold",
     "inverted",
     "mixed",
@@ -33,7 +37,7 @@ __all__ = [
 ]
 
 LANES = 65536
-"""How many values a lane takes."""
+"""The number of values of a lane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +53,8 @@ class TwoPoint:
     mean : (gain, shift)
         The expected (gain, shift).
     lanes : int
-        How many lanes decide over an entry, which is dropped if one of them is below the threshold: as
-        many as a block has entries.
+        The number of lanes that decide over an entry, which is dropped if one of them is below the threshold:
+        the number of entries of a block.
     """
 
     threshold: Any
@@ -96,16 +100,69 @@ class Table:
 
 Law: TypeAlias = TwoPoint | Table
 LawOfRate: TypeAlias = Callable[..., Law]
-"""Of a rate, and of how many lanes decide over an entry where that is not one."""
+"""A function of a rate; for blocks also of the number of lanes that decide over an entry."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _remembered(law: Callable[..., TwoPoint]) -> Callable[..., TwoPoint]:
-    """Keep the laws of the latest rates that are numbers: making one takes longer than a small array."""
-    kept = functools.lru_cache(maxsize=256)(law)
+@dataclass(frozen=True)
+class Formula:
+    """The formulas of a law, in the letters x, other, rate and keep.
+
+    Parameters
+    ----------
+    kept, dropped : str
+        The value of a kept and of a dropped entry; for a table both are one, and `dropped` is empty.
+    mean : str
+        The expected value.
+    where : str
+        The meaning of further letters.
+
+    Examples
+    --------
+    >>> Formula("x / keep", "0", "x").zeroes, Formula("x", "0", "keep * x").keeps_mean
+    (True, False)
+    """
+
+    kept: str
+    dropped: str
+    mean: str
+    where: str = ""
+
+    @property
+    def keeps_mean(self) -> bool:
+        """Whether the expected value is x at every rate below 1."""
+        return self.mean == "x"
+
+    @property
+    def zeroes(self) -> bool:
+        """Whether dropped entries are 0 and kept ones a multiple of x."""
+        return self.dropped == "0" and re.fullmatch(r"(\w+ \* )?x( / \w+)?", self.kept) is not None
+
+
+def formula(kept: str, dropped: str, mean: str, where: str = "") -> Callable[[_Function], _Function]:
+    """Return a decorator that gives a law its formula; the arguments are those of `Formula`.
+
+    Examples
+    --------
+    >>> formula("x", "0", "keep * x")(lambda rate: unscaled(rate)).formula.mean
+    'keep * x'
+    """
+
+    def attach(law: _Function) -> _Function:
+        law.formula = Formula(kept, dropped, mean, where)  # pyright: ignore[reportFunctionMemberAccess]
+        return law
+
+    return attach
+
+
+def _cached(law: Callable[..., TwoPoint]) -> Callable[..., TwoPoint]:
+    """Cache the laws of the latest rates that are numbers: making one takes longer than a small array."""
+    cached = functools.lru_cache(maxsize=256)(law)
 
     @functools.wraps(law)
     def of(rate: Any, lanes: int = 1) -> TwoPoint:
-        return kept(rate, lanes) if type(rate) is float else law(rate, lanes)
+        return cached(rate, lanes) if type(rate) is float else law(rate, lanes)
 
     return of
 
@@ -141,7 +198,8 @@ def _keep(threshold: Any, lanes: int) -> Any:
     return (1 - threshold / LANES) ** lanes
 
 
-@_remembered
+@formula("x / keep", "0", "x")
+@_cached
 def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return zero with probability `rate`, else 1 / keep, so that the mean is 1.
 
@@ -162,7 +220,8 @@ def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0), lanes)
 
 
-@_remembered
+@formula("x", "0", "keep * x")
+@_cached
 def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return zero with probability `rate`, else 1; the mean is keep.
 
@@ -175,7 +234,8 @@ def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
 
 
-@_remembered
+@formula("x", "other", "keep * x + rate * other")
+@_cached
 def hold(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return `other` with probability `rate`, else x; the mean mixes them.
 
@@ -189,7 +249,8 @@ def hold(rate: Any, lanes: int = 1) -> TwoPoint:
     return TwoPoint(threshold, (0.0, 1.0), (1.0, 0.0), (keep, 1 - keep), lanes)
 
 
-@_remembered
+@formula("(x - rate * other) / keep", "other", "x")
+@_cached
 def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
     """Return `other` with probability `rate`, else `(x - rate * other) / keep`, so that the mean is x.
 
@@ -210,16 +271,22 @@ def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
     gain = np.divide(1.0, keep, out=np.zeros(some.shape), where=some)
     shift = np.where(some, 1 - gain, 1.0)
     kept, mean = (gain, shift), (np.where(some, 1.0, 0.0), np.where(some, 0.0, 1.0))
-    return TwoPoint(threshold, (0.0, 1.0), _plain(kept), _plain(mean), lanes)
+    return TwoPoint(threshold, (0.0, 1.0), _as_floats(kept), _as_floats(mean), lanes)
 
 
 ALPHA = -1.7580993408473766
-"""What SELU goes to far below 0: -scale * alpha."""
+"""The limit of SELU at -infinity: -scale * alpha."""
 
 
-@_remembered
+@formula(
+    "a * x + b",
+    "a * A + b",
+    "keep * a * x",
+    "A = -1.7580993, a = (keep + keep * rate * A**2)**-0.5, b = -a * A * rate",
+)
+@_cached
 def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
-    """Return `ALPHA` with probability `rate`, else x, scaled and shifted so that mean 0 and variance 1 stay.
+    """Return `ALPHA` with probability `rate`, else x, scaled and shifted to keep mean 0 and variance 1.
 
     `y = a * (m * x + (1 - m) * ALPHA) + b` with `a = (keep * (1 + rate * ALPHA**2))**-0.5` and
     `b = -a * rate * ALPHA`; at rate 1 everything is 0, the limit.
@@ -241,10 +308,12 @@ def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
     scale = np.divide(1.0, keep * (1 + drop * ALPHA**2), out=np.zeros(some.shape), where=some) ** 0.5
     shift = -scale * drop * ALPHA
     kept, dropped = (scale, shift), (0.0 * scale, scale * ALPHA * keep)
-    return TwoPoint(threshold, _plain(dropped), _plain(kept), _plain((keep * scale, 0.0 * scale)), lanes)
+    return TwoPoint(
+        threshold, _as_floats(dropped), _as_floats(kept), _as_floats((keep * scale, 0.0 * scale)), lanes
+    )
 
 
-def _plain(pair: Pair) -> Pair:
-    """Return numbers as floats, which the kernels take; arrays stay."""
+def _as_floats(pair: Pair) -> Pair:
+    """Return numbers as floats, which the kernels take; arrays are returned as they are."""
     gain, shift = (value if np.ndim(value) else float(value) for value in pair)
     return gain, shift

@@ -1,33 +1,72 @@
 """Patterns: which entries of an array share one lane.
 
-A pattern is a string with one word an axis: a name means "its own lanes along this axis", `1` means
-"shared along it", `...` stands for any number of axes of their own and `1...` for any number of shared
-ones. `"n c 1 1"` draws one lane for each sample and channel, `"..."` one for each entry, `"n 1..."` one for
-each sample.
+A pattern is a string with one word for each axis: a name means "its own lanes along this axis", `1` means
+"shared along it", `...` stands for any number of axes with lanes of their own, `1...` for any number of
+shared ones. `"n c 1 1"` draws one lane for each sample and channel, `"..."` one for each entry, `"n 1..."`
+one for each sample. Names are free; they only have to differ.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
+from thinnet._checks import check_type, format_value
 from thinnet._core.random.windows import Window
 from thinnet.errors import InputError
 
-__all__ = ["lane_window", "takes", "unfit"]
+__all__ = ["check_pattern", "check_window", "lane_window", "takes", "unfit"]
+
+_SEVERAL = ("...", "1...")
+
+
+def check_pattern(owner: str, pattern: Any) -> str:
+    """Return a pattern with one space between its words.
+
+    Raises
+    ------
+    InputError
+        The pattern is not a string of names, "1", and "..." or "1..." once; or a name stands twice.
+
+    Examples
+    --------
+    >>> check_pattern("Dropout", "n  c 1...")
+    'n c 1...'
+    >>> check_pattern("Dropout", "n,1")
+    Traceback (most recent call last):
+    thinnet.errors.InputError: Dropout: pattern 'n,1' has the word 'n,1'; use names, 1, ... or 1... for axes.
+    """
+    if not isinstance(pattern, str) or not pattern.split():
+        raise InputError(
+            f"{owner}: pattern must be a string with one word for each axis, such as "
+            f"{'n 1 f'!r}, got {format_value(pattern)}."
+        )
+    words = pattern.split()
+    for word in words:
+        if word not in ("1", *_SEVERAL) and not word.isidentifier():
+            raise InputError(
+                f"{owner}: pattern {pattern!r} has the word {word!r}; use names, 1, ... or 1... for axes."
+            )
+    if sum(word in _SEVERAL for word in words) > 1:
+        raise InputError(f"{owner}: pattern {pattern!r} has more than one of ... and 1...; write one.")
+    names = [word for word in words if word.isidentifier()]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{owner}: pattern {pattern!r} has the name {twice!r} twice; rename one axis.")
+    return " ".join(words)
 
 
 @functools.lru_cache(maxsize=256)
 def lane_window(pattern: str, window: Window, owner: str) -> Window:
-    """Return the window of lanes that decide for a window of x.
+    """Return the window of the lanes that decide for a window of x.
 
     Parameters
     ----------
     pattern : str
-        One word an axis; see above.
+        One word for each axis; see above.
     window : Window
-        Which part of which global shape x is.
+        The part of a global array that x is.
     owner : str
-        The variant's name; an error message begins with it.
+        The name of the variant; an error message begins with it.
 
     Raises
     ------
@@ -50,8 +89,18 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
     )
 
 
+def check_window(owner: str, window: Window | None, shape: tuple[int, ...], of: str = "x") -> Window:
+    """Return the window of an array of some shape: the whole of it if no window is given."""
+    if window is None:
+        return Window.whole(shape)
+    check_type(owner, "window", window, Window)
+    if window.size != shape:
+        raise InputError(f"{owner}: the window has size {window.size}, but {of} has shape {shape}.")
+    return window
+
+
 def takes(pattern: str, axes: int) -> bool:
-    """Say whether a pattern fits arrays of so many axes.
+    """Return whether a pattern fits arrays of that many axes.
 
     Examples
     --------
@@ -62,7 +111,7 @@ def takes(pattern: str, axes: int) -> bool:
 
 
 def unfit(pattern: str, shape: tuple[int, ...]) -> str | None:
-    """Say why a pattern does not fit arrays of some shape, or None if it does.
+    """Return why a pattern does not fit arrays of some shape, None if it does.
 
     Examples
     --------
@@ -77,7 +126,7 @@ def unfit(pattern: str, shape: tuple[int, ...]) -> str | None:
 
 
 def _words(pattern: str, axes: int) -> list[str] | None:
-    """Return one word an axis, or None if there are too few axes or too many."""
+    """Return one word for each axis, None if the number of axes does not fit."""
     words = pattern.split()
     for several, one in (("...", "_"), ("1...", "1")):
         if several in words:

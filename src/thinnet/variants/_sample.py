@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import FLOATS, check_array, check_choice, check_out, check_rate
+from thinnet._checks import FLOATS, check_array, check_choice, check_out, check_overlap, check_rate
 from thinnet._core import kernels
 from thinnet._core.apply import apply, working_type
 from thinnet._core.random import Key, Window
@@ -15,8 +15,8 @@ from thinnet._core.random.key import check_key
 from thinnet.errors import InputError
 from thinnet.variants._catalogue import find
 from thinnet.variants._law import TwoPoint, threshold_of
-from thinnet.variants._pattern import lane_window
-from thinnet.variants._variant import HANDED, Variant
+from thinnet.variants._pattern import check_window, lane_window
+from thinnet.variants._variant import PASSED, Variant
 
 __all__ = ["Mode", "drop", "dropout", "mask", "mean", "sample"]
 
@@ -33,26 +33,26 @@ def dropout(
     """Zero each entry with chance `rate` and divide the others by keep.
 
     `y = x / keep` where `lane >= round(rate * 65536)`, else 0, with `keep = 1 - round(rate * 65536) / 65536`,
-    so the mean of y is x exactly. What is dropped is +0 even where x is infinite or NaN.
+    so the mean of y is x exactly. A dropped entry is +0 where x is infinite or NaN, too.
 
     Parameters
     ----------
     x : array_like of float16, float32, float64, or bfloat16 (of ml_dtypes), any shape
         Activations.
     rate : float or array_like
-        Chance that an entry is dropped, in [0, 1]; an array has to broadcast against x.
+        Chance that an entry is dropped, in [0, 1]; an array must broadcast against x.
     key : Key
         The address of the randomness; the same key gives the same mask, so backward is
-        `dropout(dy, rate, key=key)` and no mask is stored.
+        `dropout(dy, rate, key=key)` and no mask is stored. The mode "mean" needs none.
     mode : {"sample", "mean"}
         Draw a mask, or apply the mean (here: return x).
     out : ndarray, optional
-        Where to write, of the shape and dtype of x; may be x.
+        The output buffer, of the shape and dtype of x; may be x.
 
     Returns
     -------
     ndarray
-        Of the shape and dtype of x; `out` if it was given.
+        Of the shape and dtype of x; `out` if given.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def dropout(
 
 
 def drop(
-    name: str | Variant,
+    variant: str | Variant,
     x: ArrayLike,
     rate: ArrayLike,
     *,
@@ -83,32 +83,38 @@ def drop(
     other: ArrayLike | None = None,
     mode: Mode = "sample",
     block: int | tuple[int, ...] | None = None,
+    pattern: str | None = None,
     window: Window | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Apply a variant of the catalogue to an array.
+    """Apply a variant to an array: draw one sample of its law, or apply its mean.
+
+    `y = gain * x + shift * other`
 
     Parameters
     ----------
-    name : str or Variant
-        A row of `thinnet.variants.CATALOGUE`.
+    variant : str or Variant
+        A name of `thinnet.CATALOGUE`, or a variant of your own.
     x : array_like of float16, float32, float64, or bfloat16 (of ml_dtypes)
-        What is dropped; its axes have to fit the variant's pattern.
+        Activations, weights or inputs; the axes must fit the pattern.
     rate : float or array_like
         Chance that an entry is dropped, in [0, 1].
     key : Key
-        The address of the randomness.
+        The address of the randomness; the mode "mean" needs none.
     other : array_like of the dtype of x, or float, optional
-        What stands in for what is dropped, broadcast against x: the previous state of Zoneout, the pretrained
-        weights of Mixout. Only for variants that ask for it.
+        The replacement of dropped entries, broadcast against x: the previous state of Zoneout, the pretrained
+        weights of Mixout. Only for variants that need it.
     mode : {"sample", "mean"}
-        Draw from the law, or apply what the mean network applies.
+        Draw from the law, or apply its mean as the mean network does.
     block : int or tuple of int, optional
-        How long blocks are along each axis that has them, for a variant that drops blocks.
+        The size of blocks along each axis that has them, for a variant that drops blocks.
+    pattern : str, optional
+        Which entries share one lane, in place of the variant's own pattern: one word for each axis, "n 1 f"
+        for one lane for each first and last index.
     window : Window, optional
-        Which part of which global array x is; all of it if not given.
+        The part of a global array that x is; all of it if not given.
     out : ndarray, optional
-        Where to write, of the shape and dtype of x; may be x.
+        The output buffer, of the shape and dtype of x; may be x.
 
     Returns
     -------
@@ -118,42 +124,51 @@ def drop(
     Raises
     ------
     InputError
-        An unknown name, a rate outside [0, 1], an array that does not fit, a block that is larger than it; an
-        `other` that is missing or not asked for.
+        An unknown name, a rate outside [0, 1], an array that does not fit the pattern or the block, an
+        `other` that is missing or not needed.
 
     Examples
     --------
     >>> import numpy as np, thinnet as tn
     >>> tn.drop("VanillaDropout", np.ones(4), 0.25, key=tn.Key(0), mode="mean")
     array([0.75, 0.75, 0.75, 0.75])
+    >>> tn.drop("Dropout", np.ones((3, 4)), 0.5, key=tn.Key(0), pattern="n 1")
+    array([[2., 2., 2., 2.],
+           [0., 0., 0., 0.],
+           [2., 2., 2., 2.]])
     """
-    variant = (name if isinstance(name, Variant) else find(name)).sized(block)
-    array = check_array(variant.name, x)
-    target = np.empty(array.shape, array.dtype) if out is None else check_out(variant.name, array, out)
-    checked = check_rate(variant.name, rate, array.shape)
+    row = find(variant).sized(block).patterned(pattern)
+    array = check_array(row.name, x)
+    target = np.empty(array.shape, array.dtype) if out is None else check_out(row.name, array, out)
+    checked = check_rate(row.name, rate, array.shape)
     if mode != "sample" and mode != "mean":
-        check_choice(variant.name, "mode", mode, ("sample", "mean"))
+        check_choice(row.name, "mode", mode, ("sample", "mean"))
     if type(key) is not Key and not (key is None and mode == "mean"):
-        check_key(variant.name, key)  # pyright: ignore[reportArgumentType]
-    if variant.block and (why := variant.unfit(window.shape if window else array.shape)):
-        raise InputError(f"{variant.name}: {why}.")
-    if variant.block and np.prod(np.shape(checked)[-len(variant.block) :], initial=1) != 1:
-        raise InputError(
-            f"{variant.name}: takes one rate for a whole map, got rates of shape {np.shape(checked)}."
-        )
-    if window is not None and window.size != array.shape:
-        raise InputError(f"{variant.name}: the window has size {window.size}, but x has shape {array.shape}.")
-    third: Any = None if other is None and variant.other not in HANDED else _other(variant, other, array)
-    if array.dtype.type not in FLOATS:  # bfloat16, which NumPy knows by its bits alone
+        check_key(row.name, key)  # pyright: ignore[reportArgumentType]
+    if window is not None:
+        check_window(row.name, window, array.shape)
+    if row.block:
+        _check_block(row, window.shape if window else array.shape, checked)
+    third: Any = None if other is None and not row.needs_other else _other(row, other, array)
+    if type(third) is np.ndarray and out is not None:
+        check_overlap(row.name, third, out, "other")
+    if array.dtype.type not in FLOATS:  # bfloat16, which NumPy has by its bits alone
         third = third.view(np.uint16) if type(third) is np.ndarray else third
         array, written = array.view(np.uint16), target.view(np.uint16)
     else:
         written = target
     if key is None or mode == "mean":
-        mean(variant, array, checked, other=third, out=written)
+        mean(row, array, checked, other=third, out=written)
     else:
-        sample(variant, array, checked, key, other=third, window=window, out=written)
+        sample(row, array, checked, key, other=third, window=window, out=written)
     return target
+
+
+def _check_block(row: Variant, shape: tuple[int, ...], rate: Any) -> None:
+    if why := row.unfit(shape):
+        raise InputError(f"{row.name}: {why}.")
+    if np.prod(np.shape(rate)[-len(row.block) :], initial=1) != 1:
+        raise InputError(f"{row.name}: takes one rate for a whole map, got rates of shape {np.shape(rate)}.")
 
 
 def sample(
@@ -166,7 +181,7 @@ def sample(
     window: Window | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Draw one sample of a variant's law; the arguments have been checked (`drop` does).
+    """Draw one sample of a variant's law; the caller has checked the arguments, as `drop` does.
 
     The law is linear in (x, other), so the gradient of x is `sample(variant, dy, rate, key, other=0.0)`.
     """
@@ -185,7 +200,7 @@ def sample(
 
 
 def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array | None = None) -> Array:
-    """Apply what the mean network applies, `gain * x + shift * other`; all has been checked (`drop` does)."""
+    """Apply the mean of a variant's law; the caller has checked the arguments, as `drop` does."""
     out = np.empty(x.shape, x.dtype) if out is None else out
     gain, shift = variant.mean_of(rate)
     work = working_type(x)  # of the kernels: rates may be arrays of float64
@@ -194,19 +209,18 @@ def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array
 
 
 def _constant(variant: Variant, x: Array) -> float:
-    """Return what stands in where nothing is handed in."""
+    """Return the replacement of dropped entries where the caller passes none."""
     if variant.other == "lowest":
         return _LOWEST_BFLOAT16 if x.dtype.type is np.uint16 else float(np.finfo(x.dtype).min)
     return 1.0 if variant.other == "one" else 0.0
 
 
 def _other(variant: Variant, other: Any, x: Array) -> Any:
-    """Return what was handed in as a float or an array of the dtype of x, or say what is wrong with it."""
-    asked = HANDED.get(variant.other)
-    if asked is None:
-        raise InputError(f"{variant.name}: takes no other.")
+    """Return `other` as a float or as an array of the dtype of x."""
+    if not variant.needs_other:
+        raise InputError(f"{variant.name}: takes no other; leave it out.")
     if other is None:
-        raise InputError(f"{variant.name}: other is missing; pass other=, {asked}.")
+        raise InputError(f"{variant.name}: other is missing; pass {PASSED[variant.other]} as other=.")
     if isinstance(other, int | float) and not isinstance(other, bool):
         return float(other)
     array = check_array(variant.name, other, "other")
@@ -234,11 +248,11 @@ def mask(
     shape : tuple of int
         The shape of the mask.
     rate : float or array_like
-        Chance that an entry is dropped, in [0, 1]; an array has to broadcast against the shape.
+        Chance that an entry is dropped, in [0, 1]; an array must broadcast against the shape.
     key : Key
         The address of the randomness.
     window : Window, optional
-        Which part of which global mask this is; all of it if not given.
+        The part of a global mask that this is; all of it if not given.
 
     Returns
     -------
@@ -257,7 +271,7 @@ def mask(
            [1, 1, 1, 1]])
     """
     check_key("mask", key)
-    if window is not None and window.size != shape:
-        raise InputError(f"mask: the window has size {window.size}, but the mask has shape {shape}.")
+    if window is not None:
+        check_window("mask", window, shape, "the mask")
     threshold = threshold_of(check_rate("mask", rate, shape))
     return kernels.mask(shape, (key, window, ()), threshold)

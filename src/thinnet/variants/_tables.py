@@ -12,11 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.variants._law import LANES, Table
+from thinnet.variants._law import LANES, Table, formula
 
 __all__ = ["gaussian", "log_normal", "normal_table", "shake", "uniform"]
 
 
+@formula("g * x", "", "x", "g from N(1, rate / keep)")
 @functools.lru_cache(maxsize=64)
 def gaussian(rate: float) -> Table:
     """Return a gain drawn from N(1, rate / keep), the mean and variance of inverted dropout.
@@ -33,9 +34,10 @@ def gaussian(rate: float) -> Table:
     return _noise(rate, lambda spread: 1 + spread * normal_table().astype(np.float64))
 
 
+@formula("g * x", "", "x", "g uniform on (1 - s, 1 + s), s = (3 * rate / keep)**0.5")
 @functools.lru_cache(maxsize=64)
 def uniform(rate: float) -> Table:
-    """Return a gain drawn evenly from 1 - s to 1 + s, `s = sqrt(3 * rate / keep)`: the variance of dropout.
+    """Return a gain that is uniform on (1 - s, 1 + s), `s = sqrt(3 * rate / keep)`: the variance of dropout.
 
     Above a rate of 1/4 some gains are negative. At rate 1 everything is zero.
 
@@ -45,9 +47,10 @@ def uniform(rate: float) -> Table:
     >>> round(float(law.gains.max()), 4), round(law.variance, 6)
     (1.866, 0.25)
     """
-    return _noise(rate, lambda spread: 1 + spread * math.sqrt(3 / (1 - LANES**-2.0)) * _even())
+    return _noise(rate, lambda spread: 1 + spread * math.sqrt(3 / (1 - LANES**-2.0)) * _uniform())
 
 
+@formula("g * x", "", "x", "g = exp(h), h from N(-v / 2, v), v = -log(keep)")
 @functools.lru_cache(maxsize=64)
 def log_normal(rate: float) -> Table:
     """Return a gain exp(N(m, v)) with mean 1 and the variance of dropout, `v = -log(keep)`, `m = -v / 2`.
@@ -69,11 +72,17 @@ def log_normal(rate: float) -> Table:
     return _noise(rate, gains)
 
 
+@formula(
+    "g * x + (1 - g) * other",
+    "",
+    "(x + other) / 2",
+    "g uniform on ((1 - rate) / 2, (1 + rate) / 2)",
+)
 @functools.lru_cache(maxsize=64)
 def shake(rate: float) -> Table:
-    """Return `g * x + (1 - g) * other`, g drawn evenly from (1 - rate) / 2 to (1 + rate) / 2.
+    """Return `g * x + (1 - g) * other`, g uniform on ((1 - rate) / 2, (1 + rate) / 2).
 
-    Rate 1 is the paper's, rate 0 the mean.
+    The paper has rate 1; rate 0 is the mean.
 
     Examples
     --------
@@ -85,24 +94,24 @@ def shake(rate: float) -> Table:
     ----------
     Gastaldi: Shake-shake regularization. arXiv:1705.07485, 2017, section 1.
     """
-    gains = (0.5 + rate / 2 * _even()).astype(np.float32)
-    return Table(_fixed(gains), (0.5, 0.5), _fixed(1 - gains))
+    gains = (0.5 + rate / 2 * _uniform()).astype(np.float32)
+    return Table(_read_only(gains), (0.5, 0.5), _read_only(1 - gains))
 
 
 def _noise(rate: float, gains: Callable[[float], NDArray[np.float64]]) -> Table:
     """Return gains around 1 with the standard deviation of dropout as a table; zeros at rate 1."""
     if rate == 1:
-        return Table(_fixed(np.zeros(LANES, np.float32)), (0.0, 0.0))
-    return Table(_fixed(gains(math.sqrt(rate / (1 - rate))).astype(np.float32)), (1.0, 0.0))
+        return Table(_read_only(np.zeros(LANES, np.float32)), (0.0, 0.0))
+    return Table(_read_only(gains(math.sqrt(rate / (1 - rate))).astype(np.float32)), (1.0, 0.0))
 
 
-def _fixed(table: NDArray[np.float32]) -> NDArray[np.float32]:
+def _read_only(table: NDArray[np.float32]) -> NDArray[np.float32]:
     table.flags.writeable = False
     return table
 
 
-def _even() -> NDArray[np.float64]:
-    """Return 65,536 numbers evenly on (-1, 1), the middles of as many equal parts."""
+def _uniform() -> NDArray[np.float64]:
+    """Return 65,536 uniform numbers on (-1, 1), the midpoints of as many equal parts."""
     return (2 * np.arange(LANES) + 1) / LANES - 1
 
 
@@ -110,12 +119,12 @@ def _even() -> NDArray[np.float64]:
 def normal_table() -> NDArray[np.float32]:
     """Return the standard normal as a table over lanes: 65,536 float32 values, exactly symmetric.
 
-    Entry i is the quantile at (i + ½) / 65536, divided by the standard deviation of them all, so that
-    the table's mean is 0 and its variance 1.
+    Entry i is the quantile at (i + ½) / 65536, divided by the standard deviation of all quantiles, so that
+    the mean of the table is 0 and its variance 1.
     """
-    import statistics  # not at the top: it brings fractions and decimal along
+    import statistics  # not at the top: it imports fractions and decimal
 
     quantile = statistics.NormalDist().inv_cdf
     upper = np.array([quantile((i + 0.5) / LANES) for i in range(LANES // 2, LANES)])
     upper = (upper / math.sqrt(math.fsum((upper * upper).tolist()) / upper.size)).astype(np.float32)
-    return _fixed(np.concatenate([-upper[::-1], upper]))
+    return _read_only(np.concatenate([-upper[::-1], upper]))

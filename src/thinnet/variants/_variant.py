@@ -5,30 +5,44 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, Literal, TypeAlias, cast
 
+from thinnet._checks import Number, check, check_choice, check_type, format_value
 from thinnet._core.kernels import Pair
 from thinnet.errors import InputError
-from thinnet.variants._law import Law, LawOfRate
-from thinnet.variants._pattern import unfit
+from thinnet.variants._law import Formula, Law, LawOfRate
+from thinnet.variants._pattern import check_pattern, unfit
 
-__all__ = ["HANDED", "Variant"]
+__all__ = ["PASSED", "SITES", "Other", "Variant"]
 
 Other: TypeAlias = Literal["zero", "one", "lowest", "previous", "unknown", "pretrained", "twin"]
 
-HANDED = {
-    "previous": "the state before",
+PASSED = {
+    "previous": "the previous state",
     "unknown": "the embedding of an unknown word",
     "pretrained": "the weights before fine-tuning",
     "twin": "the other branch",
 }
-"""What has to be handed in as `other`, and what it is."""
+"""The words of `Variant.other` for which the caller passes `other=`, and what it is."""
+
+SITES = {
+    "activation": "activations between layers",
+    "branch": "branches of a network, and whole layers",
+    "weight": "weights",
+    "state": "states of recurrent cells",
+    "embedding": "embeddings of tokens, and tokens",
+    "attention": "attention weights and heads",
+    "input": "inputs, groups of inputs, edges and nodes of graphs",
+}
+"""Every site, and what it is."""
+
+# A pattern whose first axis has one of these names has no axis of samples: nodes, edges, words, weights.
+_WITHOUT_SAMPLES = frozenset({"v", "e"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Variant:
-    """Join where, which, how and what: `y = gain * x + shift * other`.
+    """A variant of dropout, `y = gain * x + shift * other`: its site, its pattern and its law.
 
     Parameters
     ----------
@@ -37,19 +51,20 @@ class Variant:
     site : str
         Where it acts: activation, branch, weight, state, embedding, attention or input.
     pattern : str
-        Which entries share one lane (`thinnet.variants._pattern`).
+        Which entries share one lane: one word for each axis, such as "n c 1 1" for one lane for each sample
+        and channel, "..." for one for each entry.
     law : function of a rate
-        Returns the law of that rate (`thinnet.variants._law`).
+        Returns the law of that rate: a `TwoPoint` or a `Table`.
     cite : str
         Where it was published.
     doc : str
         What it does, in one sentence.
     block : tuple of int
-        How long a block is along each of the last axes, for variants that drop blocks; a lane then decides
+        The size of a block along each of the last axes, for variants that drop blocks; a lane then decides
         whether a block begins at its entry, and the rate is still that of an entry.
     other : str
-        What stands in for what is dropped: "zero" and "one", "lowest", the lowest finite number of the dtype,
-        or an array that is handed in (`HANDED`).
+        The replacement of dropped entries: "zero" and "one", "lowest", the lowest finite number of the dtype,
+        or a word for an array that the caller passes: "previous", "unknown", "pretrained", "twin".
     inference : {"mean", "identity"}
         What the mean network applies: the law's expectation, or nothing at all.
     usual : float
@@ -57,7 +72,18 @@ class Variant:
     helps : str
         Where it is worth a try.
     differs : str
-        From what goes by that name elsewhere.
+        How it differs from functions of that name elsewhere.
+
+    Raises
+    ------
+    InputError
+        A site, a pattern, a block or another field that is not as above.
+
+    Examples
+    --------
+    >>> from thinnet.variants import find
+    >>> find("Dropout").patterned("n 1")
+    Variant('Dropout', 'n 1')
     """
 
     name: str
@@ -73,14 +99,69 @@ class Variant:
     helps: str = ""
     differs: str = ""
 
+    def __post_init__(self) -> None:
+        if not check_type("Variant", "name", self.name, str):
+            raise InputError("Variant: name must not be empty.")
+        check_choice(self.name, "site", self.site, tuple(SITES))
+        check_choice(self.name, "other", self.other, ("zero", "one", "lowest", *PASSED))
+        check_choice(self.name, "inference", self.inference, ("mean", "identity"))
+        check(self.name, "usual", self.usual, Number(0, 1))
+        check_pattern(self.name, self.pattern)
+        if not callable(self.law):
+            raise InputError(
+                f"{self.name}: law must be a function of a rate that returns a TwoPoint or a Table, "
+                f"got {format_value(self.law)}."
+            )
+        for text in ("cite", "doc", "helps", "differs"):
+            check_type(self.name, text, getattr(self, text), str)
+        self._check_block()
+
+    def _check_block(self) -> None:
+        block = cast("Any", self.block)
+        if not isinstance(block, tuple) or not _sizes(cast("Any", block)):
+            raise InputError(
+                f"{self.name}: block must be a tuple of whole numbers of at least 1, "
+                f"got {format_value(block)}."
+            )
+        words = self.pattern.split()[-len(self.block) :] if self.block else []
+        if len(words) < len(self.block) or not all(word.isidentifier() for word in words):
+            raise InputError(
+                f"{self.name}: pattern must name the last {len(self.block)} axes, those of the blocks, "
+                f"got {self.pattern!r}."
+            )
+
+    def __repr__(self) -> str:
+        block = f", block={self.block}" if self.block else ""
+        return f"Variant({self.name!r}, {self.pattern!r}{block})"
+
+    @property
+    def formula(self) -> Formula | None:
+        """The formula of its law, None if the law has none."""
+        return getattr(self.law, "formula", None)
+
+    @property
+    def needs_other(self) -> bool:
+        """Whether the caller passes the replacement of dropped entries as `other=`."""
+        return self.other in PASSED
+
+    @property
+    def mean_is_identity(self) -> bool:
+        """Whether the mean network leaves x as it is, at every rate below 1."""
+        return self.inference == "identity" or (self.formula is not None and self.formula.keeps_mean)
+
+    @property
+    def zeroes(self) -> bool:
+        """Whether it sets dropped entries to 0 and multiplies the kept ones by one number."""
+        return self.formula is not None and self.formula.zeroes
+
     @property
     def flows(self) -> bool:
-        """Whether it can stand between two layers: acts on rows of what flows there, and needs no more."""
-        rows = self.pattern[0] in "n.1"
+        """Whether it can stand between two layers: it acts on rows of activations, and needs no `other`."""
+        rows = self.pattern.split()[0] not in _WITHOUT_SAMPLES
         return self.site in ("activation", "branch", "input") and rows and self.other in ("zero", "one")
 
     def law_of(self, rate: Any) -> Law:
-        """Return the law of a rate that has been checked at the door.
+        """Return the law of a rate that has been checked.
 
         Raises
         ------
@@ -97,12 +178,12 @@ class Variant:
         return self.law_of(rate).mean if self.inference == "mean" else (1.0, 0.0)
 
     def sized(self, block: int | tuple[int, ...] | None) -> Variant:
-        """Return this variant with blocks of another size; None leaves it as it is.
+        """Return this variant with blocks of another size; None returns it as it is.
 
         Raises
         ------
         InputError
-            It drops no blocks, or this is no size.
+            It drops no blocks, or the size is not a whole number of at least 1 for each axis.
 
         Examples
         --------
@@ -114,17 +195,38 @@ class Variant:
             return self
         axes = len(self.block)
         if not axes:
-            raise InputError(f"{self.name}: drops no blocks, got block={block!r}.")
+            raise InputError(f"{self.name}: drops no blocks, got block={format_value(block)}.")
         sizes: Any = cast("Any", block) if isinstance(block, tuple | list) else (block,) * axes
-        whole = all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes)
-        if len(sizes) != axes or not whole or min(sizes) < 1:
+        if len(sizes) != axes or not _sizes(sizes):
             raise InputError(
-                f"{self.name}: block must be a whole number of at least 1, or {axes} of them, got {block!r}."
+                f"{self.name}: block must be a whole number of at least 1, or {axes} of them, "
+                f"got {format_value(block)}."
             )
-        return _sized(self, tuple(map(int, sizes)))
+        return _changed(self, tuple(map(int, sizes)), self.pattern)
+
+    def patterned(self, pattern: str | None) -> Variant:
+        """Return this variant with another pattern; None returns it as it is.
+
+        Raises
+        ------
+        InputError
+            No pattern, or one that shares lanes along the axes of blocks.
+
+        Examples
+        --------
+        >>> import numpy as np, thinnet as tn
+        >>> row = tn.variants.find("Dropout").patterned("n 1")
+        >>> tn.drop(row, np.ones((3, 4)), 0.5, key=tn.Key(0))
+        array([[2., 2., 2., 2.],
+               [0., 0., 0., 0.],
+               [2., 2., 2., 2.]])
+        """
+        if pattern is None:
+            return self
+        return _changed(self, self.block, check_pattern(self.name, pattern))
 
     def unfit(self, shape: tuple[int, ...]) -> str | None:
-        """Say why an array of some shape cannot be dropped, or None if it can.
+        """Return why an array of some shape cannot be dropped, None if it can.
 
         Examples
         --------
@@ -140,6 +242,11 @@ class Variant:
         return None
 
 
+def _sizes(values: Any) -> bool:
+    """Return whether all values are whole numbers of at least 1."""
+    return all(Number(1, whole=True).accepts(value) for value in values)
+
+
 @functools.lru_cache(maxsize=256)
-def _sized(variant: Variant, block: tuple[int, ...]) -> Variant:
-    return replace(variant, block=block)
+def _changed(variant: Variant, block: tuple[int, ...], pattern: str) -> Variant:
+    return replace(variant, block=block, pattern=pattern)

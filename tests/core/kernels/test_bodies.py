@@ -20,7 +20,7 @@ from thinnet._core.kernels import Lane, Pair
 from thinnet._core.kernels import laws_numpy as twin
 from thinnet._core.random import Key, Window, lanes, words
 from thinnet.variants import CATALOGUE, drop
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 from .bits import COMPILED, DTYPES, KEYS, Array, Layout, alike, layouts, numbers, threads, thresholds
 
@@ -363,7 +363,7 @@ def test_known_gains_of_the_catalogue(body: str, vectors: Callable[[str], Any]) 
     known = vectors("catalogue")
     for name, row in known["rows"].items():
         ones = np.ones(row["shape"], np.float32)
-        more = {"other": known["other"]} if CATALOGUE[name].other in HANDED else {}
+        more = {"other": known["other"]} if CATALOGUE[name].other in PASSED else {}
         with native.using(body):
             y = drop(name, ones, known["rate"], key=Key(*known["key"]), **more)
         assert y.ravel()[:8].tolist() == row["first"], name

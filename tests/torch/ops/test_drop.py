@@ -18,7 +18,7 @@ from thinnet.errors import InputError
 from thinnet.torch.functional import drop, dropout
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 # Forward-mode derivatives make torch call what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
@@ -34,7 +34,7 @@ def some(
     shape = tuple(min(length, most) for length in example_shape(row))
     generator = torch.Generator().manual_seed(3)
     x, other = torch.randn((2, *shape), generator=generator, dtype=torch.float64).to(dtype)
-    return x, {"other": other} if row.other in HANDED else {}
+    return x, {"other": other} if row.other in PASSED else {}
 
 
 @ROWS

@@ -13,7 +13,7 @@ from thinnet.torch._ops import plain
 from thinnet.torch._ops.draw import draw
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 KEY = Key(2**64 - 3, 7)
 ADDRESS = torch.tensor([-3, 7])
@@ -27,7 +27,7 @@ def test_the_bits_of_the_kernels(row: Variant, dtype: torch.dtype, rate: float) 
     generator = torch.Generator().manual_seed(3)
     x, other = torch.randn((2, *shape), generator=generator, dtype=torch.float64).to(dtype)
     x.view(-1)[:3] = torch.tensor([torch.inf, -0.0, torch.nan])
-    third = other if row.other in HANDED else None
+    third = other if row.other in PASSED else None
     y = op.drop(x, third, ADDRESS, row.name, rate)
     z = plain.sample(row, x, rate, KEY, other=third, window=None)
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]

@@ -20,7 +20,7 @@ from thinnet import CATALOGUE, Key, Window
 from thinnet.errors import InputError
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 KEY = Key(11, 2)
 RUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -33,7 +33,7 @@ def test_any_window_is_numpys(row: Variant, dtype: torch.dtype) -> None:
     whole = tuple(2 * length for length in shape)
     start = tuple(length // 2 for length in shape)
     x, other = torch.randn((2, *shape), dtype=torch.float64).to(dtype)
-    more = {"other": other} if row.other in HANDED else {}
+    more = {"other": other} if row.other in PASSED else {}
     window = Window(whole, start, shape)
     y = tt.functional.drop(row.name, x, 0.3, key=KEY, window=window, **more)
     named = {name: value.numpy() for name, value in more.items()}

@@ -16,7 +16,7 @@ from thinnet.torch._streams.streams import Keyed
 from thinnet.torch.functional import drop, max_pool_dropout
 from thinnet.torch.functional._entry import whole
 from thinnet.variants import find
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 __all__ = [
     "AlphaDropout",
@@ -124,7 +124,7 @@ class Drop(Rated):
 
     def __init__(self, variant: str, p: float | None = None, block: Block = None) -> None:
         row = find(variant).sized(block)
-        if row.other in HANDED:
+        if row.other in PASSED:
             raise InputError(
                 f"{variant}: wants a second operand; use thinnet.torch.functional.drop(other=…)."
             )

@@ -25,7 +25,7 @@ from thinnet.torch._internals import (
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.draw import TYPES, Law, draw
 from thinnet.variants import Variant, find
-from thinnet.variants._variant import HANDED
+from thinnet.variants._variant import PASSED
 
 __all__ = ["check", "drop", "part"]
 
@@ -111,12 +111,12 @@ def check(
         raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
     if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
         raise InputError(f"{variant}: {why}.")
-    if other is not None and row.other not in HANDED:
+    if other is not None and row.other not in PASSED:
         raise InputError(f"{variant}: takes no other.")
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
-    if shifted and other is None and row.other in HANDED:
-        raise InputError(f"{variant}: other is missing; pass other=, {HANDED[row.other]}.")
+    if shifted and other is None and row.other in PASSED:
+        raise InputError(f"{variant}: other is missing; pass other=, {PASSED[row.other]}.")
     return row
 
 

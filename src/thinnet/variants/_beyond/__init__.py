@@ -27,6 +27,7 @@ from thinnet.variants._beyond import (
     targeted,
     variational,
 )
+from thinnet.variants._catalogue import announce
 
 __all__ = ["FUNCTIONS"]
 
@@ -47,4 +48,7 @@ _FILES = (
 )
 
 FUNCTIONS = MappingProxyType({file.ROW.name: file.ROW for file in _FILES})
-"""Every variant that has a function of its own, by name."""
+"""Every variant that has functions of its own, by name."""
+
+for _row in FUNCTIONS.values():
+    announce(_row.name, _row.functions[0].__name__)

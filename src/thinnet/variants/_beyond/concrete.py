@@ -15,10 +15,10 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
-    check_window,
     multiply,
     uniforms,
 )
+from thinnet.variants._pattern import check_window
 
 __all__ = ["ROW", "concrete_dropout", "concrete_kl", "gains", "slope"]
 

@@ -13,9 +13,9 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
-    check_window,
     multiply,
 )
+from thinnet.variants._pattern import check_window
 
 __all__ = ["ROW", "cutout", "gains"]
 

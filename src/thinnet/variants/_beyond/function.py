@@ -9,14 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import FLOATS, check_array, check_choice, check_type
+from thinnet._checks import FLOATS, check_array, check_choice
 from thinnet._core.apply import apply
 from thinnet._core.random import Key, Window, lanes
 from thinnet._core.random.key import check_key
-from thinnet.errors import InputError
 from thinnet.variants._law import LANES
 
-__all__ = ["Array", "FunctionVariant", "Gains", "check_call", "check_window", "exact", "multiply", "uniforms"]
+__all__ = ["Array", "FunctionVariant", "Gains", "check_call", "exact", "multiply", "uniforms"]
 
 Array: TypeAlias = NDArray[Any]
 Gains: TypeAlias = NDArray[np.float64]
@@ -68,16 +67,6 @@ def check_call(
     if mode == "sample" or key is not None:
         check_key(owner, key)  # pyright: ignore[reportArgumentType]
     return array
-
-
-def check_window(owner: str, window: Window | None, shape: tuple[int, ...]) -> Window:
-    """Return the window of an array of some shape: the whole of it if no window is given."""
-    if window is None:
-        return Window.whole(shape)
-    check_type(owner, "window", window, Window)
-    if window.size != shape:
-        raise InputError(f"{owner}: the window has size {window.size}, but x has shape {shape}.")
-    return window
 
 
 def exact(x: Array) -> Array:

@@ -12,10 +12,10 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
-    check_window,
     multiply,
 )
 from thinnet.variants._law import threshold_of
+from thinnet.variants._pattern import check_window
 
 __all__ = ["ROW", "drop_head", "gains"]
 

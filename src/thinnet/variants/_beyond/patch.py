@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from thinnet._checks import check_integer, check_rate
 from thinnet._core.random import Key, Window, lanes
 from thinnet.errors import InputError
-from thinnet.variants._beyond.function import Array, FunctionVariant, check_call, check_window
+from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
+from thinnet.variants._pattern import check_window
 
 __all__ = ["ROW", "kept_tokens", "patch_dropout"]
 

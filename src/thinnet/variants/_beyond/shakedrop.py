@@ -13,12 +13,11 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
-    check_window,
     multiply,
     uniforms,
 )
 from thinnet.variants._law import LANES, threshold_of
-from thinnet.variants._pattern import lane_window
+from thinnet.variants._pattern import check_window, lane_window
 
 __all__ = ["ROW", "gains", "mean_gain", "shake_drop"]
 

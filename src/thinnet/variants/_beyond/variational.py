@@ -15,9 +15,9 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
-    check_window,
     multiply,
 )
+from thinnet.variants._pattern import check_window
 from thinnet.variants._tables import normal_table
 
 __all__ = [
