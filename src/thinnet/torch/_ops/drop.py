@@ -116,7 +116,7 @@ def check(
     if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
         raise InputError(f"{variant}: other must have the shape and dtype of x.")
     if shifted and other is None and row.other in PASSED:
-        raise InputError(f"{variant}: other is missing; pass other=, {PASSED[row.other]}.")
+        raise InputError(f"{variant}: other is missing; pass {PASSED[row.other]} as other=.")
     return row
 
 
