@@ -1,8 +1,10 @@
-// Which bodies this processor runs.
+// The bodies that this processor can run.
 #include "plan.hpp"
 
-#if defined(_MSC_VER) && defined(_M_X64)
+#if defined(_MSC_VER) && !defined(__clang__) && defined(_M_X64)
 #include <intrin.h>
+#elif defined(__x86_64__) || defined(_M_X64)
+#include <cpuid.h>
 #endif
 
 namespace thinnet {
@@ -22,7 +24,7 @@ extern const Body BODY;
 
 #if defined(__x86_64__) || defined(_M_X64)
 #if defined(_MSC_VER) && !defined(__clang__)
-// Bits of CPUID leaves 1 and 7, and of XCR0, which says what state the system saves.
+// Bits of CPUID leaves 1 and 7, and of XCR0, the register of the state that the system saves.
 static bool runs(bool wide) {
     int one[4], seven[4];
     __cpuidex(one, 1, 0);
@@ -36,9 +38,15 @@ static bool runs(bool wide) {
     return (static_cast<unsigned>(seven[1]) & needed) == needed && (state & 0xE6) == 0xE6;
 }
 #else
+// clang refuses __builtin_cpu_supports("f16c") up to version 16.
+static bool converts_halves() {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static bool runs(bool wide) {
     __builtin_cpu_init();
-    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    const bool narrow = __builtin_cpu_supports("avx2") && converts_halves();
     if (!wide || !narrow) return narrow;
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

@@ -12,7 +12,10 @@ namespace thinnet {
 
 namespace nb = nanobind;
 
-// A buffer held for as long as this lives.
+// An argument with a buffer; the stub calls it an array.
+struct Array : nb::handle {};
+
+// A buffer, held for the lifetime of this object.
 class Buffer {
 public:
     Buffer(nb::handle object, bool writable) {
@@ -82,3 +85,16 @@ inline Type type_of(const Buffer& buffer) {
 }
 
 }  // namespace thinnet
+
+namespace nanobind::detail {
+
+template <>
+struct type_caster<thinnet::Array> {
+    NB_TYPE_CASTER(thinnet::Array, const_name("numpy.typing.NDArray[typing.Any]"))
+    bool from_python(handle source, std::uint8_t, cleanup_list*) noexcept {
+        value = thinnet::Array{source};
+        return true;
+    }
+};
+
+}  // namespace nanobind::detail

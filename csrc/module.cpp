@@ -1,17 +1,14 @@
-// The door from Python: buffers become pointers, what does not fit is refused, and the GIL is let go.
+// The module thinnet._native: arguments are checked, the GIL is released, and a kernel runs.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "buffers.hpp"
-#include "plan.hpp"
-#include "planning.hpp"
+#include "arguments.hpp"
 
 namespace thinnet {
 namespace {
@@ -33,12 +30,12 @@ void use(const std::string& name) {
     refuse("this processor has no " + name);
 }
 
-// Work on fewer entries than this is over before another thread has taken the GIL.
-constexpr std::int64_t WORTH_LETTING_GO = 1 << 13;
+// Work on fewer entries ends before another thread can take the GIL.
+constexpr std::int64_t WORTH_RELEASING = 1 << 13;
 
 template <class F>
 void without_gil(Range range, F work) {
-    if (range.end - range.begin < WORTH_LETTING_GO) return work();
+    if (range.end - range.begin < WORTH_RELEASING) return work();
     nb::gil_scoped_release release;
     work();
 }
@@ -49,97 +46,7 @@ Range range_of(std::int64_t begin, std::int64_t end, std::int64_t total) {
     return {begin, end};
 }
 
-// A threshold above all lanes drops them all.
-std::uint32_t lanes_below(std::uint64_t threshold) {
-    if (threshold > 65536) refuse("threshold: above 65536");
-    return static_cast<std::uint32_t>(threshold);
-}
-
-Key key_of(std::uint64_t value, std::uint32_t step) {
-    return {static_cast<std::uint32_t>(value), static_cast<std::uint32_t>(value >> 32), step};
-}
-
-std::int64_t whole(nb::handle number) { return nb::cast<std::int64_t>(number); }
-
-// Where lanes lie: () (in the order of the entries), or (start, lane strides[, blocks]) with
-// blocks = (shape, start, size, block, over, threshold).
-struct Where {
-    Source source;
-    Blocks blocks;
-    nb::tuple strides;
-    bool given = false;
-
-    Where(std::uint64_t value, std::uint32_t step, nb::handle where, int axes) {
-        source.key = key_of(value, step);
-        const auto parts = nb::cast<nb::tuple>(where);
-        if (parts.size() == 0) return;
-        if (parts.size() != 2 && parts.size() != 3) refuse("lanes: (start, strides[, blocks])");
-        given = true;
-        source.start = whole(parts[0]);
-        strides = nb::cast<nb::tuple>(parts[1]);
-        if (source.start < 0) refuse("lanes: negative start");
-        if (static_cast<int>(strides.size()) != axes) refuse("lanes: one stride an axis");
-        if (parts.size() > 2) read(nb::cast<nb::tuple>(parts[2]));
-    }
-
-    std::int64_t stride(int axis) const { return whole(strides[static_cast<std::size_t>(axis)]); }
-
-private:
-    void read(const nb::tuple& parts) {
-        if (parts.size() != 6) refuse("blocks: (shape, start, size, block, over, threshold)");
-        const auto shape = nb::cast<nb::tuple>(parts[0]), start = nb::cast<nb::tuple>(parts[1]);
-        const auto size = nb::cast<nb::tuple>(parts[2]), block = nb::cast<nb::tuple>(parts[3]);
-        blocks.axes = static_cast<int>(shape.size());
-        blocks.over = static_cast<int>(whole(parts[4]));
-        blocks.threshold = lanes_below(nb::cast<std::uint64_t>(parts[5]));
-        if (blocks.axes > MAX_AXES || blocks.over < 1 || blocks.over > blocks.axes ||
-            start.size() != shape.size() || size.size() != shape.size() || block.size() != shape.size()) {
-            refuse("blocks: one number an axis");
-        }
-        double seeds = 1;
-        for (int a = 0; a < blocks.axes; ++a) {
-            const auto at = static_cast<std::size_t>(a);
-            blocks.shape[a] = whole(shape[at]);
-            blocks.start[a] = whole(start[at]);
-            blocks.size[a] = whole(size[at]);
-            blocks.block[a] = whole(block[at]);
-            constexpr std::int64_t most = std::int64_t{1} << 31;
-            for (const std::int64_t size : {blocks.size[a], blocks.block[a]}) {
-                if (size < 1 || size > most) refuse("blocks: sizes must be in [1, 2**31]");
-            }
-            if (a < blocks.axes - blocks.over) continue;
-            // seeds and entries of one plane are held in memory
-            seeds *= static_cast<double>(blocks.size[a] + blocks.block[a]);
-            if (seeds > static_cast<double>(most) * 4) refuse("blocks: a plane is too large");
-            blocks.plane *= blocks.size[a];
-        }
-        source.blocks = &blocks;
-    }
-};
-
-// The plan of one array, or of three that have one shape.
-bool plan_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
-    const std::int64_t item = x.itemsize();
-    constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
-    std::int64_t own[MAX_AXES];
-    std::int64_t count = 1, last = where.source.start;  // the number of the last lane
-    for (int a = x.axes() - 1; a >= 0; --a) {
-        own[a] = where.given ? where.stride(a) : count;
-        if (own[a] < 0) refuse("lanes: negative stride");
-        if (x.size(a) > 1 && own[a] > 0) {
-            if (x.size(a) - 1 > (most - last - 1) / own[a]) refuse("lanes: numbers must be below 2**63 - 1");
-            last += (x.size(a) - 1) * own[a];
-        }
-        count *= x.size(a);
-    }
-    if (last == most) refuse("lanes: numbers must be below 2**63 - 1");
-    for (int a = 0; a < x.axes(); ++a) {
-        append(plan, x.size(a), x.stride(a), out.stride(a), other ? other->stride(a) : 0, own[a]);
-    }
-    return finish(plan, item, other != nullptr);
-}
-
-void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, nb::handle out) {
+void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, Array out) {
     const Buffer to(out, true);
     expect(to, "I", "out");
     const std::int64_t blocks = to.total() / 4;
@@ -149,7 +56,7 @@ void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, nb::han
     });
 }
 
-void lanes(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::int64_t begin,
+void lanes(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, std::int64_t begin,
            std::int64_t end) {
     const Buffer to(out, true);
     expect(to, "H", "out");
@@ -162,7 +69,7 @@ void lanes(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle w
     });
 }
 
-void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle where, std::uint64_t threshold,
+void mask(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, std::uint64_t threshold,
           std::int64_t begin, std::int64_t end) {
     const Buffer to(out, true);
     expect(to, "?", "out");
@@ -175,21 +82,8 @@ void mask(nb::handle out, std::uint64_t value, std::uint32_t step, nb::handle wh
     });
 }
 
-// Two arrays of one shape and dtype, laid out so that a kernel can walk over them; false: they are not.
-bool pair_of(Plan& plan, const Where& where, const Buffer& x, const Buffer& out, const Buffer* other) {
-    // an array in another byte order is copied by the caller
-    if (!x.letter() || !out.letter() || (other && !other->letter())) return false;
-    if (!x.same_shape(out) || (other && !x.same_shape(*other))) refuse("out: the shape of x is needed");
-    if (type_of(x) != type_of(out) || (other && type_of(x) != type_of(*other))) {
-        refuse("out: the dtype of x is needed");
-    }
-    if (x.axes() > MAX_AXES - 2) refuse("x: too many axes");
-    if (!x.aligned() || !out.aligned() || (other && !other->aligned())) return false;
-    return plan_of(plan, where, x, out, other);
-}
-
-bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t value, std::uint32_t step,
-               nb::handle where, std::uint64_t threshold, double dropped_gain, double dropped_shift,
+bool two_point(Array x, Array out, Array other, std::uint64_t value, std::uint32_t step,
+               nb::tuple where, std::uint64_t threshold, double dropped_gain, double dropped_shift,
                double kept_gain, double kept_shift, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true);
     std::optional<Buffer> third;
@@ -210,15 +104,54 @@ bool two_point(nb::handle x, nb::handle out, nb::handle other, std::uint64_t val
     return true;
 }
 
-// A law without a second term on two runs of memory, for callers who have addresses and no buffers: reading
-// a buffer takes longer than dropping a few hundred entries. They answer for `count` entries at both.
+// Arrays of rates. `dropped_gain`, `dropped_shift` and `kept_shift` are all None, for 0, or all arrays.
+bool two_point_rates(Array x, Array out, Array other, std::uint64_t value, std::uint32_t step, nb::tuple where,
+                     Array thresholds, Array dropped_gain, Array dropped_shift, Array kept_gain, Array kept_shift,
+                     std::int64_t begin, std::int64_t end) {
+    const Buffer from(x, false), to(out, true), below(thresholds, false);
+    const Type type = type_of(from);
+    expect(below, "i", "thresholds");
+    std::int64_t strides[MAX_AXES];
+    if (from.axes() > MAX_AXES - 2) refuse("x: too many axes");
+    rate_strides(below, from, strides);
+    std::optional<Buffer> third, factors[4];
+    double scalar = 0;
+    if (PyFloat_CheckExact(other.ptr())) {
+        scalar = PyFloat_AsDouble(other.ptr());
+    } else {
+        third.emplace(other, false);
+    }
+    Rates rates{reinterpret_cast<const std::int32_t*>(below.data()), {}};
+    const nb::handle given[4] = {dropped_gain, dropped_shift, kept_gain, kept_shift};
+    for (int k = 0; k < 4; ++k) {
+        if (given[k].is_none() != (dropped_gain.is_none() && k != 2)) refuse("factors: all but kept_gain come together");
+        if (given[k].is_none()) continue;
+        factors[k].emplace(given[k], false);
+        rates.factors[k] = factor_of(*factors[k], below, type);
+    }
+    const Buffer* with = third ? &*third : nullptr;
+    const Where at(value, step, where, from.axes());
+    Plan plan;
+    if (!pair_of(plan, at, from, to, with, strides)) return false;
+    const Range range = range_of(begin, end, plan.total);
+    const Arrays arrays{type, from.data(), with ? with->data() : nullptr, to.data()};
+    without_gil(range, [&] { body().two_point_rates(at.source, plan, range, rates, scalar, arrays); });
+    return true;
+}
+
+std::uint64_t fold(std::uint64_t value, std::uint32_t step, std::uint64_t number, std::uint32_t tag) {
+    return body().fold(key_of(value, step), number, tag);
+}
+
+// A law without a second term on two runs of memory, for callers that have addresses and no buffers: reading a buffer
+// takes longer than dropping a few hundred entries. The caller guarantees `count` entries at both addresses.
 void two_point_at(std::uint64_t x, std::uint64_t out, std::int64_t count, int type, std::uint64_t value,
                   std::uint32_t step, std::uint64_t threshold, double dropped, double kept) {
     constexpr std::int64_t sizes[] = {2, 2, 4, 8};
     if (type < 0 || type > 3) refuse("type: 0 to 3 are float16, bfloat16, float32 and float64");
     if (count <= 0) return;
     Plan plan;
-    append(plan, count, sizes[type], sizes[type], 0, 1);
+    append(plan, {count, sizes[type], sizes[type], 0, 1});
     finish(plan, sizes[type], false);
     const Source source{key_of(value, step)};
     const TwoPoint law{lanes_below(threshold), {dropped, 0}, {kept, 0}, 0};
@@ -228,16 +161,9 @@ void two_point_at(std::uint64_t x, std::uint64_t out, std::int64_t count, int ty
     without_gil(range, [&] { body().two_point(source, plan, range, law, arrays); });
 }
 
-// The 65,536 factors of a table.
-const float* factors_of(const Buffer& table, const char* name) {
-    expect(table, "f", name);
-    if (table.total() != 65536) refuse("gains, shifts: 65,536 entries are needed");
-    return reinterpret_cast<const float*>(table.data());
-}
-
 // `other` and `shifts` are both None, or arrays.
-bool table(nb::handle x, nb::handle out, nb::handle other, nb::handle gains, nb::handle shifts, std::uint64_t value, std::uint32_t step,
-           nb::handle where, std::int64_t begin, std::int64_t end) {
+bool table(Array x, Array out, Array other, Array gains, Array shifts, std::uint64_t value, std::uint32_t step,
+           nb::tuple where, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true), factors(gains, false);
     const float* values = factors_of(factors, "gains");
     if (other.is_none() != shifts.is_none()) refuse("table: other and shifts come together");
@@ -268,7 +194,7 @@ Dense dense_of(const Buffer& rows, int activation, double slope, std::uint64_t t
     return {real(rows, "rows"), static_cast<Activation>(activation), slope, lanes_below(threshold), gain, rows.size(1)};
 }
 
-void dense_forward(nb::handle z, nb::handle y, nb::handle bias, std::uint64_t value, std::uint32_t step,
+void dense_forward(Array z, Array y, Array bias, std::uint64_t value, std::uint32_t step,
                    int activation, double slope, std::uint64_t threshold, double gain, std::int64_t begin,
                    std::int64_t end) {
     const Buffer from(z, true), to(y, true), added(bias, false);
@@ -282,7 +208,7 @@ void dense_forward(nb::handle z, nb::handle y, nb::handle bias, std::uint64_t va
     });
 }
 
-void dense_backward(nb::handle saved, nb::handle dy, std::uint64_t value, std::uint32_t step, int activation,
+void dense_backward(Array saved, Array dy, std::uint64_t value, std::uint32_t step, int activation,
                     double slope, std::uint64_t threshold, double gain, std::int64_t begin, std::int64_t end) {
     const Buffer from(saved, false), to(dy, true);
     const Dense dense = dense_of(from, activation, slope, threshold, gain);
@@ -294,7 +220,7 @@ void dense_backward(nb::handle saved, nb::handle dy, std::uint64_t value, std::u
     });
 }
 
-void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int rule, double rate, double l2,
+void update(Array w, Array g, Array first, Array second, int rule, double rate, double l2,
             double shrink, double beta1, double beta2, double epsilon, double correction, std::int64_t decayed,
             std::int64_t columns, double max_norm, std::int64_t begin, std::int64_t end) {
     const Buffer weights(w, true), slopes(g, false), one(first, true), two(second, true);
@@ -318,21 +244,49 @@ void update(nb::handle w, nb::handle g, nb::handle first, nb::handle second, int
 
 }  // namespace
 
+// The arguments that functions share.
+#define THINNET_KEY "key"_a, "step"_a
+#define THINNET_RANGE "begin"_a, "end"_a
+#define THINNET_DENSE "activation"_a, "slope"_a, "threshold"_a, "gain"_a
+
 NB_MODULE(_native, m) {
-    m.doc() = "Compiled kernels; thinnet._core.kernels is their door.";
-    m.def("bodies", &names, "Names of the instruction sets that this processor has a body for, best first.");
-    m.def("body", [] { return std::string(body().name); }, "Name of the one in use.");
-    m.def("use", &use, "Use another.");
-    m.def("words", &words);
-    m.def("lanes", &lanes);
-    m.def("mask", &mask);
-    m.def("two_point", &two_point);
-    m.def("two_point_at", &two_point_at);
-    m.def("table", &table, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg(),
-          nb::arg(), nb::arg(), nb::arg());
-    m.def("dense_forward", &dense_forward);
-    m.def("dense_backward", &dense_backward);
-    m.def("update", &update);
+    using namespace nb::literals;
+    m.doc() = "Compiled kernels of thinnet; thinnet._core calls them and defines each of them in NumPy.";
+    m.def("bodies", &names, "Return the names of the instruction sets that this processor runs, best first.");
+    m.def("body", [] { return std::string(body().name); }, "Return the name of the instruction set in use.");
+    m.def("use", &use, "name"_a, "Use another instruction set from now on, in all threads.");
+    m.def("words", &words, THINNET_KEY, "block"_a, "out"_a,
+          "Write the words of consecutive blocks, from number `block` on, to `out`: uint32, four for each block.");
+    m.def("fold", &fold, THINNET_KEY, "number"_a, "tag"_a,
+          "Return the first 64 bits of the block at counter (number, step, tag): the value of a folded key.");
+    m.def("lanes", &lanes, "out"_a, THINNET_KEY, "where"_a, THINNET_RANGE,
+          "Write lanes to `out`, uint16, for entries begin to end; end = -1 means all.");
+    m.def("mask", &mask, "out"_a, THINNET_KEY, "where"_a, "threshold"_a, THINNET_RANGE,
+          "Write `lane >= threshold` to `out`, bool.");
+    m.def("two_point", &two_point, "x"_a, "out"_a, "other"_a, THINNET_KEY, "where"_a, "threshold"_a,
+          "dropped_gain"_a, "dropped_shift"_a, "kept_gain"_a, "kept_shift"_a, THINNET_RANGE,
+          "Write a two-point law of x to `out`; `other` is a float or an array of the shape and dtype of x.\n\n"
+          "Returns False, and writes nothing, if the layout of an array does not fit.");
+    m.def("two_point_rates", &two_point_rates, "x"_a, "out"_a, "other"_a, THINNET_KEY, "where"_a, "thresholds"_a,
+          "dropped_gain"_a.none(), "dropped_shift"_a.none(), "kept_gain"_a, "kept_shift"_a.none(), THINNET_RANGE,
+          "Write a two-point law whose thresholds (int32) and factors are contiguous arrays of one shape.\n\n"
+          "The shape has the axes of x, some of one entry. None stands for factors that are all 0.\n"
+          "Returns False, and writes nothing, if the layout of an array does not fit.");
+    m.def("two_point_at", &two_point_at, "x"_a, "out"_a, "count"_a, "type"_a, THINNET_KEY, "threshold"_a,
+          "dropped_gain"_a, "kept_gain"_a,
+          "Write a two-point law without shifts of `count` entries at address x to address `out`.\n\n"
+          "Types 0 to 3 are float16, bfloat16, float32 and float64.");
+    m.def("table", &table, "x"_a, "out"_a, "other"_a.none(), "gains"_a, "shifts"_a.none(), THINNET_KEY, "where"_a,
+          THINNET_RANGE,
+          "Write `gains[lane] * x + shifts[lane] * other` to `out`; `other` and `shifts` may both be None.\n\n"
+          "Returns False, and writes nothing, if the layout of an array does not fit.");
+    m.def("dense_forward", &dense_forward, "z"_a, "y"_a, "bias"_a, THINNET_KEY, THINNET_DENSE, THINNET_RANGE,
+          "Write `dropout(activation(z + bias))` to y for rows begin to end; GELU writes z + bias to z too.");
+    m.def("dense_backward", &dense_backward, "saved"_a, "dy"_a, THINNET_KEY, THINNET_DENSE, THINNET_RANGE,
+          "Turn the gradient of y into that of z in place; `saved` is y, or z + bias for GELU.");
+    m.def("update", &update, "w"_a, "g"_a, "first"_a, "second"_a, "rule"_a, "rate"_a, "l2"_a, "shrink"_a, "beta1"_a,
+          "beta2"_a, "epsilon"_a, "correction"_a, "decayed"_a, "columns"_a, "max_norm"_a, THINNET_RANGE,
+          "Update weights in place; rules 0 to 3 are SGD, momentum, Nesterov's and Adam.");
 }
 
 }  // namespace thinnet

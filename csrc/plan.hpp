@@ -1,5 +1,5 @@
-// What a kernel is told: where lanes come from, how the arrays lie, which entries are asked for.
-// Plain values without a line of arithmetic on them, so that no body compiles a shared function.
+// The arguments of a kernel: the source of lanes, the layout of the arrays, the range of entries.
+// They are plain values without functions, so that no body compiles a shared function.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct Key {
     std::uint32_t low, high, step;
 };
 
-// Seeds grown into blocks: an entry is dropped when one of the seeds from it to `block - 1` further on is.
-// The last `over` axes are blocked; seeds lie on a grid that is larger by block - 1 along each.
+// Blocks: an entry is dropped if one of the seeds from its place to `block - 1` further on is below the threshold.
+// The last `over` axes are blocked; the grid of seeds is larger than that of entries by block - 1 along each.
 struct Blocks {
     int axes = 0, over = 0;
     std::int64_t shape[MAX_AXES];  // of the global grid of seeds
@@ -25,7 +25,7 @@ struct Blocks {
     std::uint32_t threshold = 0;   // of the seeds
 };
 
-// Where lanes come from: a key; with blocks, entries get lane 0 (dropped) or 65535 (kept).
+// The source of lanes: a key; with blocks, entries get lane 0 (dropped) or 65535 (kept).
 struct Source {
     Key key;
     std::int64_t start = 0;
@@ -33,14 +33,16 @@ struct Source {
 };
 
 // Axes from the slowest to the fastest, neighbours merged where every array allows it. Strides of arrays
-// are in bytes; a lane stride of 0 means that the axis shares its lanes. The last lane stride is 0 or 1.
+// are in bytes, those of lanes and of rates in entries; a lane stride of 0 means that the axis shares its lanes.
+// The last lane stride is 0 or 1, unless `crossed` is set.
 struct Plan {
     int axes = 0;
     std::int64_t size[MAX_AXES];
-    std::int64_t x[MAX_AXES], out[MAX_AXES], other[MAX_AXES], lane[MAX_AXES];
+    std::int64_t x[MAX_AXES], out[MAX_AXES], other[MAX_AXES], lane[MAX_AXES], rate[MAX_AXES];
     std::int64_t total = 1;
-    std::int64_t flat = 1;   // entries at the end over which every array is one run of memory
-    bool dense = true;       // lanes that lie between those asked for are few: worth drawing ahead
+    std::int64_t flat = 1;   // entries of the last axes over which every array is one run of memory
+    bool dense = true;       // few unused lanes lie between the used ones, so drawing ahead pays off
+    int crossed = -1;        // the axis of lane stride 1, where that is not the last axis
 };
 
 struct Range {
@@ -49,7 +51,7 @@ struct Range {
 
 enum class Type : int { f16, bf16, f32, f64 };
 
-// gain * x + shift * other; a term whose factor is 0 is left out.
+// The factors of gain * x + shift * other (kernels/apply.hpp).
 struct Side {
     double gain, shift;
 };
@@ -58,6 +60,13 @@ struct TwoPoint {
     std::uint32_t threshold;  // dropped where lane < threshold; up to 65536
     Side dropped, kept;
     double other;  // used where the array is absent
+};
+
+// Arrays of rates: a threshold and factors at each place of a contiguous array. The factors are in the type of the
+// computation: dropped gain and shift, kept gain and shift; all but the third may be null, for 0.
+struct Rates {
+    const std::int32_t* threshold;
+    const void* factors[4];
 };
 
 struct Arrays {
@@ -69,7 +78,7 @@ struct Arrays {
 
 enum class Activation : int { identity, relu, leaky_relu, sigmoid, tanh, selu, gelu };
 
-// One dense layer's end, rows of `columns` entries: bias, activation, inverted dropout.
+// The end of a dense layer, rows of `columns` entries: bias, activation, inverted dropout.
 struct Dense {
     Type type;  // f32 or f64
     Activation activation;
@@ -85,9 +94,9 @@ enum class Rule : int { sgd, momentum, nesterov, adam };
 struct Update {
     Type type;
     Rule rule;
-    double rate, l2, shrink;  // shrink multiplies the weights first (1: not at all)
+    double rate, l2, shrink;  // shrink multiplies the weights first
     double beta1, beta2, epsilon, correction;  // correction: 1 / sqrt(1 - beta2**t)
-    std::int64_t decayed;  // how many of the first weights are shrunk and feel l2
+    std::int64_t decayed;  // the number of leading weights that shrink and l2 act on
     std::int64_t rows, columns;
     double max_norm;  // infinity: none
 };
@@ -99,7 +108,9 @@ struct Body {
     void (*lanes)(const Source&, const Plan&, Range, std::uint16_t* out);
     void (*mask)(const Source&, const Plan&, Range, std::uint32_t threshold, std::uint8_t* out);
     void (*two_point)(const Source&, const Plan&, Range, const TwoPoint&, const Arrays&);
+    void (*two_point_rates)(const Source&, const Plan&, Range, const Rates&, double other, const Arrays&);
     void (*table)(const Source&, const Plan&, Range, const float* gains, const float* shifts, const Arrays&);
+    std::uint64_t (*fold)(const Key&, std::uint64_t number, std::uint32_t tag);
     void (*dense_forward)(const Source&, const Dense&, Range rows, const void* bias, void* z, void* y);
     void (*dense_backward)(const Source&, const Dense&, Range rows, const void* saved, void* dy);
     void (*update)(const Update&, Range, void* w, const void* g, void* first, void* second);

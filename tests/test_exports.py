@@ -23,7 +23,6 @@ EXPORTS = {
         "Key",
         "MissingPackage",
         "RunError",
-        "Stream",
         "ThinnetError",
         "Window",
         "concrete_dropout",

@@ -1,81 +1,106 @@
-// One plane of blocks: seeds as packed bits, grown by shifting and or-ing them together.
-
+// Blocks of one band of a plane: seeds as packed bits, grown by shifting and or-ing them together.
+//
+// A plane is the product of the blocked axes. A large one is cut into bands along its first axis, so that threads
+// share its work and the bits stay in the cache; neighbouring bands draw block - 1 rows of seeds twice.
 class Grown {
 public:
-    Grown(const Blocks& blocks, const Source& source) : blocks_(blocks), lanes_(source) {
-        const int from = blocks.axes - blocks.over, last = blocks.axes - 1;
-        std::int64_t kept = 1;
-        rows_ = 1;
-        bool whole = blocks.shape[last] == length(last);
-        for (int a = from; a < last; ++a) {
-            whole = whole && blocks.shape[a] == length(a);
-            rows_ *= length(a);
-            kept *= blocks.size[a];
+    Grown(const Blocks& blocks, const Source& source)
+        : blocks_(blocks), lanes_(source), first_(blocks.axes - blocks.over), last_(blocks.axes - 1) {
+        inner_ = blocks.plane / blocks.size[first_];
+        tall_ = blocks.size[first_];
+        if (blocks.plane > 2 * BAND) {
+            const std::int64_t wanted = BAND / inner_, least_tall = 8 * blocks.block[first_];
+            tall_ = least(tall_, wanted > least_tall ? wanted : least_tall);
         }
-        width_ = length(last);
-        words_ = (width_ + 63) / 64;
+        begin(0);
+        bool whole = blocks.shape[last_] == width_;
+        std::int64_t kept = 1;
+        for (int a = first_; a < last_; ++a) {
+            whole = whole && blocks.shape[a] == seeds(a);
+            kept *= entries(a);
+        }
         ahead_ = whole && rows_ * width_ <= CHUNK / 2 ? CHUNK : 0;
-        kept_.allocate(blocks.plane + 64);  // the last 64 of a row may hang over
+        kept_.allocate(tall_ * inner_ + 64);  // the last 64 of a row may exceed it
         bits_.allocate(rows_ * words_);
         lane_.allocate(rows_);
         bit_.allocate(kept);
         for (std::int64_t row = 0; row < rows_; ++row) {
-            std::int64_t lane = blocks.start[last], rest = row, apart = blocks.shape[last];
-            for (int a = last - 1; a >= from; --a) {
-                lane += (blocks.start[a] + rest % length(a)) * apart;
-                rest /= length(a);
-                apart *= blocks.shape[a];
+            std::uint64_t lane = bits(blocks.start[last_]), apart = bits(blocks.shape[last_]);
+            std::int64_t rest = row;
+            for (int a = last_ - 1; a >= first_; --a) {
+                lane += (bits(blocks.start[a]) + bits(rest % seeds(a))) * apart;
+                rest /= seeds(a);
+                apart *= bits(blocks.shape[a]);
             }
             lane_.at[row] = lane;
         }
         for (std::int64_t row = 0; row < kept; ++row) {
             std::int64_t place = 0, rest = row, apart = words_;
-            for (int a = last - 1; a >= from; --a) {
-                place += rest % blocks.size[a] * apart;
-                rest /= blocks.size[a];
-                apart *= length(a);
+            for (int a = last_ - 1; a >= first_; --a) {
+                place += rest % entries(a) * apart;
+                rest /= entries(a);
+                apart *= seeds(a);
             }
             bit_.at[row] = place;
         }
     }
 
-    // Lanes (0 or 65535) of plane `number` of the window.
-    const std::uint16_t* plane(std::int64_t number) {
-        if (number != current_) {
+    // Lanes (0 or 65535) from entry `at` of plane `number` of the window; `count` is cut to those of the band.
+    const std::uint16_t* some(std::int64_t number, std::int64_t at, std::int64_t& count) {
+        const std::int64_t band = at / (tall_ * inner_), offset = at - band * tall_ * inner_;
+        if (number != plane_ || band != band_) {
+            begin(band);
             draw(number);
             grow();
             unpack();
-            current_ = number;
+            plane_ = number;
         }
-        return kept_.at;
+        count = least(count, now_ * inner_ - offset);
+        return kept_.at + offset;
     }
 
 private:
-    // Seeds along an axis: those of blocks that begin before the window are there too.
-    std::int64_t length(int axis) const { return blocks_.size[axis] + blocks_.block[axis] - 1; }
+    static constexpr std::int64_t BAND = 1 << 17;  // entries
 
-    // Draw the seeds of one plane, row by row.
+    static std::uint64_t bits(std::int64_t number) { return static_cast<std::uint64_t>(number); }
+
+    // Entries and seeds of the present band along an axis; blocks that begin before the window have seeds too.
+    std::int64_t entries(int axis) const { return axis == first_ ? now_ : blocks_.size[axis]; }
+    std::int64_t seeds(int axis) const { return entries(axis) + blocks_.block[axis] - 1; }
+
+    // Set the extents of a band; the last one may be shorter.
+    void begin(std::int64_t band) {
+        band_ = band;
+        now_ = least(tall_, blocks_.size[first_] - band * tall_);
+        width_ = seeds(last_);
+        words_ = (width_ + 63) / 64;
+        rows_ = 1;
+        for (int a = first_; a < last_; ++a) rows_ *= seeds(a);
+    }
+
+    // Draw the seeds of one band, row by row.
     void draw(std::int64_t number) {
-        const int from = blocks_.axes - blocks_.over;
-        std::int64_t outer = 0, stride = 1;
-        for (int a = from; a < blocks_.axes; ++a) stride *= blocks_.shape[a];
-        for (int a = from - 1; a >= 0; --a) {
-            outer += (blocks_.start[a] + number % blocks_.size[a]) * stride;
+        std::uint64_t outer = 0, stride = 1;
+        for (int a = last_; a > first_; --a) stride *= bits(blocks_.shape[a]);
+        outer = bits(band_) * bits(tall_) * stride;
+        stride *= bits(blocks_.shape[first_]);
+        for (int a = first_ - 1; a >= 0; --a) {
+            outer += (bits(blocks_.start[a]) + bits(number % blocks_.size[a])) * stride;
             number /= blocks_.size[a];
-            stride *= blocks_.shape[a];
+            stride *= bits(blocks_.shape[a]);
         }
         const std::uint32_t threshold = blocks_.threshold;
         const std::int64_t width = width_, rows = rows_;
-        const std::int64_t* lane = lane_.at;
+        const std::uint64_t* lane = lane_.at;
         std::uint64_t* bits = bits_.at;
         for (std::int64_t row = 0; row < rows;) {
-            // Rows whose lanes follow at once are drawn together.
+            // Rows whose lanes are consecutive are drawn together.
             std::int64_t some = width < CHUNK ? least(rows - row, (CHUNK - 64) / width + 1) : 1;
-            if (lane[row + some - 1] - lane[row] != (some - 1) * width) some = 1;
-            const std::int64_t first = outer + lane[row];
+            if (lane[row + some - 1] - lane[row] != static_cast<std::uint64_t>((some - 1) * width)) some = 1;
+            const auto first = static_cast<std::int64_t>(outer + lane[row]);
             if (width <= 64) {
                 const std::uint16_t* drawn = lanes_.at(first, (some - 1) * width + 64, ahead_);
-                // Seeds behind a row's end are in no block that reaches an entry.
+                // Seeds beyond the end of a row are in no block that reaches an entry.
                 for (std::int64_t i = 0; i < some; ++i) bits[i] = below(drawn + i * width, threshold);
                 bits += some;
             } else {
@@ -90,13 +115,12 @@ private:
         }
     }
 
-    // Let every entry see the seeds of the block that begins at it, along one axis after another.
+    // Set the bit of every entry that has a seed in the block from it on, along one axis after another.
     void grow() {
-        const int from = blocks_.axes - blocks_.over, last = blocks_.axes - 1;
-        along(blocks_.block[last]);
+        along(blocks_.block[last_]);
         std::int64_t apart = words_;
-        for (int a = last - 1; a >= from; --a) {
-            const std::int64_t count = length(a) * apart;
+        for (int a = last_ - 1; a >= first_; --a) {
+            const std::int64_t count = seeds(a) * apart;
             for (std::int64_t begin = 0; begin < rows_ * words_; begin += count) {
                 across(bits_.at + begin, count, apart, blocks_.block[a]);
             }
@@ -104,7 +128,7 @@ private:
         }
     }
 
-    // Within rows: doubling shifts, bit i takes in bits i … i + block - 1.
+    // Within rows: shifts that double; bit i becomes the union of bits i … i + block - 1.
     void along(std::int64_t block) {
         std::uint64_t* bits = bits_.at;
         const std::int64_t many = rows_ * words_, in_row = words_;
@@ -136,22 +160,25 @@ private:
         }
     }
 
-    // Write the entries of the window, without the seeds that lie beyond its ends.
+    // Write the lanes of the entries, without the seeds beyond the ends of the window.
     void unpack() {
-        const std::int64_t width = blocks_.size[blocks_.axes - 1], plane = blocks_.plane;
+        const std::int64_t width = entries(last_), count = now_ * inner_;
         std::uint16_t* kept = kept_.at;
         const std::uint64_t* bits = bits_.at;
         const std::int64_t* place = bit_.at;
-        for (std::int64_t begin = 0; begin < plane; begin += width, ++place) {
+        for (std::int64_t begin = 0; begin < count; begin += width, ++place) {
             for (std::int64_t i = 0; i < width; i += 64) unfold(bits[*place + i / 64], kept + begin + i);
         }
     }
 
     const Blocks& blocks_;
     Drawn lanes_;
+    const int first_, last_;  // of the blocked axes
     Memory<std::uint16_t> kept_;
-    Memory<std::uint64_t> bits_;
-    Memory<std::int64_t> lane_, bit_;  // of each row of seeds, and of entries: the first lane, the first word
-    std::int64_t ahead_ = 0;  // how many lanes are worth drawing at once, where the next plane's follow
-    std::int64_t rows_ = 0, width_ = 0, words_ = 0, current_ = -1;
+    Memory<std::uint64_t> bits_, lane_;  // the seeds; the first lane of each row of them
+    Memory<std::int64_t> bit_;           // the first word of each row of entries
+    std::int64_t ahead_ = 0;             // the number of lanes to draw at once if those of the next plane follow
+    std::int64_t inner_ = 1, tall_ = 1;                          // entries of a row of a band, and its rows
+    std::int64_t rows_ = 0, width_ = 0, words_ = 0, now_ = 0;   // of the present band
+    std::int64_t plane_ = -1, band_ = -1;
 };

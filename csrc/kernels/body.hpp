@@ -1,9 +1,9 @@
-// All kernels over one instruction set. The file that includes this has included plan.hpp, and says
+// All kernels for one instruction set. The file that includes this one has included plan.hpp and defines
 // THINNET_BODY (a namespace) and THINNET_SIMD (the header of its vectors).
 //
-// Each body is compiled with flags of its own. Whatever they share by name the linker would merge into one
-// copy, which might hold instructions that another processor lacks: so everything is static, in a
-// namespace of its own, and no inline function of the standard library is called.
+// Each body is compiled with its own flags. The linker merges functions of one name into one copy, which might hold
+// instructions that another processor lacks. So every function is static, in a namespace of its own, and no inline
+// function of the standard library is called.
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -37,6 +37,10 @@ namespace THINNET_BODY {
 
 #include "halves.hpp"
 
+#include "apply.hpp"
+
+#include "walk.hpp"
+
 #include "laws.hpp"
 
 #include "dense.hpp"
@@ -44,7 +48,8 @@ namespace THINNET_BODY {
 #include "update.hpp"
 
 extern const Body BODY;
-const Body BODY = {THINNET_NAME, words, lanes, mask, two_point, table, dense_forward, dense_backward, update};
+const Body BODY = {THINNET_NAME, words, lanes, mask, two_point, two_point_rates, table, fold,
+                   dense_forward, dense_backward, update};
 
 }  // namespace THINNET_BODY
 }  // namespace thinnet

@@ -1,8 +1,7 @@
-// The end of a dense layer: bias, activation and inverted dropout in one pass, and the way back.
+// The end of a dense layer: bias, activation and inverted dropout in one pass, forward and backward.
 //
-// Everything is elementwise arithmetic that rounds alike in every body. What is saved for the way back is
-// y alone: divided by the gain it is the activation, from which its own derivative follows (GELU's does
-// not; its z is saved instead).
+// The arithmetic is elementwise and rounds alike in every body. Backward needs y alone: divided by the gain, y is the
+// activation, and the derivative is a function of it. The derivative of GELU needs z, which is saved instead.
 
 template <class T>
 struct Real;
@@ -125,7 +124,7 @@ static void forward_in(const Source& source, const Dense& dense, Range rows, con
                 for (std::int64_t i = 0; i < count; ++i) {
                     const T x = from[i] + b[i];
                     if (A == Activation::gelu) from[i] = x;
-                    const T kept = gain * activate<A, T>(x, slope);
+                    const T kept = scale(gain, activate<A, T>(x, slope));
                     to[i] = lanes[i] >= threshold ? kept : T(0);
                 }
             });
@@ -136,7 +135,7 @@ static void backward_in(const Source& source, const Dense& dense, Range rows, co
     const T slope = static_cast<T>(dense.slope), gain = static_cast<T>(dense.gain);
     const T keep = dense.gain > 0 ? static_cast<T>(1 / dense.gain) : T(0);
     const auto threshold = static_cast<std::int32_t>(dense.threshold);
-    // what a rectifier dropped is 0, and so is its derivative: no lanes are needed
+    // The derivative of a rectifier is 0 at a dropped entry, which is 0: no lanes are needed.
     const bool drawing = threshold > 0 && A != Activation::relu;
     rows_of(source, dense, rows, drawing,
             [&](std::int64_t at, std::int64_t, std::int64_t count, const std::uint16_t* lanes) {
@@ -145,14 +144,14 @@ static void backward_in(const Source& source, const Dense& dense, Range rows, co
                 if (!lanes) {
                     const T factor = threshold > 0 ? gain : T(1);
                     THINNET_LOOP
-                    for (std::int64_t i = 0; i < count; ++i) d[i] = slope_times<A, T>(factor * d[i], from[i], slope);
+                    for (std::int64_t i = 0; i < count; ++i) d[i] = slope_times<A, T>(scale(factor, d[i]), from[i], slope);
                     return;
                 }
                 THINNET_LOOP
                 for (std::int64_t i = 0; i < count; ++i) {
-                    const T unscaled = keep * from[i];
+                    const T unscaled = scale(keep, from[i]);
                     const T a = A == Activation::gelu ? from[i] : unscaled;
-                    const T kept = slope_times<A, T>(gain * d[i], a, slope);
+                    const T kept = slope_times<A, T>(scale(gain, d[i]), a, slope);
                     d[i] = lanes[i] >= threshold ? kept : T(0);
                 }
             });

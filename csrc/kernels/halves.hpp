@@ -1,4 +1,4 @@
-// 16-bit numbers are computed in float: conversions of a chunk at a time.
+// Types of entries: 16-bit numbers are computed in float, and converted one chunk at a time.
 
 // Apply a conversion of HALVES entries at a time to any number of them.
 template <auto SOME, class FROM, class TO>
@@ -46,3 +46,15 @@ static void narrow(Type type, const float* in, void* out, std::int64_t count) {
     }
     convert<lower>(rounded, bits, count);
 }
+
+// The type of entries in memory, and that of the computation.
+template <Type TYPE, class ITEM, class REAL>
+struct Stored {
+    static constexpr Type type = TYPE;
+    using Item = ITEM;
+    using Real = REAL;
+};
+using F16 = Stored<Type::f16, std::uint16_t, float>;
+using BF16 = Stored<Type::bf16, std::uint16_t, float>;
+using F32 = Stored<Type::f32, float, float>;
+using F64 = Stored<Type::f64, double, double>;

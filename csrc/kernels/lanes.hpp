@@ -4,7 +4,7 @@ static constexpr std::int64_t CHUNK = 2048;
 
 static inline std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
-// An array of a kernel's own.
+// Memory owned by a kernel.
 template <class T>
 struct Memory {
     T* at = nullptr;
@@ -20,53 +20,56 @@ struct Memory {
     }
 };
 
-// The lanes of one interval, drawn when first asked for and kept for the next question.
+// The lanes of one interval, drawn on first use and kept for the next call.
 class Drawn {
 public:
     explicit Drawn(const Source& source) : schedule_(source.key) {}
 
     // Lanes from `lane` on, at least `count` of them; `ahead` lanes are drawn if that is more.
     const std::uint16_t* at(std::int64_t lane, std::int64_t count, std::int64_t ahead) {
-        if (lane < first_ || lane - first_ + count > drawn_) {
+        const std::uint64_t offset = static_cast<std::uint64_t>(lane) - static_cast<std::uint64_t>(first_);
+        if (offset > drawn_ || offset + static_cast<std::uint64_t>(count) > drawn_) {
             const std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
             first_ = static_cast<std::int64_t>(block * BLOCK);
             const std::int64_t wanted = lane - first_ + (count > ahead ? count : ahead);
             const std::int64_t blocks = (wanted + BLOCK - 1) / BLOCK;
             philox(schedule_, block, blocks, buffer_);
-            drawn_ = blocks * BLOCK;
+            drawn_ = static_cast<std::uint64_t>(blocks * BLOCK);
         }
         return buffer_ + (lane - first_);
     }
 
 private:
     Schedule schedule_;
-    std::int64_t first_ = 0, drawn_ = 0;
+    std::int64_t first_ = 0;
+    std::uint64_t drawn_ = 0;
     alignas(64) std::uint16_t buffer_[CHUNK + BLOCK + OVER];
 };
 
 #include "blocks.hpp"
 
-// Where the walk over a plan stands: the place of an entry in every array.
+// The position of a walk over a plan: the place of an entry in every array.
 struct Place {
     std::int64_t index[MAX_AXES];
-    std::int64_t x, out, other;
-    std::uint64_t lane;  // behind the end of an axis it may leave the range of signed numbers for a moment
+    std::int64_t x, out, other, rate;
+    std::uint64_t lane;  // past the end of an axis it may leave the range of signed numbers for a moment
 
     Place(const Plan& plan, std::int64_t entry, std::int64_t start)
-        : x(0), out(0), other(0), lane(static_cast<std::uint64_t>(start)) {
+        : x(0), out(0), other(0), rate(0), lane(static_cast<std::uint64_t>(start)) {
         for (int a = plan.axes - 1; a >= 0; --a) {
             index[a] = entry % plan.size[a];
             entry /= plan.size[a];
             x += index[a] * plan.x[a];
             out += index[a] * plan.out[a];
             other += index[a] * plan.other[a];
+            rate += index[a] * plan.rate[a];
             lane += static_cast<std::uint64_t>(index[a]) * static_cast<std::uint64_t>(plan.lane[a]);
         }
     }
 
     std::int64_t number() const { return static_cast<std::int64_t>(lane); }
 
-    // Move on along the last axis, at most to its end, and carry into those before.
+    // Advance along the last axis, at most to its end, and carry into the axes before it.
     void advance(const Plan& plan, std::int64_t count) {
         for (int a = plan.axes - 1; a >= 0; --a) {
             move(plan, a, count);
@@ -82,6 +85,7 @@ private:
         x += count * plan.x[a];
         out += count * plan.out[a];
         other += count * plan.other[a];
+        rate += count * plan.rate[a];
         lane += static_cast<std::uint64_t>(count) * static_cast<std::uint64_t>(plan.lane[a]);
     }
 };
@@ -99,7 +103,7 @@ public:
     Lanes(const Lanes&) = delete;
     Lanes& operator=(const Lanes&) = delete;
 
-    // The lanes of `count` <= CHUNK entries, the first of which is at `place`; moves on behind them.
+    // The lanes of `count` <= CHUNK entries from `place` on; advances `place` to the end of them.
     const std::uint16_t* next(Place& place, std::int64_t count) {
         if (!grown_ && plan_.axes == 1 && plan_.lane[0] == 1) {
             const std::uint16_t* run = drawn_.at(place.number(), count, count);
@@ -129,12 +133,11 @@ public:
     }
 
 private:
-    // Lanes from `lane` on; `count` is cut to what lies in one plane of blocks.
+    // Lanes from `lane` on; `count` is cut to those of one band of blocks.
     const std::uint16_t* some(std::int64_t lane, std::int64_t& count) {
         if (!grown_) return drawn_.at(lane, count, plan_.dense ? CHUNK : 0);
-        const std::int64_t plane = source_.blocks->plane, at = lane % plane;
-        count = least(count, plane - at);
-        return grown_->plane(lane / plane) + at;
+        const std::int64_t plane = source_.blocks->plane;
+        return grown_->some(lane / plane, lane % plane, count);
     }
 
     const Source& source_;

@@ -1,4 +1,4 @@
-// One update of weights in one pass: decay, moments, step, and the squares that max-norm adds up.
+// One update of weights in one pass: decay, moments, step, and the sums of squares for max-norm.
 
 // The factors of an update in the type of the weights.
 template <class T>

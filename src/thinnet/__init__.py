@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from thinnet import errors, net, schedules, sklearn, study, torch, variants
-    from thinnet._core.random import Key, Stream, Window, lanes
+    from thinnet._core.random import Key, Window, lanes
     from thinnet._core.threads import get_num_threads, set_num_threads
     from thinnet.errors import DataError, FileError, InputError, MissingPackage, RunError, ThinnetError
     from thinnet.variants import CATALOGUE, drop, dropout, mask, register
@@ -41,7 +41,6 @@ __all__ = [
     "Key",
     "MissingPackage",
     "RunError",
-    "Stream",
     "ThinnetError",
     "Window",
     "concrete_dropout",
@@ -82,7 +81,7 @@ _HOMES = {
     "thinnet": ("errors", "net", "schedules", "sklearn", "study", "torch", "variants"),
     "thinnet.errors": ("DataError", "FileError", "InputError", "MissingPackage", "RunError", "ThinnetError"),
     "thinnet._core.threads": ("get_num_threads", "set_num_threads"),
-    "thinnet._core.random": ("Key", "Stream", "Window", "lanes"),
+    "thinnet._core.random": ("Key", "Window", "lanes"),
     "thinnet.variants": ("CATALOGUE", "drop", "dropout", "mask", "register"),
     "thinnet.variants._beyond.concrete": ("concrete_dropout", "concrete_kl"),
     "thinnet.variants._beyond.cutout": ("cutout",),

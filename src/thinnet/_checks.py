@@ -38,6 +38,7 @@ __all__ = [
     "check_number",
     "check_out",
     "check_rate",
+    "check_shape",
     "check_type",
     "format_value",
 ]
@@ -375,6 +376,26 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
     return value
 
 
+def check_shape(owner: str, name: str, value: Any) -> tuple[int, ...]:
+    """Return a shape as a tuple of Python ints, each of at least 0.
+
+    Examples
+    --------
+    >>> check_shape("lanes", "shape", [np.int8(3), 4])
+    (3, 4)
+    """
+    if isinstance(value, tuple | list):
+        sizes: list[Any] = list(cast("Any", value))
+        if all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
+            shape = tuple(map(int, sizes))
+            if min(shape, default=0) >= 0:
+                return shape
+    hint = f"; use ({value},)." if type(value) is int and value >= 0 else "."
+    raise InputError(
+        f"{owner}: {name} must be a tuple of whole numbers of at least 0, got {format_value(value)}{hint}"
+    )
+
+
 def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Array:
     """Return an array of floating point: float16, float32, float64, or bfloat16 of ml_dtypes.
 
@@ -388,7 +409,7 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
     else:
         if isinstance(x, np.ma.MaskedArray):
             raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
-        array = np.asarray(x)
+        array: Array = np.asarray(x)
         if array.dtype.type not in FLOATS and array.dtype.name != "bfloat16":
             raise InputError(
                 f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; "

@@ -1,4 +1,4 @@
-"""Keys: addresses, folding, steps; and streams, which count."""
+"""Keys: addresses, folding, steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinnet._core.random import Key, Stream, philox4x32, words
+from thinnet._core.random import Key, philox4x32, words
 from thinnet.errors import InputError
 
 VALUES, STEPS = st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1)
@@ -79,18 +79,6 @@ def test_a_key_is_a_value() -> None:
     for twin in (pickle.loads(pickle.dumps(key)), copy.copy(key), copy.deepcopy(key)):
         assert twin == key
         assert twin.fold("a") == key.fold("a")
-
-
-def test_a_stream_counts_from_the_step_of_its_key() -> None:
-    stream = Stream(Key(3, 41))
-    assert [stream.next() for _ in range(3)] == [Key(3, 41), Key(3, 42), Key(3, 43)]
-    assert copy.copy(stream).next() == stream.next() == Key(3, 44)
-
-
-def test_a_stream_ends_rather_than_begin_again(refusal: Callable[..., str]) -> None:
-    stream = Stream(Key(0, 2**32 - 1))
-    stream.next()
-    assert "got 4294967296" in refusal(InputError, stream.next)
 
 
 def test_the_stream_of_folded_keys_is_pinned(vectors: Callable[[str], Any]) -> None:

@@ -1,11 +1,12 @@
-"""Floor 1: random lanes from a key; knows no dropout.
+"""Random lanes from a key, without any knowledge of dropout.
 
-`key.py` is the address, `philox.py` the generator, `lanes.py` the lanes of any window of any array.
+`key.py` defines keys, `philox.py` the generator, `windows.py` windows and their lanes, `numbers.py` uniform
+numbers and permutations.
 """
 
-from thinnet._core.random.key import Key, Stream
+from thinnet._core.random.key import Key
 from thinnet._core.random.numbers import permutation, uniform
 from thinnet._core.random.philox import philox4x32, words
 from thinnet._core.random.windows import Window, lanes
 
-__all__ = ["Key", "Stream", "Window", "lanes", "permutation", "philox4x32", "uniform", "words"]
+__all__ = ["Key", "Window", "lanes", "permutation", "philox4x32", "uniform", "words"]

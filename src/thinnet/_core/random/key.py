@@ -1,18 +1,20 @@
-"""Keys: immutable addresses of randomness; and streams, which count."""
+"""Keys: immutable addresses of randomness."""
 
 from __future__ import annotations
 
+import functools
 import operator
 from dataclasses import dataclass
 from typing import SupportsIndex
 
 from thinnet._checks import format_value
+from thinnet._core import native
 from thinnet._core.random.philox import philox4x32
 from thinnet.errors import InputError
 
-__all__ = ["Key", "Stream", "bare", "check_key"]
+__all__ = ["Key", "bare", "check_key"]
 
-# Word 3 of the counter is 0 when lanes are drawn; folding uses other values, so the two never meet.
+# Word 3 of the counter is 0 when lanes are drawn. Folding uses other values, so the blocks are distinct.
 _FOLD_NUMBER, _FOLD_NAME = 1, 2
 _STEPS = 1 << 32
 
@@ -49,8 +51,8 @@ class Key:
     step: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _whole("Key", "value", self.value, 64))
-        object.__setattr__(self, "step", _whole("Key", "step", self.step, 32))
+        object.__setattr__(self, "value", _check_word("Key", "value", self.value, 64))
+        object.__setattr__(self, "step", _check_word("Key", "step", self.step, 32))
 
     @property
     def words(self) -> tuple[int, int]:
@@ -66,7 +68,7 @@ class Key:
         Raises
         ------
         InputError
-            `name` is neither text nor a whole number in [0, 2**64).
+            `name` is neither text that UTF-8 can encode nor a whole number in [0, 2**64).
 
         Examples
         --------
@@ -74,56 +76,31 @@ class Key:
         '0x1348e23f2dce73e5'
         """
         if isinstance(name, str):
-            import hashlib  # not at the top: it loads OpenSSL
-
-            digest = hashlib.blake2b(name.encode("utf-8"), digest_size=8).digest()
-            number, tag = int.from_bytes(digest, "little"), _FOLD_NAME
+            number, tag = _digest(name), _FOLD_NAME
         else:
-            number, tag = _whole("Key.fold", "name", name, 64), _FOLD_NUMBER
+            number, tag = _check_word("Key.fold", "name", name, 64), _FOLD_NUMBER
+        if native.library is not None:
+            return bare(native.library.fold(self.value, self.step, number, tag))
         low, high, _, _ = philox4x32((number & 0xFFFFFFFF, number >> 32, self.step, tag), self.words)
-        return Key(low | high << 32)
+        return bare(low | high << 32)
 
     def at(self, step: SupportsIndex) -> Key:
-        """Return the same address at another step; costs nothing, so training loops use it."""
+        """Return the same address at another step; this is cheaper than `fold`, so training loops use it."""
         if type(step) is not int or not 0 <= step < _STEPS:
-            step = _whole("Key.at", "step", step, 32)
+            step = _check_word("Key.at", "step", step, 32)
         return bare(self.value, step)
 
 
-# What a frozen class sets its fields with.
+# The setters of the fields of a frozen class.
 _set_value, _set_step = Key.__dict__["value"].__set__, Key.__dict__["step"].__set__
 
 
 def bare(value: int, step: int = 0) -> Key:
-    """Return a key of numbers that are known to be in range: training asks for one at every step."""
+    """Return a key without checks, for numbers that are known to be in range."""
     key = object.__new__(Key)
     _set_value(key, value)
     _set_step(key, step)
     return key
-
-
-class Stream:
-    """Count the steps of a key: each `next()` is the key at the next step.
-
-    Examples
-    --------
-    >>> stream = Stream(Key(0))
-    >>> stream.next().step, stream.next().step
-    (0, 1)
-    """
-
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.step = key.step
-
-    def next(self) -> Key:
-        """Return the key at the present step and move on by one."""
-        key = self.key.at(self.step)
-        self.step += 1
-        return key
-
-    def __repr__(self) -> str:
-        return f"Stream({self.key.at(self.step)!r})"
 
 
 def check_key(owner: str, key: Key) -> None:
@@ -132,7 +109,22 @@ def check_key(owner: str, key: Key) -> None:
         raise InputError(f"{owner}: key must be a thinnet.Key, got {format_value(key)}; use thinnet.Key(0).")
 
 
-def _whole(owner: str, name: str, value: object, bits: int) -> int:
+@functools.lru_cache(maxsize=1024)
+def _digest(name: str) -> int:
+    """Return the 64 bits of a name: blake2b of its UTF-8 bytes, the low byte first."""
+    import hashlib  # imported here because it loads OpenSSL
+
+    try:
+        encoded = name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"Key.fold: name must be text that UTF-8 can encode, got {format_value(name)}; "
+            f"remove the surrogate at position {error.start}."
+        ) from None
+    return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little")
+
+
+def _check_word(owner: str, name: str, value: object, bits: int) -> int:
     if not isinstance(value, bool):
         try:
             number = operator.index(value)  # pyright: ignore[reportArgumentType]

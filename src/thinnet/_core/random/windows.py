@@ -1,7 +1,7 @@
-"""Lanes: the uniform 16-bit integers that decide, for any window of any array.
+"""Windows, and the lanes of a window: the uniform 16-bit integers that decide which entries are dropped.
 
-Lane i of a key is the 16-bit half `i mod 8`, little end first, of block `i div 8`. An array's lanes
-are numbered in C order of its whole ("global") shape; a shard names its window and gets its part.
+Lane i of a key is the 16-bit half `i mod 8`, little end first, of block `i div 8`. The lanes of an array are
+numbered in C order of its global shape; a shard passes its window and gets the lanes of its own entries.
 """
 
 from __future__ import annotations
@@ -14,43 +14,47 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import check_shape, format_value
 from thinnet._core import native
-from thinnet._core.random.key import Key
+from thinnet._core.random.key import Key, check_key
 from thinnet._core.random.philox import BLOCK, words, words_at
 from thinnet._core.threads import split
 from thinnet.errors import InputError
 
-__all__ = ["Window", "flat_lanes", "lanes"]
+__all__ = ["Window", "check_window", "flat_lanes", "lanes"]
 
 Lanes = NDArray[np.uint16]
 
-# Lanes that are worth a thread of their own.
+# The least number of lanes for which a thread of their own pays off.
 _THREADED = 1 << 20
 
-# A window's lanes are numbered by signed 64-bit integers.
+# The lanes of a window are numbered by signed 64-bit integers.
 _MOST = 1 << 63
 
-# Runs of a window gathered at once hold at most so many blocks (16 bytes each).
+# The greatest number of blocks (16 bytes each) that are gathered at once.
 _GATHERED = 1 << 16
+
+_INTEGERS = {int}
 
 
 @dataclass(frozen=True)
 class Window:
-    """Say which part of a global array this is.
+    """The position of an array inside a global array, such as a shard inside a mini-batch.
 
     Parameters
     ----------
     shape : tuple of int
         The global shape.
     start : tuple of int
-        First index of the part, one an axis.
+        The first index of the window along each axis.
     size : tuple of int
-        The part's own shape.
+        The shape of the window.
 
     Raises
     ------
     InputError
-        The part does not lie inside the global shape, or that has 2**63 entries or more.
+        A value is not a tuple of whole numbers, the window does not lie inside the global shape, or the global
+        shape has 2**63 entries or more.
 
     Examples
     --------
@@ -63,9 +67,14 @@ class Window:
     size: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        sizes = self.shape, self.start, self.size
+        if not all(type(value) is tuple and {*map(type, value)} <= _INTEGERS for value in sizes):
+            # Integers of NumPy would wrap around, and floats would be equal to the right window in a cache.
+            for name in ("shape", "start", "size"):
+                object.__setattr__(self, name, check_shape("Window", name, getattr(self, name)))
         if not len(self.shape) == len(self.start) == len(self.size):
             raise InputError(
-                f"Window: shape, start and size must have one entry an axis, "
+                f"Window: shape, start and size must have one entry for each axis, "
                 f"got {self.shape}, {self.start} and {self.size}."
             )
         for axis, (whole, start, size) in enumerate(zip(self.shape, self.start, self.size, strict=True)):
@@ -73,13 +82,12 @@ class Window:
                 raise InputError(
                     f"Window: axis {axis} must lie inside [0, {whole}), got start {start} and size {size}."
                 )
-
         if math.prod(self.shape) >= _MOST:
             raise InputError(f"Window: shape must have fewer than 2**63 entries, got {self.shape}.")
 
     @functools.cached_property
     def addresses(self) -> tuple[int, tuple[int, ...]]:
-        """The number of the first lane, and how far apart lanes are along each axis: 0 where it has one."""
+        """The number of the first lane, and the distance of lanes along each axis: 0 for an axis of size 1."""
         strides = [math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))]
         start = sum(a * b for a, b in zip(self.start, strides, strict=True))
         return start, tuple(
@@ -88,8 +96,46 @@ class Window:
 
     @classmethod
     def whole(cls, shape: tuple[int, ...]) -> Window:
-        """Return the window that is all of an array of `shape`."""
+        """Return the window that covers an array of `shape`."""
+        shape = check_shape("Window.whole", "shape", shape)
         return cls(shape, (0,) * len(shape), shape)
+
+    def grown(self, block: tuple[int, ...]) -> Window:
+        """Return the window of the seeds of blocks whose entries lie in this window.
+
+        The last axes, one for each size of `block`, are longer by size - 1 than those of the entries, so that
+        every entry, at the edges too, lies in equally many blocks.
+
+        Examples
+        --------
+        >>> Window((8, 9, 9), start=(2, 0, 3), size=(6, 9, 4)).grown((3, 3))
+        Window(shape=(8, 11, 11), start=(2, 0, 3), size=(6, 11, 6))
+        """
+        more = (0,) * (len(self.shape) - len(block)) + tuple(size - 1 for size in block)
+        return Window(
+            tuple(n + m for n, m in zip(self.shape, more, strict=True)),
+            self.start,
+            tuple(n + m if n else 0 for n, m in zip(self.size, more, strict=True)),
+        )
+
+
+def check_window(owner: str, window: Window, size: tuple[int, ...], name: str = "x") -> Window:
+    """Return a window if it is one and has the shape of an array.
+
+    Examples
+    --------
+    >>> check_window("drop", Window.whole((3,)), (2, 3))
+    Traceback (most recent call last):
+    thinnet.errors.InputError: drop: the window has size (3,), but x has shape (2, 3).
+    """
+    if not isinstance(window, Window):
+        raise InputError(
+            f"{owner}: window must be a thinnet.Window, got {format_value(window)}; "
+            f"use thinnet.Window.whole({size})."
+        )
+    if window.size != size:
+        raise InputError(f"{owner}: the window has size {window.size}, but {name} has shape {size}.")
+    return window
 
 
 def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
@@ -100,12 +146,17 @@ def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
     key : Key
         The address, its step included.
     shape : tuple of int, or Window
-        The array's shape, or which part of which global shape is wanted.
+        The shape of the array, or the window of it whose lanes are wanted.
 
     Returns
     -------
     ndarray of uint16
-        Of the shape, or of the window's size; uniform on 0 … 65535.
+        Of that shape, or of the size of the window; uniform on 0 … 65535.
+
+    Raises
+    ------
+    InputError
+        `key` is not a Key, or `shape` is neither a tuple of whole numbers nor a Window.
 
     Examples
     --------
@@ -114,7 +165,9 @@ def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
     >>> bool((part == whole[1:3, 2:5]).all())
     True
     """
-    window = shape if isinstance(shape, Window) else Window.whole(shape)
+    if type(key) is not Key:
+        check_key("lanes", key)
+    window = shape if isinstance(shape, Window) else Window.whole(check_shape("lanes", "shape", shape))
     if 0 in window.size:
         return np.empty(window.size, np.uint16)
     if native.library is not None:
@@ -140,7 +193,7 @@ def flat_lanes(key: Key, start: int, count: int) -> Lanes:
 
 
 def _runs(window: Window) -> tuple[NDArray[np.uint64], int]:
-    """Cut a window into runs of neighbouring lanes: (where each begins, the length of each)."""
+    """Cut a window into runs of consecutive lanes: (the first lane of each, the length of all)."""
     axis, length, stride = len(window.shape), 1, 1
     while axis and length == stride:
         axis -= 1
