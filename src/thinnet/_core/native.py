@@ -1,8 +1,8 @@
-"""Floor 0: the compiled kernels where they were built, and the threads they run on.
+"""The compiled kernels, if they were built, and the choice between them and NumPy.
 
-`library` is the compiled module, or None where NumPy does the work; whoever has both a fast path and a
-slow twin looks here which one to take. The two give the same bits. `compiled` is the module even while
-NumPy does the work: what was begun with it can be ended with it.
+`library` is the compiled module, or None while NumPy does the work; functions with a compiled kernel and a NumPy
+definition choose by it, and both give the same bits. `compiled` is the module even while NumPy does the work, so
+that backward can use the kernel that forward used.
 """
 
 from __future__ import annotations
@@ -19,19 +19,30 @@ from thinnet.errors import InputError
 __all__ = ["NUMPY", "bodies", "name", "use", "using", "why_not"]
 
 NUMPY = "numpy"
-"""The name under which `use` knows the NumPy twin."""
+"""The name of the NumPy definitions among the bodies."""
+
+
+# The functions that this version calls.
+_FUNCTIONS = (
+    *("bodies", "body", "use", "words", "fold", "lanes", "mask"),
+    *("two_point", "two_point_rates", "two_point_at", "table"),
+    *("dense_forward", "dense_backward", "update"),
+)
 
 
 def _load() -> tuple[Any, str]:
-    """Return the compiled module, or None and why there is none."""
+    """Return the compiled module, or None and the reason for its absence."""
     if sys.byteorder != "little":
         return None, "the kernels are for little-endian machines"
     try:
-        return importlib.import_module("thinnet._native"), ""
+        module = importlib.import_module("thinnet._native")
     except ModuleNotFoundError:
         return None, "not built: no working C++20 compiler when thinnet was installed"
     except ImportError as error:
         return None, f"does not load: {error}"
+    if missing := [name for name in _FUNCTIONS if not hasattr(module, name)]:
+        return None, f"built from another version of thinnet, without {', '.join(missing)}; install it again"
+    return module, ""
 
 
 compiled, why_not = _load()
@@ -39,24 +50,24 @@ library: Any = compiled
 
 
 def bodies() -> list[str]:
-    """Return what this machine can run, best first; the NumPy twin is always last."""
+    """Return the instruction sets that this machine runs, best first; NumPy is always the last one."""
     return [*(compiled.bodies() if compiled else ()), NUMPY]
 
 
 def name() -> str:
-    """Return which of `bodies` is in use."""
+    """Return the name of the one of `bodies` in use."""
     return NUMPY if library is None else library.body()
 
 
 def use(wanted: str, owner: str = "use") -> None:
-    """Run on another body from now on; the environment variable THINNET_ISA does so from the start.
+    """Use another body from now on; the environment variable THINNET_ISA sets the first one.
 
     Raises
     ------
     InputError
-        This machine does not have it.
+        This machine does not run it.
     """
-    global library  # noqa: PLW0603 - one per process; kernels look here at every call
+    global library  # noqa: PLW0603 - one for each process, read at every call
     if wanted not in bodies():
         raise InputError(f"{owner}: must be one of {', '.join(bodies())} on this machine, got {wanted!r}.")
     if wanted == NUMPY:
@@ -68,7 +79,7 @@ def use(wanted: str, owner: str = "use") -> None:
 
 @contextlib.contextmanager
 def using(wanted: str) -> Generator[None]:
-    """Run on another body for the length of a `with` block; for every thread of the process."""
+    """Use another body inside a `with` block, in every thread of the process."""
     before = name()
     use(wanted)
     try:

@@ -360,3 +360,19 @@ def test_other_objects_with_a_buffer_are_welcome() -> None:
     assert y.tolist() == [2.0] * 50
     native.library.two_point(x, memoryview(y), 0.0, 0, 0, (), 65536, 0.0, 0.0, 2.0, 0.0, 0, -1)
     assert y.tolist() == [0.0] * 50
+
+
+@compiled
+def test_kernels_of_another_version_are_not_used() -> None:
+    script = """
+import thinnet._native as kernels
+fold = kernels.fold
+del kernels.fold
+import thinnet as tn
+from thinnet._core import native
+print(native.name(), native.why_not)
+print(tn.Key(0).fold(0).value == 0x1348e23f2dce73e5)
+"""
+    name, right = printed(script).splitlines()
+    assert name == "numpy built from another version of thinnet, without fold; install it again"
+    assert right == "True"
