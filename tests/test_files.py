@@ -1,4 +1,4 @@
-"""Files are whole or absent, and what was there before stays if anything fails."""
+"""Files are complete or absent, and the previous file stays if anything fails."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_failure_at_any_stage_leaves_what_was_there(
     assert not old or path.read_text() == "before"
 
 
-def test_a_block_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_block_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("before")
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, then renamed."""
+"""Files that are complete or absent: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REMEDIES = {
 
 
 def explain(error: OSError) -> str:
-    """Say in words what the operating system refused."""
+    """Return the reason for an error of the operating system, in words."""
     if error.errno is None and re.search(r"\d+ requested and \d+ written", str(error)):
-        return _REMEDIES[errno.ENOSPC]  # NumPy counts what it wrote and forgets why it was not all
+        return _REMEDIES[errno.ENOSPC]  # NumPy reports the count alone, without the reason
     return _REMEDIES.get(error.errno or 0, error.strerror or str(error))
 
 
@@ -37,7 +37,7 @@ def explain(error: OSError) -> str:
 def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, rename it to `path`.
 
-    A reader never meets half a file, and what was there before stays if anything fails.
+    A reader never sees half a file, and the previous file stays if anything fails.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(pathlib.Path(folder) / "a.txt") as temporary:
-    ...         _ = temporary.write_text("whole")
+    ...         _ = temporary.write_text("complete")
     ...     (pathlib.Path(folder) / "a.txt").read_text()
-    'whole'
+    'complete'
     """
     path = Path(path)
     if not path.name:
@@ -72,11 +72,11 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
+    """Write `data` to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, completely or not at all."""
     write_bytes(path, text.encode("utf-8"))

@@ -3,13 +3,13 @@
 ::
 
     ThinnetError
-    ├── InputError      (ValueError)   an argument is not usable: owner, law, value
+    ├── InputError      (ValueError)   an argument is not usable: owner, requirement, value
     │   ├── DataError                  a table, a column or a cell is not usable
-    │   └── RunError                   a run folder does not fit what is asked of it
+    │   └── RunError                   a run folder does not fit the request
     ├── FileError       (OSError)      a file cannot be read or written
     └── MissingPackage  (ImportError)  an optional package is not installed
 
-Each carries one line: who says so, the thing, its value and the remedy. The command line prints
+Each carries one line: its owner, the name, the value and the remedy. The command line prints
 that line and ends with exit code 2.
 """
 
@@ -34,7 +34,7 @@ class DataError(InputError):
 
 
 class RunError(InputError):
-    """A run folder does not fit what is asked of it."""
+    """A run folder does not fit the request."""
 
 
 class FileError(ThinnetError, OSError):
@@ -44,12 +44,12 @@ class FileError(ThinnetError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
-class MissingPackage(ThinnetError, ImportError):  # noqa: N818 - reads as what it says
+class MissingPackage(ThinnetError, ImportError):  # noqa: N818 - the name states the cause
     """An optional package is not installed."""
 
 
 def need(module: str, *, extra: str, owner: str) -> ModuleType:
-    """Import an optional module, or say which extra brings it.
+    """Import an optional module, or raise an error that names its extra.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def need(module: str, *, extra: str, owner: str) -> ModuleType:
     extra : str
         The extra of thinnet that installs it.
     owner : str
-        Who needs it; the message begins with it.
+        The name that needs the module; the message begins with it.
 
     Raises
     ------
