@@ -66,3 +66,22 @@ def test_the_plain_word_is_used(pattern: str) -> None:
         if re.search(pattern, line, re.I)
     ]
     assert not found, f"write {BANNED[pattern]!r}:\n" + "\n".join(found)
+
+
+VOCABULARY = """
+    lane, key, step, window, pattern, law, site, thinned network, mean network, mask, keep, realised rate,
+    variant, stream, draw, group, rate, gain, shift, other, schedule, mode, twin, study, stage, slot, trial
+"""
+
+
+def test_the_glossary_explains_a_word_before_it_uses_it() -> None:
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* \| (.*) \|$", text, re.M)
+    explained = {word.strip() for words, _ in rows for word in words.split(",")}
+    assert {" ".join(word.split()) for word in VOCABULARY.split(",")} <= explained
+    known: set[str] = set()
+    for words, meaning in rows:
+        known |= {word.strip() for word in words.split(",")} | set(re.findall(r"\*\*(.+?)\*\*", meaning))
+        prose = re.sub(r"`[^`]*`", "", meaning)
+        early = [word for word in explained - known if re.search(rf"\b{word}s?\b", prose)]
+        assert early == [], f"{words} is explained by {early}, which follow later"
