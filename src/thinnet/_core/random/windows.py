@@ -53,8 +53,8 @@ class Window:
     Raises
     ------
     InputError
-        A value is not a tuple of whole numbers, the window does not lie inside the global shape, or the global
-        shape has 2**63 entries or more.
+        A value is not a tuple of whole numbers, the window does not lie inside the global shape, or the
+        global shape has 2**63 entries or more.
 
     Examples
     --------
@@ -67,8 +67,10 @@ class Window:
     size: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        sizes = self.shape, self.start, self.size
-        if not all(type(value) is tuple and {*map(type, value)} <= _INTEGERS for value in sizes):
+        shape, start, size = self.shape, self.start, self.size
+        if not type(shape) is type(start) is type(size) is tuple or not _INTEGERS.issuperset(
+            map(type, shape + start + size)
+        ):
             # Integers of NumPy would wrap around, and floats would be equal to the right window in a cache.
             for name in ("shape", "start", "size"):
                 object.__setattr__(self, name, check_shape("Window", name, getattr(self, name)))
@@ -87,7 +89,7 @@ class Window:
 
     @functools.cached_property
     def addresses(self) -> tuple[int, tuple[int, ...]]:
-        """The number of the first lane, and the distance of lanes along each axis: 0 for an axis of size 1."""
+        """The number of the first lane, and the lane stride along each axis: 0 for an axis of size 1."""
         strides = [math.prod(self.shape[axis + 1 :]) for axis in range(len(self.shape))]
         start = sum(a * b for a, b in zip(self.start, strides, strict=True))
         return start, tuple(
@@ -97,7 +99,8 @@ class Window:
     @classmethod
     def whole(cls, shape: tuple[int, ...]) -> Window:
         """Return the window that covers an array of `shape`."""
-        shape = check_shape("Window.whole", "shape", shape)
+        if type(shape) is not tuple:
+            shape = check_shape("Window.whole", "shape", shape)
         return cls(shape, (0,) * len(shape), shape)
 
     def grown(self, block: tuple[int, ...]) -> Window:
@@ -167,7 +170,9 @@ def lanes(key: Key, shape: tuple[int, ...] | Window) -> Lanes:
     """
     if type(key) is not Key:
         check_key("lanes", key)
-    window = shape if isinstance(shape, Window) else Window.whole(check_shape("lanes", "shape", shape))
+    if not isinstance(shape, Window) and type(shape) is not tuple:
+        shape = check_shape("lanes", "shape", shape)
+    window = shape if isinstance(shape, Window) else Window.whole(shape)
     if 0 in window.size:
         return np.empty(window.size, np.uint16)
     if native.library is not None:
