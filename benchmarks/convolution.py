@@ -18,7 +18,6 @@ import torch
 from common import Pair, Result, clock, digits, in_turn, keep, tell, with_budget
 
 import thinnet as tn
-from thinnet.net._conv import Grid
 
 BATCH, WIDTH, STEPS = 64, 0.25, 5
 SHAPE = "VGG-11, width 1/4, (64, 3, 32, 32)"
@@ -35,8 +34,8 @@ def loop_against_fast() -> Result:
     pair = Pair(
         "conv2d, (8, 3, 32, 32) and (32, 3, 3, 3), padding 1",
         "conv2d_naive",
-        clock(lambda: tn.net.conv2d(x, w, b, Grid(padding=(1, 1))), 20),
-        clock(lambda: tn.net.conv2d_naive(x, w, b, padding=1)),
+        clock(lambda: tn.net.conv2d(x, w, b=b, padding=1), 20),
+        clock(lambda: tn.net.conv2d_naive(x, w, b=b, padding=1)),
         3,
     )
     return tell(in_turn(pair, budget=100, faster=True))

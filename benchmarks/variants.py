@@ -90,9 +90,9 @@ def error(job: tuple[str, str, str | None, float, int, bool, Path | None]) -> fl
     def drop() -> Layers:
         if variant is None:
             return []
-        return [net.Dropout(rate, variant, block=BLOCK if CATALOGUE[variant].block else None)]
+        return [net.Dropout(rate, variant=variant, block=BLOCK if CATALOGUE[variant].block else None)]
 
-    made = net.Network(NETWORKS[network][0](whole.shape, drop), key=Key(seed), inputs=whole.shape)
+    made = net.Network(NETWORKS[network][0](whole.shape, drop), key=Key(seed), input_shape=whole.shape)
     updates = epochs[network] * math.ceil(cut / batch)
     adam = net.Adam(Cosine(1e-3, 0.0, updates))
     made.fit(x, y, epochs=epochs[network], batch=batch, optimizer=adam)

@@ -327,12 +327,12 @@ def check_type(owner: str, name: str, value: Any, kind: type[Kind], remedy: str 
     thinnet.errors.InputError: fit: network must be a str, got 3; use str(network).
     """
     if not isinstance(value, kind):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
         full = (
             kind.__name__
             if kind.__module__ == "builtins"
             else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
         )
+        article = "an" if full[0] in "aeiouAEIOU" else "a"
         end = f"; {remedy}." if remedy else "."
         raise InputError(f"{owner}: {name} must be {article} {full}, got {format_value(value)}{end}")
     return value

@@ -35,7 +35,7 @@ def test_every_network_of_the_convnet_exhibit_has_an_equal_twin(name: str, way: 
     made = family.make(data, family.ways[way], Key(3))
     # in float64 rounding has no time to grow
     network, again = (
-        net.Network(made.layers, key=made.key, inputs=made.shapes[0], flat=made.flat, dtype="float64")
+        net.Network(made.layers, key=made.key, input_shape=made.shapes[0], flat=made.flat, dtype="float64")
         for _ in range(2)
     )
     twin = Twin(again)
@@ -63,13 +63,13 @@ def test_the_curve_is_learned_alike() -> None:
 
 def test_a_dropout_layer_draws_at_its_key_and_step() -> None:
     x = np.arange(1, 65, dtype=np.float32).reshape(2, 2, 4, 4)
-    layer = net.Dropout(Linear(0.2, 0.6, 8), "DropBlock2d", block=2)
+    layer = net.Dropout(Linear(0.2, 0.6, 8), variant="DropBlock2d", block=2)
     twin = Dropped(layer, Key(1).at(8))
     expected = drop("DropBlock2d", x, 0.6, key=Key(1).at(8), block=2)
     assert np.array_equal(twin(torch.tensor(x)).numpy(), expected)
     twin.key = Key(1).at(7)
     assert not np.array_equal(twin(torch.tensor(x)).numpy(), expected)
-    mean = Dropped(net.Dropout(Linear(0.0, 0.25, 8), "VanillaDropout"), Key(1)).eval()
+    mean = Dropped(net.Dropout(Linear(0.0, 0.25, 8), variant="VanillaDropout"), Key(1)).eval()
     assert np.array_equal(mean(torch.tensor(x)).numpy(), 0.75 * x)
 
 
@@ -95,7 +95,7 @@ def test_a_twin_leaves_pytorch_and_the_network_alone(request: pytest.FixtureRequ
     request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
     torch.set_num_threads(2)
     before = torch.get_rng_state()
-    made = net.three_layer_convnet((1, 8, 8), kernel_size=3, dropout=net.Dropout(0.5))
+    made = net.three_layer_convnet((1, 8, 8), kernel_size=3, dropout=net.Dropout(0.5), key=Key(0))
     flat = made.flat.copy()
     twin = Twin(made)
     twin.fit(np.ones((4, 1, 8, 8)), np.arange(4), epochs=1, batch=4, optimizer=net.Adam())
@@ -112,7 +112,7 @@ def test_layers_without_a_twin(layer: Layer, refusal: Callable[..., str]) -> Non
 
 
 def test_what_else_is_refused(refusal: Callable[..., str]) -> None:
-    twin = Twin(net.Network([net.Dense(2, 1)], loss=net.AbsoluteError()))
+    twin = Twin(net.Network([net.Dense(2, 1)], loss=net.AbsoluteError(), key=Key(0)))
     words: dict[str, Any] = {"epochs": 1, "batch": 2}
     for optimizer in (net.AdamW(), net.Adam(l2=0.1)):
         line = refusal(InputError, twin.fit, np.eye(2), [0.5, 1.5], optimizer=optimizer, **words)

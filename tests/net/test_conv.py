@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.net._conv import Grid, conv2d_backward
+from thinnet.net._conv import Grid, convolve_backward
 
 
 def random(*shape: int, seed: int = 0) -> Any:
@@ -26,9 +27,9 @@ def test_known_answers(convolve: str, vectors: Callable[[str], Any]) -> None:
     w = np.linspace(-0.2, 0.3, 144).reshape(3, 3, 4, 4)
     b = np.linspace(-0.1, 0.2, 3)
     if convolve == "naive":
-        y = net.conv2d_naive(x, w, b, stride=2, padding=1)
+        y = net.conv2d_naive(x, w, b=b, stride=2, padding=1)
     else:
-        y = net.conv2d(x, w, b, Grid((2, 2), (1, 1)))
+        y = net.conv2d(x, w, b=b, stride=2, padding=1)
     np.testing.assert_allclose(y, known["y"], rtol=0, atol=5e-9)
 
 
@@ -39,8 +40,8 @@ def test_the_fast_one_is_the_loop(data: st.DataObject) -> None:
     stride, padding = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2))
     height, width = (data.draw(st.integers(size, 8)) for size in (kh, kw))
     x, w, b = random(n, c, height, width), random(k, c, kh, kw, seed=1), random(k, seed=2)
-    slow = net.conv2d_naive(x, w, b, stride=stride, padding=padding)
-    fast = net.conv2d(x, w, b, Grid((stride, stride), (padding, padding)))
+    slow = net.conv2d_naive(x, w, b=b, stride=stride, padding=padding)
+    fast = net.conv2d(x, w, b=b, stride=stride, padding=padding)
     np.testing.assert_allclose(fast, slow, atol=1e-12)
 
 
@@ -61,15 +62,15 @@ def test_convolutions_are_pytorchs(case: dict[str, Any]) -> None:
     layer = net.Conv2d(**case)
     weights = {name: random(*shape, seed=i) for i, (name, shape) in enumerate(layer.shapes().items())}
     x = random(4, case["inputs"], 11, 13, seed=5)
-    y, saved = layer.forward(weights, x, None)
+    y, saved = layer.forward(x, weights)
     dy = random(*y.shape, seed=6)
     grads = {name: np.zeros_like(weight) for name, weight in weights.items()}
-    dx = layer.backward(weights, saved, dy, grads)
+    dx = layer.backward(dy, saved, weights, grads)
     tensors = [torch.tensor(array, requires_grad=True) for array in (x, weights["weight"], weights["bias"])]
     given = {name: case[name] for name in ("stride", "padding", "dilation", "groups") if name in case}
     theirs = torch.nn.functional.conv2d(*tensors, **given)
     theirs.backward(torch.tensor(dy))
-    assert y.shape == (4, *layer.out(x.shape[1:])) == tuple(theirs.shape)
+    assert y.shape == (4, *layer.output_shape(x.shape[1:])) == tuple(theirs.shape)
     np.testing.assert_allclose(y, theirs.detach().numpy(), atol=1e-12)
     for ours, tensor in zip((dx, grads["weight"], grads["bias"]), tensors, strict=True):
         np.testing.assert_allclose(ours, tensor.grad.numpy(), atol=1e-11)
@@ -77,10 +78,10 @@ def test_convolutions_are_pytorchs(case: dict[str, Any]) -> None:
 
 def test_images_are_worked_on_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     x, w, dy = random(7, 3, 9, 9), random(4, 3, 3, 3), random(7, 4, 7, 7)
-    whole, grads = net.conv2d(x, w), conv2d_backward(x, w, dy)
+    whole, grads = net.conv2d(x, w), convolve_backward(dy, x, w, Grid())
     monkeypatch.setattr("thinnet.net._conv._UNFOLDED", 2 * 3 * 9 * 49)
     np.testing.assert_allclose(net.conv2d(x, w), whole, atol=1e-13)
-    for some, every in zip(conv2d_backward(x, w, dy), grads, strict=True):
+    for some, every in zip(convolve_backward(dy, x, w, Grid()), grads, strict=True):
         np.testing.assert_allclose(some, every, atol=1e-12)
 
 
@@ -113,34 +114,38 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: net.Conv2d(4, 3, 3, groups=2), "Conv2d: groups must divide outputs, got 2 for 3."),
     (lambda: net.Conv2d(0, 3, 3), "Conv2d: inputs must be a whole number of at least 1, got 0."),
     (
-        lambda: net.Conv2d(1, 1, 5).out((1, 4, 4)),
+        lambda: net.Conv2d(1, 1, 5).output_shape((1, 4, 4)),
         "Conv2d: a kernel of (5, 5) with dilation (1, 1) does not fit images",
     ),
     (lambda: net.MaxPool2d(2, padding=2), "MaxPool2d: padding must be at most half of kernel_size, got 2."),
-    (lambda: net.BatchNorm(3, momentum=0), "BatchNorm: momentum must be in (0, 1], got 0."),
+    (lambda: net.BatchNorm(3, momentum=0), "BatchNorm: momentum must be a number in (0, 1], got 0."),
     (lambda: net.Residual((3,)), "Residual: layer 0 must be a Layer, got int."),
     (
-        lambda: net.Network([net.Conv2d(3, 4, 3), net.Flatten(), net.Dense(4, 2)]),
-        "Network: pass inputs=(channels, height, width), the shape of a row; only Dense knows its own.",
+        lambda: net.Network([net.Conv2d(3, 4, 3), net.Flatten(), net.Dense(4, 2)], key=Key(0)),
+        "Network: pass input_shape=(channels, height, width), the shape of one row; only Dense implies it.",
     ),
     (
-        lambda: net.Network([net.Conv2d(3, 4, 3), net.Flatten(), net.Dense(4, 2)], inputs=(3, 8, 8)),
+        lambda: net.Network(
+            [net.Conv2d(3, 4, 3), net.Flatten(), net.Dense(4, 2)], input_shape=(3, 8, 8), key=Key(0)
+        ),
         "Network: layer 2, Dense(4, 2), takes 4 inputs, but gets 144.",
     ),
     (
-        lambda: net.Network([net.Conv2d(3, 4, 3), net.Dense(4, 2)], inputs=(3, 8, 8)),
+        lambda: net.Network([net.Conv2d(3, 4, 3), net.Dense(4, 2)], input_shape=(3, 8, 8), key=Key(0)),
         "Network: layer 1, Dense(4, 2), takes 4 inputs, but gets (4, 6, 6); put Flatten() before it.",
     ),
     (
-        lambda: net.Network([net.Conv2d(3, 4, 3)], inputs=(1, 8, 8)),
+        lambda: net.Network([net.Conv2d(3, 4, 3)], input_shape=(1, 8, 8), key=Key(0)),
         "Network: layer 0, Conv2d(3, 4, 3), takes rows of shape (3, height, width), but gets (1, 8, 8).",
     ),
     (
-        lambda: net.Network([net.Conv2d(3, 4, 3)], inputs=(3, 8, 8)),
-        "Network: the last layer makes rows of (4, 6, 6); end with Flatten() or GlobalAvgPool2d().",
+        lambda: net.Network([net.Conv2d(3, 4, 3)], input_shape=(3, 8, 8), key=Key(0)),
+        "Network: the last layer returns rows of shape (4, 6, 6); end with Flatten() or GlobalAvgPool2d().",
     ),
     (
-        lambda: net.Network([net.Residual((net.Conv2d(3, 4, 1),)), net.Flatten()], inputs=(3, 8, 8)),
+        lambda: net.Network(
+            [net.Residual((net.Conv2d(3, 4, 1),)), net.Flatten()], input_shape=(3, 8, 8), key=Key(0)
+        ),
         "Network: layer 0, Residual(Conv2d(3, 4, 1)), must keep the shape of rows, (3, 8, 8), but",
     ),
 ]

@@ -33,24 +33,28 @@ def convnet(**options: Any) -> net.Network:
     block = (net.Conv2d(6, 6, 3, padding=1), net.BatchNorm(6), net.ReLU(), net.Dropout(0.2))
     layers = [
         *(net.Conv2d(1, 6, 3, padding=1), net.BatchNorm(6), net.ReLU(), net.MaxPool2d(2)),
-        *(net.Residual(block), net.Dropout(0.3, "DropBlock2d", block=2), net.Flatten()),
+        *(net.Residual(block), net.Dropout(0.3, variant="DropBlock2d", block=2), net.Flatten()),
         *(net.Dense(96, 16), net.ReLU(), net.Dropout(0.5), net.Dense(16, 2)),
     ]
-    return net.Network(layers, key=Key(1), inputs=(1, 8, 8), **options)
+    return net.Network(layers, key=Key(1), input_shape=(1, 8, 8), **options)
 
 
 @pytest.mark.parametrize("case", [(2,), (3, 2), (3, 2, 1), ((3, 2), (1, 2), (1, 0))], ids=str)
 @pytest.mark.parametrize(("kind", "peer"), [(net.MaxPool2d, "max_pool2d"), (net.AvgPool2d, "avg_pool2d")])
 def test_pools_are_pytorchs(kind: Any, peer: str, case: Any) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    layer, x = kind(*case), random(3, 4, 7, 9).round(1)  # rounded: some windows have two largest entries
-    y, saved = layer.forward({}, x, None)
+    options = dict(zip(("stride", "padding"), case[1:], strict=False))
+    layer, x = (
+        kind(case[0], **options),
+        random(3, 4, 7, 9).round(1),
+    )  # rounded: some windows have two largest entries
+    y, saved = layer.forward(x, {})
     dy = random(*y.shape, seed=1)
     tensor = torch.tensor(x, requires_grad=True)
     theirs = getattr(torch.nn.functional, peer)(tensor, *case)
     theirs.backward(torch.tensor(dy))
     np.testing.assert_allclose(y, theirs.detach().numpy(), atol=1e-13)
-    np.testing.assert_allclose(layer.backward({}, saved, dy, {}), tensor.grad.numpy(), atol=1e-13)
+    np.testing.assert_allclose(layer.backward(dy, saved, {}, {}), tensor.grad.numpy(), atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (6, 5, 3, 4)], ids=str)
@@ -65,20 +69,20 @@ def test_batch_normalisation_is_pytorchs(shape: tuple[int, ...]) -> None:
     for step in range(3):
         x = 2 * random(*shape, seed=step) + 3
         tensor = torch.tensor(x, requires_grad=True)
-        y, saved = layer.learn(weights, x, None)
+        y, saved = layer.learn(x, weights)
         expected = theirs(tensor)
         np.testing.assert_allclose(y, expected.detach().numpy(), atol=1e-12)
         dy = random(*shape, seed=9)
         theirs.zero_grad()
         expected.backward(torch.tensor(dy))
-        np.testing.assert_allclose(layer.backward(weights, saved, dy, grads), tensor.grad.numpy(), atol=1e-12)
+        np.testing.assert_allclose(layer.backward(dy, saved, weights, grads), tensor.grad.numpy(), atol=1e-12)
         np.testing.assert_allclose(grads["gamma"], theirs.weight.grad.numpy(), atol=1e-12)
         np.testing.assert_allclose(grads["beta"], theirs.bias.grad.numpy(), atol=1e-12)
     np.testing.assert_allclose(weights["mean"], theirs.running_mean.numpy(), rtol=1e-12)
     np.testing.assert_allclose(weights["variance"], theirs.running_var.numpy(), rtol=1e-12)
     theirs.eval()
     expected = theirs(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(layer.forward(weights, x, None)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(layer.forward(x, weights)[0], expected, atol=1e-12)
 
 
 def test_spatial_batch_normalisation_known_answer() -> None:
@@ -86,7 +90,7 @@ def test_spatial_batch_normalisation_known_answer() -> None:
     x = 4 * np.random.RandomState(231).randn(2, 3, 4, 5) + 10
     layer = net.BatchNorm(3, momentum=1.0)
     weights = {"gamma": np.ones(3), "beta": np.zeros(3), "mean": np.zeros(3), "variance": np.ones(3)}
-    y, _ = layer.learn(weights, x, None)
+    y, _ = layer.learn(x, weights)
     np.testing.assert_allclose(weights["mean"], [9.33463814, 8.90909116, 9.11056338], atol=5e-9)
     np.testing.assert_allclose(y.mean(axis=(0, 2, 3)), 0, atol=1e-14)
     np.testing.assert_allclose(y.std(axis=(0, 2, 3)), 1, rtol=1e-5)
@@ -150,7 +154,7 @@ def test_a_thinned_network_of_images() -> None:
     x, y = images(64)
     network = convnet(dtype="float64")
     network.fit(x, y, epochs=2)
-    thin = network.thinned(KEY)
+    thin = network.thinned(key=KEY)
     assert not any(isinstance(layer, net.Dropout) for layer in thin.layers)
     assert not any(isinstance(layer, net.Dropout) for layer in thin.layers[4].branch)  # type: ignore[attr-defined]
     # one row, drawn with the same key, has the lanes of the thinned network's units
@@ -161,7 +165,7 @@ def test_a_network_of_images_is_saved_and_copied_whole(tmp_path: Path) -> None:
     x, y = images(64)
     network = convnet()
     network.fit(x, y, epochs=2)
-    for other in (network, network.thinned(KEY)):
+    for other in (network, network.thinned(key=KEY)):
         other.save(tmp_path / "images.safetensors")
         for again in (net.Network.load(tmp_path / "images.safetensors"), copy.deepcopy(other)):
             assert again.layers == other.layers
@@ -169,6 +173,9 @@ def test_a_network_of_images_is_saved_and_copied_whole(tmp_path: Path) -> None:
 
 
 def test_one_row_has_no_variance() -> None:
-    network, (x, y) = net.Network([net.Dense(3, 2), net.BatchNorm(2)]), (random(9, 3), np.arange(9) % 2)
+    network, (x, y) = (
+        net.Network([net.Dense(3, 2), net.BatchNorm(2)], key=Key(0)),
+        (random(9, 3), np.arange(9) % 2),
+    )
     with pytest.raises(ValueError, match="one row has no variance"):
         network.fit(x, y, batch=4)

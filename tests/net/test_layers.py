@@ -14,7 +14,7 @@ from thinnet.errors import InputError
 from thinnet.net._optimizers import shorten
 from thinnet.schedules import Constant, Late, Linear
 
-ACTIVATIONS = [net.ReLU(), net.LeakyReLU(0.2), net.Sigmoid(), net.Tanh(), net.SELU(), net.GELU()]
+ACTIVATIONS = [net.ReLU(), net.LeakyReLU(slope=0.2), net.Sigmoid(), net.Tanh(), net.SELU(), net.GELU()]
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)
@@ -29,17 +29,17 @@ def test_activations_are_pytorchs(layer: Any) -> None:
     theirs = torch.tensor(x, requires_grad=True)
     out = peer(theirs)
     out.sum().backward()
-    y, saved = layer.forward({}, x, None)
+    y, saved = layer.forward(x, {})
     assert np.allclose(y, out.detach().numpy(), rtol=1e-12, atol=1e-15)
-    dx = layer.backward({}, saved, np.ones_like(x), {})
+    dx = layer.backward(np.ones_like(x), saved, {}, {})
     assert np.allclose(dx, theirs.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)
 def test_activations_keep_float32_and_stay_finite(layer: Any) -> None:
     x = np.array([-1e4, -100.0, -0.0, 0.0, 100.0, 1e4], np.float32)
-    y, saved = layer.forward({}, x, None)
-    dx = layer.backward({}, saved, np.ones_like(x), {})
+    y, saved = layer.forward(x, {})
+    dx = layer.backward(np.ones_like(x), saved, {}, {})
     assert y.dtype == dx.dtype == np.float32
     assert np.isfinite(y).all()
     assert np.isfinite(dx).all()
@@ -100,13 +100,13 @@ def test_max_norm_holds_all_through_training() -> None:
 
 
 def test_dropout_follows_its_schedule_and_ends_where_it_ends() -> None:
-    layer, x = net.Dropout(Linear(0.0, 1.0, 10), "VanillaDropout"), np.ones((50, 50))
-    dropped = [1 - layer.forward({}, x, Key(0, step))[0].mean() for step in range(0, 11, 2)]
+    layer, x = net.Dropout(Linear(0.0, 1.0, 10), variant="VanillaDropout"), np.ones((50, 50))
+    dropped = [1 - layer.forward(x, {}, key=Key(0, step))[0].mean() for step in range(0, 11, 2)]
     # 2,500 entries: 0.05 is five standard deviations.
     assert dropped == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0], abs=0.05)
     assert (dropped[0], dropped[-1]) == (0, 1)
-    late = net.Dropout(Late(0.25, 100), "VanillaDropout")
-    assert late.forward({}, x, None)[0].mean() == 0.75
+    late = net.Dropout(Late(0.25, 100), variant="VanillaDropout")
+    assert late.forward(x, {})[0].mean() == 0.75
 
 
 WRONG: list[tuple[Callable[[], Any], str]] = [
@@ -114,17 +114,20 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: net.Dense(3, 2.0), "Dense: outputs must be a whole number of at least 1, got 2.0."),
     (lambda: net.Dense("3", 2), "Dense: inputs must be a whole number of at least 1, got '3'."),
     (lambda: net.Dense(True, 2), "Dense: inputs must be a whole number of at least 1, got True."),
-    (lambda: net.Dense(3, 2, max_norm=0), "Dense: max_norm must be greater than 0, got 0."),
-    (lambda: net.Dense(3, 2, max_norm=np.nan), "Dense: max_norm must be greater than 0, got nan."),
+    (lambda: net.Dense(3, 2, max_norm=0), "Dense: max_norm must be a number greater than 0, got 0."),
+    (lambda: net.Dense(3, 2, max_norm=np.nan), "Dense: max_norm must be a number greater than 0, got nan."),
     (lambda: net.Gate(-1), "Gate: units must be a whole number of at least 1, got -1."),
-    (lambda: net.LeakyReLU(np.inf), "LeakyReLU: slope must be a finite number, got inf."),
+    (lambda: net.LeakyReLU(slope=np.inf), "LeakyReLU: slope must be a finite number, got inf."),
     (lambda: net.Dropout(1.5), "Dropout: rate must be in [0, 1], got 1.5."),
-    (lambda: net.Dropout(np.nan, "VanillaDropout"), "VanillaDropout: rate must be in [0, 1], got nan."),
+    (
+        lambda: net.Dropout(np.nan, variant="VanillaDropout"),
+        "VanillaDropout: rate must be in [0, 1], got nan.",
+    ),
     (lambda: net.Dropout("a"), "Dropout: rate must be a number in [0, 1], got 'a'."),
     (lambda: net.Dropout([0.1, 0.2]), "Dropout: rates of shape (2,) do not broadcast against x of shape ()."),
     (lambda: net.Dropout(Constant(-1)), "Dropout: rate must be in [0, 1], got -1."),
     (
-        lambda: net.Dropout(0.5, "Dropuot"),
+        lambda: net.Dropout(0.5, variant="Dropuot"),
         "variant: there is no 'Dropuot' in the catalogue; did you mean 'Dropout'?",
     ),
 ]
@@ -137,7 +140,7 @@ def test_what_layers_refuse(call: Callable[[], Any], said: str, refusal: Callabl
 
 def test_a_schedule_that_leaves_the_unit_interval_is_named(refusal: Callable[..., str]) -> None:
     layer = net.Dropout(lambda step: step / 10)
-    line = refusal(InputError, layer.forward, {}, np.ones((2, 2)), Key(0, 12))
+    line = refusal(InputError, layer.forward, np.ones((2, 2)), {}, key=Key(0, 12))
     assert line == "Dropout: rate must be in [0, 1], got 1.2."
 
 
@@ -149,4 +152,4 @@ def test_sizes_may_be_numpys() -> None:
 def test_the_mean_of_inverted_dropout_does_not_ask_the_schedule() -> None:
     x = np.ones((2, 3))
     layer = net.Dropout(lambda step: step / 100)
-    assert layer.forward({}, x, None)[0] is x
+    assert layer.forward(x, {})[0] is x

@@ -56,7 +56,7 @@ def test_links_are_probabilities() -> None:
 
 
 def test_a_batch_of_weightless_rows_teaches_nothing() -> None:
-    value, gradient = SOFTMAX(np.ones((2, 3)), np.array([0, 1]), np.zeros(2))
+    value, gradient = SOFTMAX(np.ones((2, 3)), np.array([0, 1]), sample_weight=np.zeros(2))
     assert value == 0
     assert not gradient.any()
 
@@ -68,13 +68,13 @@ def test_a_batch_of_weightless_rows_teaches_nothing() -> None:
         (SOFTMAX, [-1, 1], "classes must be in [0, 3), got -1."),
         (SOFTMAX, [0.0, 1.0], "classes must be whole numbers, got float64."),
         (SOFTMAX, ["a", "b"], "classes must be whole numbers, got <U1."),
-        (SOFTMAX, [["a", "b", "c"]], "targets must be numbers, got 'a'."),
+        (SOFTMAX, [["a", "b", "c"]], "targets must be an array of real numbers, got 'a'."),
         (BINARY, [0, 2], "targets must be in [0, 1], got 2."),
         (BINARY, [[0.5, -0.25, 1]], "targets must be in [0, 1], got -0.25."),
         (BINARY, [np.nan, 1], "targets must be in [0, 1], got nan."),
-        (net.SquaredError(), ["a", "b"], "targets must be numbers, got 'a'."),
+        (net.SquaredError(), ["a", "b"], "targets must be an array of real numbers, got 'a'."),
         (net.PoissonDeviance(), [1, -2], "targets must be at least 0, got -2."),
-        (net.Huber(), [None, {}], "targets must be numbers, got None."),
+        (net.Huber(), [None, {}], "targets must be an array of real numbers, got None."),
     ],
 )
 def test_targets_that_make_no_sense(loss: net.Loss, y: Any, said: str, refusal: Callable[..., str]) -> None:
@@ -84,7 +84,9 @@ def test_targets_that_make_no_sense(loss: net.Loss, y: Any, said: str, refusal: 
 
 def test_the_delta_of_huber_is_positive(refusal: Callable[..., str]) -> None:
     for delta in (0, -1.0, np.nan):
-        assert refusal(InputError, net.Huber, delta).startswith("Huber: delta must be greater than 0, got")
+        assert refusal(InputError, net.Huber, delta=delta).startswith(
+            "Huber: delta must be a number greater than 0, got"
+        )
 
 
 def test_the_poisson_deviance_is_scikit_learns() -> None:
@@ -106,7 +108,7 @@ def test_losses_are_pytorchs() -> None:
         (BINARY, p, peers.binary_cross_entropy_with_logits),
         (net.SquaredError(), real, peers.mse_loss),
         (net.AbsoluteError(), real, peers.l1_loss),
-        (net.Huber(0.7), real, lambda a, b: peers.huber_loss(a, b, delta=0.7)),
+        (net.Huber(delta=0.7), real, lambda a, b: peers.huber_loss(a, b, delta=0.7)),
     ]
     for loss, y, peer in cases:
         logits = torch.tensor(z, requires_grad=True)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from thinnet import net
+from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.schedules import Cosine, Linear
 
@@ -101,7 +102,7 @@ def test_many_weights_are_updated_in_pieces_without_a_seam(name: str, dtype: str
 
 @pytest.mark.parametrize("optimizer", [net.SGD(0.1, l2=0.5), net.Adam(l2=0.5), net.AdamW()], ids=repr)
 def test_decay_pulls_weights_but_not_biases(optimizer: net.Optimizer) -> None:
-    network = net.Network([net.Dense(4, 3), net.Tanh(), net.Dense(3, 2)], dtype="float64")
+    network = net.Network([net.Dense(4, 3), net.Tanh(), net.Dense(3, 2)], dtype="float64", key=Key(0))
     network.flat[:] = 1.0
     optimizer.update(network.flat, np.zeros_like(network.flat), network.decayed)
     for i in (0, 2):
@@ -150,16 +151,26 @@ def test_a_schedule_that_leaves_its_range_is_named(rate: Any, refusal: Callable[
 
 
 WRONG: list[tuple[Callable[[], Any], str]] = [
-    (lambda: net.SGD(0), "SGD: learning_rate must be greater than 0, got 0."),
-    (lambda: net.Adam(-1e-3), "Adam: learning_rate must be greater than 0, got -0.001."),
-    (lambda: net.AdamW(np.nan), "AdamW: learning_rate must be greater than 0, got nan."),
-    (lambda: net.SGD(np.inf), "SGD: learning_rate must be greater than 0, got inf."),
-    (lambda: net.SGD(l2=-1), "SGD: l2 must be at least 0, got -1."),
-    (lambda: net.Adam(l2=np.nan), "Adam: l2 must be at least 0, got nan."),
-    (lambda: net.SGD(momentum=1.5), "SGD: momentum must be in [0, 1], got 1.5."),
+    (lambda: net.SGD(0), "SGD: learning_rate must be a number greater than 0, got 0."),
+    (lambda: net.Adam(-1e-3), "Adam: learning_rate must be a number greater than 0, got -0.001."),
+    (lambda: net.AdamW(np.nan), "AdamW: learning_rate must be a number greater than 0, got nan."),
+    (lambda: net.SGD(np.inf), "SGD: learning_rate must be a number greater than 0, got inf."),
+    (lambda: net.SGD(l2=-1), "SGD: l2 must be a number of at least 0, got -1."),
+    (lambda: net.Adam(l2=np.nan), "Adam: l2 must be a number of at least 0, got nan."),
+    (lambda: net.SGD(momentum=1.5), "SGD: momentum must be a number in [0, 1], got 1.5."),
     (lambda: net.SGD(nesterov=True), "SGD: nesterov needs a momentum greater than 0, got 0."),
-    (lambda: net.AdamW(betas=(0.9, 1.0)), "AdamW: betas must be in [0, 1), got (0.9, 1.0)."),
-    (lambda: net.AdamW(weight_decay=-0.1), "AdamW: weight_decay must be at least 0, got -0.1."),
+    (lambda: net.AdamW(betas=(0.9, 1.0)), "AdamW: betas must be two numbers in [0, 1), got (0.9, 1.0)."),
+    (
+        lambda: net.Adam(betas=(0.9, 0.99, 0.999)),
+        "Adam: betas must be two numbers in [0, 1), got (0.9, 0.99, 0.999).",
+    ),
+    (lambda: net.Adam(betas=0.9), "Adam: betas must be two numbers in [0, 1), got 0.9."),
+    (lambda: net.Adam(epsilon=-1), "Adam: epsilon must be a number greater than 0, got -1."),
+    (lambda: net.AdamW(epsilon=np.nan), "AdamW: epsilon must be a number greater than 0, got nan."),
+    (lambda: net.SGD(momentum=0.9, nesterov="no"), "SGD: nesterov must be True or False, got 'no'."),
+    (lambda: net.SGD(momentum="0.9"), "SGD: momentum must be a number in [0, 1], got '0.9'."),
+    (lambda: net.AdamW(weight_decay=np.inf), "AdamW: weight_decay must be a number of at least 0, got inf."),
+    (lambda: net.AdamW(weight_decay=-0.1), "AdamW: weight_decay must be a number of at least 0, got -0.1."),
 ]
 
 

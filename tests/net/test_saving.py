@@ -17,25 +17,26 @@ import safetensors.numpy
 from thinnet import net
 from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError, MissingPackage
-from thinnet.net._saving import load, save
 from thinnet.schedules import Cosine, Curriculum, Early, Late, Linear
 
 Edit = Callable[[dict[str, Any], dict[str, Any]], Any]
 
+load = net.Network.load_with_metadata
+
 
 def build(dtype: str = "float64") -> net.Network:
     layers = [
-        net.Dropout(0.2, "GaussianDropout"),
+        net.Dropout(0.2, variant="GaussianDropout"),
         net.Dense(3, 4, max_norm=2.5),
         net.SELU(),
         net.Dropout(Curriculum(0.5, gamma=0.01)),
         net.Dense(4, 4),
-        net.LeakyReLU(0.3),
+        net.LeakyReLU(slope=0.3),
         net.Gate(4),
-        net.Dropout(Late(0.25, np.int64(7)), "VanillaDropout"),
+        net.Dropout(Late(0.25, np.int64(7)), variant="VanillaDropout"),
         net.Dense(4, np.int64(2)),
     ]
-    network = net.Network(layers, key=Key(2**64 - 1, 5), loss=net.Huber(0.7), dtype=dtype)
+    network = net.Network(layers, key=Key(2**64 - 1, 5), loss=net.Huber(delta=0.7), dtype=dtype)
     network.weights[6]["gain"][:] = [0.0, 2.0, 0.5, 1 / 3]
     network.fit(np.ones((5, 3)), np.ones((5, 2)), epochs=2)
     return network
@@ -52,8 +53,8 @@ def saved(tmp_path: Path) -> Path:
 def test_a_round_trip_brings_back_everything(tmp_path: Path, dtype: str) -> None:
     network, path = build(dtype), tmp_path / "größe 1.safetensors"
     extra = {"classes": ["a", "ß"], "nested": {"n": 1.5, "none": None}}
-    save(network, path, extra)
-    again, brought = load(path)
+    network.save(path, metadata=extra)
+    again, brought = net.Network.load_with_metadata(path)
     assert brought == extra
     assert again.layers == network.layers
     assert (again.loss, again.dtype, again.key, again.step) == (
@@ -71,19 +72,19 @@ def test_a_round_trip_brings_back_everything(tmp_path: Path, dtype: str) -> None
     for one in (network, again):
         one.fit(x, np.zeros((6, 2)), epochs=2, batch=2)
     assert again.flat.tobytes() == network.flat.tobytes()
-    save(again, path)  # over the old one
-    assert load(path)[1] == {}
+    again.save(path)  # over the old one
+    assert net.Network.load_with_metadata(path)[1] == {}
 
 
 @pytest.mark.parametrize("rate", [Linear(0.0, 0.5, 9), Cosine(0.1, 0.5, 9), Early(0.5, 9)], ids=repr)
 def test_every_schedule_comes_back(tmp_path: Path, rate: Any) -> None:
-    network = net.Network([net.Dropout(rate), net.Dense(2, 2)], loss=net.SquaredError())
+    network = net.Network([net.Dropout(rate), net.Dense(2, 2)], loss=net.SquaredError(), key=Key(0))
     network.save(tmp_path / "a")
     assert net.Network.load(tmp_path / "a").layers == network.layers
 
 
 def test_a_thinned_network_comes_back(tmp_path: Path) -> None:
-    thin = build().thinned(Key(3))
+    thin = build().thinned(key=Key(3))
     thin.save(tmp_path / "thin")
     x = np.ones((2, 3))
     assert np.array_equal(net.Network.load(tmp_path / "thin").forward(x), thin.forward(x))
@@ -197,7 +198,7 @@ def test_safetensors_that_are_not_ours(tmp_path: Path, metadata: Any, refusal: C
     safetensors.numpy.save_file({"a": np.ones(3)}, path, metadata)
     line = refusal(FileError, net.Network.load, path)
     assert line.startswith(f"{path}: not a network of thinnet (")
-    assert line.endswith("; load a file it saved.")
+    assert line.endswith("; load a file that Network.save wrote.")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.5, 0.999])
@@ -205,14 +206,14 @@ def test_files_that_are_cut_short(saved: Path, share: float, refusal: Callable[.
     whole = saved.read_bytes()
     saved.write_bytes(whole[: int(len(whole) * share)])
     line = refusal(FileError, load, saved)
-    assert line.startswith(f"{saved}: not a whole safetensors file")
+    assert line.startswith(f"{saved}: not a complete safetensors file")
     assert line.endswith("save the network again.")
 
 
 def test_files_of_another_kind(tmp_path: Path, refusal: Callable[..., str]) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("area,price\n" * 100)
-    assert refusal(FileError, load, path).startswith(f"{path}: not a whole safetensors file")
+    assert refusal(FileError, load, path).startswith(f"{path}: not a complete safetensors file")
     missing = tmp_path / "none"
     assert refusal(FileError, load, missing) == f"{missing}: cannot be read: no such file or folder."
     assert refusal(FileError, load, tmp_path) == f"{tmp_path}: cannot be read: it is a folder."
@@ -250,11 +251,11 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, refusal: Callable
         pass
 
     def network(layer: net.Layer, loss: net.Loss | None = None) -> net.Network:
-        return net.Network([net.Dense(2, 2), layer], loss=loss or net.SquaredError())
+        return net.Network([net.Dense(2, 2), layer], loss=loss or net.SquaredError(), key=Key(0))
 
     cases = [
-        (network(Mine()), None, "Network.save: Mine is not a class of thinnet.net._layers"),
-        (network(net.ReLU(), Wish()), None, "Network.save: Wish is not a class of thinnet.net._losses"),
+        (network(Mine()), None, "Network.save: Mine is not a class of thinnet.net,"),
+        (network(net.ReLU(), Wish()), None, "Network.save: Wish is not a class of thinnet.net,"),
         (
             network(net.Dropout(lambda step: 0.5)),
             None,
@@ -262,10 +263,10 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, refusal: Callable
         ),
         (network(net.ReLU()), {"x": np.ones(2)}, "Network.save: layers and metadata must be plain JSON ("),
         (network(net.ReLU()), {"x": np.nan}, "Network.save: layers and metadata must be plain JSON ("),
-        (net.Network([net.Dense(2, 2)]), None, "Network: no loss is known yet"),
+        (net.Network([net.Dense(2, 2)], key=Key(0)), None, "Network: no loss is known yet"),
     ]
     for made, extra, said in cases:
-        assert refusal(InputError, made.save, tmp_path / "a", extra).startswith(said)
+        assert refusal(InputError, made.save, tmp_path / "a", metadata=extra).startswith(said)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -24,7 +24,7 @@ def blobs(count: int = 150) -> tuple[Any, Any]:
 
 
 def build(key: Key, variant: str = "Dropout", **options: Any) -> net.Network:
-    layers = [net.Dense(2, 24), net.ReLU(), net.Dropout(0.4, variant), net.Dense(24, 3)]
+    layers = [net.Dense(2, 24), net.ReLU(), net.Dropout(0.4, variant=variant), net.Dense(24, 3)]
     return net.Network(layers, key=key, **options)
 
 
@@ -87,7 +87,7 @@ def test_every_row_is_seen_once_an_epoch_in_a_new_order() -> None:
             return super().rows(z, y)
 
     y = np.arange(10.0)
-    net.Network([net.Dense(1, 1)], loss=Watch()).fit(y[:, None], y, epochs=3, batch=4)
+    net.Network([net.Dense(1, 1)], loss=Watch(), key=Key(0)).fit(y[:, None], y, epochs=3, batch=4)
     assert [len(batch) for batch in seen] == [4, 4, 2] * 3
     epochs = [[*seen[i], *seen[i + 1], *seen[i + 2]] for i in (0, 3, 6)]
     assert all(sorted(epoch) == y.tolist() for epoch in epochs)
@@ -99,13 +99,13 @@ def test_every_row_is_seen_once_an_epoch_in_a_new_order() -> None:
 
 def test_the_history_holds_the_losses() -> None:
     x, y = blobs(60)
-    network = net.Network([net.Dense(2, 3)], dtype="float64")
+    network = net.Network([net.Dense(2, 3)], dtype="float64", key=Key(0))
     tested: list[float] = []
 
     def look(epoch: net.Epoch) -> None:
         tested.append(network.loss(network.forward(x[:20]), y[:20])[0])
 
-    network.check(x, y, "fit")  # from here on the loss is known
+    network.check_data(x, y, "fit")  # from here on the loss is known
     before = network.loss(network.forward(x), y)[0]
     history = network.fit(x, y, epochs=3, batch=60, validation=(x[:20], y[:20]), on_epoch=look)
     # One batch: the loss of an epoch is that of the weights it began with.
@@ -138,7 +138,7 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert len(seen) == len(history.epochs) == history.best + 7 < 200
     assert np.array_equal(network.flat, seen[history.best - 1])
     assert not np.array_equal(network.flat, seen[-1])
-    assert network.loss_of(*network.check(x[:60], wrong, "test")) == losses.min()
+    assert network.mean_loss(*network.check_data(x[:60], wrong, "test")) == losses.min()
 
 
 def test_without_patience_the_last_weights_stay() -> None:
@@ -203,7 +203,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("X of one axis", {"x": X[0]}, "fit: X must have shape (n, 2), got (2,)."),
     ("X too wide", {"x": np.ones((12, 3))}, "fit: X must have shape (n, 2), got (12, 3)."),
     ("X with infinity", {"x": HOLED}, "fit: X holds NaN or infinity."),
-    ("X of text", {"x": [["a", "b"]] * 12}, "fit: X must be an array of numbers, got list."),
+    ("X of text", {"x": [["a", "b"]] * 12}, "fit: X must be an array of real numbers, got 'a'."),
     ("no rows", {"x": X[:0], "y": Y[:0]}, "fit: X has no rows."),
     ("lengths", {"y": Y[:11]}, "fit: X has 12 rows, but Y has 11."),
     ("class out of range", {"y": Y + 1}, "SoftmaxCrossEntropy: classes must be in [0, 3), got 3."),
@@ -212,15 +212,28 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("Y with NaN", {"y": np.full((12, 3), np.nan)}, "fit: Y holds NaN or infinity."),
     ("Y of three axes", {"y": np.ones((12, 3, 1))}, "fit: Y must have shape (n,) or (n, 3), got (12, 3, 1)."),
     ("Y a number", {"y": 1.0}, "fit: Y must have shape (n,) or (n, 3), got ()."),
-    ("Y of text", {"y": ["a"] * 12}, "SquaredError: targets must be numbers, got 'a'."),
+    ("Y of text", {"y": ["a"] * 12}, "SquaredError: targets must be an array of real numbers, got 'a'."),
     (
         "Y ragged",
         {"y": [[1.0], [1.0, 2.0]]},
         "fit: Y must be an array of numbers, got rows of different lengths.",
     ),
+    ("X complex", {"x": X * 1j}, "fit: X must be an array of real numbers, got complex128."),
+    ("Y complex", {"y": Y * 1j}, "SquaredError: targets must be an array of real numbers, got complex128."),
+    (
+        "validation a number",
+        {"validation": 3},
+        "fit: validation must be a tuple (X, Y), got 3; pass validation=(X, Y).",
+    ),
+    (
+        "on_epoch a number",
+        {"on_epoch": 3},
+        "fit: on_epoch must be a function of an Epoch, got 3; pass a function such as print.",
+    ),
+    ("epochs True", {"epochs": True}, "fit: epochs must be a whole number of at least 1, got True."),
     ("epochs", {"epochs": 0}, "fit: epochs must be a whole number of at least 1, got 0."),
     ("batch", {"batch": 2.5}, "fit: batch must be a whole number of at least 1, got 2.5."),
-    ("patience", {"patience": 3}, "fit: patience needs validation=(X, Y) to watch."),
+    ("patience", {"patience": 3}, "fit: patience needs a validation loss; pass validation=(X, Y)."),
     (
         "patience 0",
         {"patience": 0, "validation": (X, Y)},
@@ -231,12 +244,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "weight below 0",
         {"sample_weight": -np.ones(12)},
-        "fit: sample_weight must be finite, not negative, and greater than 0 somewhere.",
+        "fit: sample_weight must be finite and at least 0, with a sum greater than 0.",
     ),
     (
         "weights all 0",
         {"sample_weight": np.zeros(12)},
-        "fit: sample_weight must be finite, not negative, and greater than 0 somewhere.",
+        "fit: sample_weight must be finite and at least 0, with a sum greater than 0.",
     ),
 ]
 

@@ -136,24 +136,24 @@ def test_a_row_is_answered_alike_in_any_company(dtype: Any) -> None:
     for rows in ([7], [3, 200], range(299, -1, -1), np.arange(50), [5] * 9):
         some = np.asarray(list(rows))
         np.testing.assert_allclose(mlp.predict_proba(X[some].astype(dtype)), every[some], rtol=rtol)
-        thin = mlp.sample_predict(X.astype(dtype), 3, tn.Key(1))
+        thin = mlp.sample_predict(X.astype(dtype), draws=3, key=tn.Key(1))
         np.testing.assert_allclose(
-            mlp.sample_predict(X[some].astype(dtype), 3, tn.Key(1)), thin[:, some], rtol=rtol
+            mlp.sample_predict(X[some].astype(dtype), draws=3, key=tn.Key(1)), thin[:, some], rtol=rtol
         )
 
 
 def test_sample_predict() -> None:
     mlp = MLPClassifier((64,), dropout=0.5, input_dropout=0.1, max_iter=60, random_state=0).fit(X, Y)
     key = tn.Key(5)
-    drawn = mlp.sample_predict(X, 400, key)
+    drawn = mlp.sample_predict(X, draws=400, key=key)
     assert drawn.shape == (400, len(X), 10)
     assert np.allclose(drawn.sum(axis=2), 1)
     for i in (0, 7):
-        thin = mlp.network_.thinned(key.fold(i))
+        thin = mlp.network_.thinned(key=key.fold(i))
         z = thin.logits(X)
         p = np.exp(z - z.max(axis=1, keepdims=True))
         np.testing.assert_allclose(drawn[i], p / p.sum(axis=1, keepdims=True), rtol=1e-9)
-    assert np.array_equal(drawn[:5], mlp.sample_predict(X, 5, key))
+    assert np.array_equal(drawn[:5], mlp.sample_predict(X, draws=5, key=key))
     assert not np.array_equal(drawn[0], drawn[1])
     # thinned networks agree with the mean network on average, though none is it
     assert (drawn.mean(axis=0).argmax(axis=1) == mlp.predict_proba(X).argmax(axis=1)).mean() > 0.9
@@ -161,18 +161,18 @@ def test_sample_predict() -> None:
 
 def test_sample_predict_of_values_and_labels() -> None:
     one = MLPRegressor(**SHORT, dropout=0.2).fit(D, T)
-    assert one.sample_predict(D, 3, tn.Key(0)).shape == (3, 200)
+    assert one.sample_predict(D, draws=3, key=tn.Key(0)).shape == (3, 200)
     two = MLPRegressor(**SHORT, dropout=0.2).fit(D, np.stack([T, -T], axis=1))
-    assert two.sample_predict(D, 3, tn.Key(0)).shape == (3, 200, 2)
+    assert two.sample_predict(D, draws=3, key=tn.Key(0)).shape == (3, 200, 2)
     labels = MLPClassifier(**SHORT, dropout=0.2).fit(X, np.stack([Y > 4, Y % 2 == 0], axis=1))
-    assert labels.sample_predict(X, 2, tn.Key(0)).shape == (2, 300, 2)
+    assert labels.sample_predict(X, draws=2, key=tn.Key(0)).shape == (2, 300, 2)
     binary = MLPClassifier(**SHORT, dropout=0.2).fit(X, Y > 4)
-    assert binary.sample_predict(X, 2, tn.Key(0)).shape == (2, 300, 2)
+    assert binary.sample_predict(X, draws=2, key=tn.Key(0)).shape == (2, 300, 2)
 
 
 def test_without_dropout_all_draws_are_the_prediction() -> None:
     mlp = MLPRegressor(**SHORT).fit(D, T)
-    np.testing.assert_allclose(mlp.sample_predict(D, 2, tn.Key(0)), np.tile(mlp.predict(D), (2, 1)))
+    np.testing.assert_allclose(mlp.sample_predict(D, draws=2, key=tn.Key(0)), np.tile(mlp.predict(D), (2, 1)))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,10 @@ def test_without_dropout_all_draws_are_the_prediction() -> None:
 )
 def test_what_sample_predict_refuses(refusal: Callable[..., str], draws: Any, key: Any, line: str) -> None:
     mlp = MLPRegressor(**SHORT).fit(D, T)
-    assert refusal(InputError, mlp.sample_predict, D, draws, key) == f"MLPRegressor.sample_predict: {line}"
+    assert (
+        refusal(InputError, mlp.sample_predict, D, draws=draws, key=key)
+        == f"MLPRegressor.sample_predict: {line}"
+    )
 
 
 # --- going on, copies, sparse rows ---------------------------------------------------------------
@@ -263,5 +266,7 @@ def test_sparse_rows_are_rows(form: Any, given: dict[str, Any]) -> None:
     np.testing.assert_allclose(weights(sparse), weights(dense), atol=1e-8)
     np.testing.assert_allclose(sparse.predict_proba(form(X)), dense.predict_proba(X), atol=1e-7)
     np.testing.assert_allclose(
-        sparse.sample_predict(form(X), 2, tn.Key(0)), dense.sample_predict(X, 2, tn.Key(0)), atol=1e-7
+        sparse.sample_predict(form(X), draws=2, key=tn.Key(0)),
+        dense.sample_predict(X, draws=2, key=tn.Key(0)),
+        atol=1e-7,
     )

@@ -176,10 +176,10 @@ def test_sparse_rows_are_scored_under_every_variant() -> None:
 
 def test_draws_are_made_one_by_one() -> None:
     model = MLPRegressor(hidden_layer_sizes=(400, 400), dropout=0.5, max_iter=1).fit(X, V)
-    model.sample_predict(X, 2, tn.Key(0))
+    model.sample_predict(X, draws=2, key=tn.Key(0))
     tracemalloc.start()
     try:
-        model.sample_predict(X, 20, tn.Key(0))
+        model.sample_predict(X, draws=20, key=tn.Key(0))
         assert tracemalloc.get_traced_memory()[1] < 6 * model.network_.flat.nbytes
     finally:
         tracemalloc.stop()

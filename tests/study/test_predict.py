@@ -13,7 +13,6 @@ from thinnet import _cli as cli
 from thinnet import net
 from thinnet._core.random import Key
 from thinnet.errors import DataError, FileError
-from thinnet.net import _saving as saving
 from thinnet.study._predict import Model, load_model, predict, to_csv
 from thinnet.study._recipe.scoring import answers
 from thinnet.study._tables.problem import Problem
@@ -111,8 +110,8 @@ def test_the_model_may_be_named_itself_and_moved(
 def test_names_that_the_terminal_has_no_letters_for(
     finished: tuple[Path, str], houses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, extra = saving.load(finished[0] / "model.safetensors")
-    network.save(tmp_path / "model.safetensors", {**extra, "target": "größe"})
+    network, extra = net.Network.load_with_metadata(finished[0] / "model.safetensors")
+    network.save(tmp_path / "model.safetensors", metadata={**extra, "target": "größe"})
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     code, out, err = finish(start("predict", tmp_path, houses))
     assert (code, err) == (0, "")
@@ -181,11 +180,11 @@ def test_networks_that_are_no_models(houses: Path, tmp_path: Path, refusal: Any)
 def test_a_model_whose_description_is_damaged(
     change: dict[str, Any], word: str, finished: tuple[Path, str], tmp_path: Path, refusal: Any
 ) -> None:
-    network, extra = saving.load(finished[0] / "model.safetensors")
+    network, extra = net.Network.load_with_metadata(finished[0] / "model.safetensors")
     path = tmp_path / "model.safetensors"
-    network.save(path, {**extra, **change})
+    network.save(path, metadata={**extra, **change})
     assert word in refusal(FileError, load_model, path)
-    network.save(path, {key: value for key, value in extra.items() if key not in change})
+    network.save(path, metadata={key: value for key, value in extra.items() if key not in change})
     assert "damaged" in refusal(FileError, load_model, path)
 
 

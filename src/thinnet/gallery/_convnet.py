@@ -35,8 +35,8 @@ __all__ = ["FAMILIES", "Family", "Tested", "handed", "learn", "run", "stretched"
 Array: TypeAlias = NDArray[Any]
 
 KEEPS, BATCH, TRAIN, TEST, SIDE = (0.25, 0.4, 0.7), 32, 5000, 2000, 32
-_ENTRY, _CHANNEL = net.Dropout(0.25), net.Dropout(0.25, "Dropout2d")
-_BLOCK = net.Dropout(0.25, "DropBlock2d", block=2)
+_ENTRY, _CHANNEL = net.Dropout(0.25), net.Dropout(0.25, variant="Dropout2d")
+_BLOCK = net.Dropout(0.25, variant="DropBlock2d", block=2)
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,20 @@ class Family:
 def _dense(data: Images, variant: str | None, key: Key) -> net.Network:
     layers: list[Layer] = [net.Flatten()]
     for d, k in itertools.pairwise((int(np.prod(data.shape)), 256, 256)):
-        layers += [net.Dense(d, k), net.ReLU(), *([net.Dropout(0.5, variant)] if variant else [])]
-    return net.Network([*layers, net.Dense(256, data.classes)], key=key, inputs=data.shape)
+        layers += [net.Dense(d, k), net.ReLU(), *([net.Dropout(0.5, variant=variant)] if variant else [])]
+    return net.Network([*layers, net.Dense(256, data.classes)], key=key, input_shape=data.shape)
 
 
 def _convnet(data: Images, dropout: Layer | None, key: Key) -> net.Network:
-    return net.three_layer_convnet(data.shape, data.classes, kernel_size=3, dropout=dropout, key=key)
+    return net.three_layer_convnet(data.shape, outputs=data.classes, kernel_size=3, dropout=dropout, key=key)
 
 
 def _vgg(data: Images, dropouts: tuple[float, Layer | None], key: Key) -> net.Network:
     dense, pools = dropouts
     shape = (data.shape[0], SIDE, SIDE)
-    return net.vgg(11, shape, data.classes, width=1 / 8, dropout=dense, pools=pools, key=key)
+    return net.vgg(
+        11, input_shape=shape, outputs=data.classes, width=1 / 8, dropout=dense, pools=pools, key=key
+    )
 
 
 FAMILIES = {
@@ -106,7 +108,7 @@ FAMILIES = {
         {
             "no dropout": (0.0, None),
             "0.5, dense layers": (0.5, None),
-            "and behind pools": (0.5, net.Dropout(0.05, "DropBlock2d", block=3)),
+            "and behind pools": (0.5, net.Dropout(0.05, variant="DropBlock2d", block=3)),
         },
         _vgg,
         1e-3,
@@ -125,7 +127,7 @@ def handed() -> list[list[str]]:
         gains = (generator.rand(*x.shape) < keep) / keep
         cells = [f"{keep:g}"]
         for layer in (Masked(gains), net.Dropout(1 - keep)):
-            y, _ = layer.forward({}, x, Key(231))
+            y, _ = layer.forward(x, {}, key=Key(231))
             cells += [f"{y.mean():.6f}", f"{(y == 0).mean():.6f}"]
         rows.append(cells)
     return rows

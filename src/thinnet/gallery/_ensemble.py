@@ -44,7 +44,7 @@ def average(data: Images, seed: int, draws: int = DRAWS, epochs: int = EPOCHS) -
     rate = Cosine(2e-3, 0.0, epochs * -(-len(x) // 32))
     told: dict[str, Any] = {"learning_rate_init": rate, "max_iter": epochs, "n_iter_no_change": np.inf}
     mlp = MLPClassifier(HIDDEN, dropout=0.5, batch_size=32, random_state=seed, **told).fit(x, y)
-    drawn = mlp.sample_predict(x_test, draws, Key(seed).fold("ensemble"))
+    drawn = mlp.sample_predict(x_test, draws=draws, key=Key(seed).fold("ensemble"))
     sums = drawn.cumsum(axis=0)  # (draws, n, classes): of the first k
     errors = (mlp.classes_[sums.argmax(axis=2)] != y_test).mean(axis=1)
     return Averaged(errors, float((mlp.predict(x_test) != y_test).mean()))

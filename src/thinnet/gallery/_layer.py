@@ -59,7 +59,7 @@ class BookDropout:
         self.rate, self.gain, self.mean = rate, law.kept[0], law.mean[0]
         self.gains: Any = self.mean
 
-    def forward(self, x: Array, key: Key | None = None) -> Array:
+    def forward(self, x: Array, *, key: Key | None = None) -> Array:
         """Return y: with a key some units are dropped, without one none."""
         drawn = None if key is None else mask(x.shape, self.rate, key=key)
         self.gains = self.mean if drawn is None else drawn * self.gain
@@ -79,8 +79,8 @@ def ten() -> list[str]:
     ]
     for inverted in (False, True):
         layer = BookDropout(rate, inverted)
-        y = layer.forward(x, key.at(step))
-        sums = [layer.forward(x, key.at(draw)).sum() for draw in range(10_000)]
+        y = layer.forward(x, key=key.at(step))
+        sums = [layer.forward(x, key=key.at(draw)).sum() for draw in range(10_000)]
         shown = " ".join(f"{value:.3g}" for value in y)
         told = f"10 × {layer.mean:.2g} = {layer.forward(x).sum():.3g}"
         lines.append(
@@ -108,7 +108,7 @@ def every_thinned(network: net.Network, x: Array) -> tuple[Array, Array]:
     layers = [layer for layer in network.layers if isinstance(layer, net.Dropout)]
     law = layers[0].row.law_of(layers[0].rate)
     assert isinstance(law, TwoPoint)
-    thin = network.thinned(Key(0))
+    thin = network.thinned(key=Key(0))
     gates = [group["gain"] for group in thin.weights if "gain" in group]
     cuts = np.cumsum([gate.size for gate in gates])[:-1]
     chances: list[float] = []
@@ -164,7 +164,7 @@ def learn(way: str, data: Images, seed: int, looks: tuple[int, ...]) -> Array:
 def _layers(data: Images, hidden: tuple[int, ...], variant: str | None, rate: float) -> list[Layer]:
     layers: list[Layer] = []
     for d, k in itertools.pairwise((data.x.shape[1], *hidden)):
-        layers += [net.Dense(d, k), net.ReLU(), *([net.Dropout(rate, variant)] if variant else [])]
+        layers += [net.Dense(d, k), net.ReLU(), *([net.Dropout(rate, variant=variant)] if variant else [])]
     return [*layers, net.Dense(hidden[-1], data.classes)]
 
 

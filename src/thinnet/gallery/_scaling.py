@@ -49,10 +49,10 @@ class Masked(Layer):
     draws: ClassVar[bool] = True
     wants: ClassVar[str | None] = None
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+    def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
         return (x, False) if key is None else (x * self.gains, True)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
+    def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
         return dy * self.gains if saved else dy
 
 
@@ -116,7 +116,7 @@ Data: TypeAlias = tuple[Array, Array]
 def _begun(way: str, seed: int) -> net.Network:
     generator = np.random.RandomState(3)  # the first weights of the exercise
     first = [generator.randn(k, d) / np.sqrt(d) for d, k in pairwise(DIMS)]
-    behind = [net.Dropout(1 - KEEP, way) if way.endswith("Dropout") else None] * 2
+    behind = [net.Dropout(1 - KEEP, variant=way) if way.endswith("Dropout") else None] * 2
     return network(first, behind, Key(seed))
 
 

@@ -24,7 +24,7 @@ from thinnet.gallery._backend import NUMPY, Backend, Told
 from thinnet.gallery._shown import table
 from thinnet.net._dropout import mask_key
 from thinnet.net._layers import Layer
-from thinnet.net._training import Epoch, OnEpoch, one_epoch, shuffled
+from thinnet.net._training import Epoch, OnEpoch, run_epoch, shuffled_order
 from thinnet.torch import functional
 
 __all__ = ["Drawn", "Dropped", "Torch", "Twin", "module"]
@@ -119,7 +119,7 @@ class Twin:
 
     Examples
     --------
-    >>> made = net.Network([net.Dense(2, 8), net.ReLU(), net.Dropout(0.5), net.Dense(8, 1)])
+    >>> made = net.Network([net.Dense(2, 8), net.ReLU(), net.Dropout(0.5), net.Dense(8, 1)], key=Key(0))
     >>> twin, x, y = Twin(made), np.eye(2), [0.5, 1.5]
     >>> history = twin.fit(x, y, epochs=3, batch=2, optimizer=net.Adam(0.1))
     >>> twin.drawn
@@ -152,14 +152,14 @@ class Twin:
         """
         if type(optimizer) is not net.Adam or optimizer.l2:
             raise InputError(f"Twin: optimizer must be thinnet.net.Adam() without l2, got {optimizer!r}.")
-        rows, targets = self.network.check(x, y, "fit")
+        rows, targets = self.network.check_data(x, y, "fit")
         adam = torch.optim.Adam(self.modules.parameters(), betas=optimizer.betas, eps=optimizer.epsilon)
         descend = partial(self._descend, adam, optimizer)
         seen: list[Epoch] = []
         with _one_thread():
             for number in range(1, epochs + 1):
-                order = shuffled(self.network.key, self.step, len(rows), batch)
-                seen.append(Epoch(number, one_epoch((rows, targets, None), order, batch, descend)))
+                order = shuffled_order(self.network.key, self.step, len(rows), batch)
+                seen.append(Epoch(number, run_epoch((rows, targets, None), order, batch, descend)))
                 if on_epoch is not None and on_epoch(seen[-1]):
                     break
         return net.History(tuple(seen), len(seen))
@@ -192,7 +192,7 @@ class Twin:
         for i, (layer, twin) in enumerate(zip(self.network.layers, self.modules, strict=True)):
             if isinstance(layer, net.Dropout) and layer.rate_at(self.step):
                 ones = np.ones((rows, *self.network.shapes[i]), self.network.dtype)
-                ours, _ = layer.forward({}, ones, mask_key(self.network.key, i).at(self.step))
+                ours, _ = layer.forward(ones, {}, key=mask_key(self.network.key, i).at(self.step))
                 theirs = twin(torch.tensor(ones)).numpy()
                 self.drawn.append(Drawn(np.array_equal(ours, theirs), ones.size))
 

@@ -1,4 +1,4 @@
-"""Losses from logits: the value, its gradient, and what a logit means as an answer.
+"""Losses of logits: the value, its gradient, and the link from a logit to a prediction.
 
 z has shape (n, k). A row's loss is the mean over its outputs (the sum over classes for
 cross-entropy), the loss is the weighted mean over rows.
@@ -6,13 +6,15 @@ cross-entropy), the loss is the weighted mean over rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import check
 from thinnet.errors import InputError
+from thinnet.net._arguments import POSITIVE, check_real
 
 __all__ = [
     "AbsoluteError",
@@ -29,23 +31,24 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Loss:
-    """How far logits are from targets."""
+    """A distance of logits from targets."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         """Return each row's loss, shape (n,), and its gradient with respect to z, shape (n, k)."""
         raise NotImplementedError
 
     def targets(self, y: Any, outputs: int, dtype: np.dtype[Any]) -> Array:
-        """Return y as this loss wants it, or say what is wrong with it."""
-        try:
-            array = np.asarray(y, dtype)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{type(self).__name__}: targets must be numbers, got {np.asarray(y, object).flat[0]!r}."
-            ) from None
+        """Return checked targets, in the form that `rows` takes.
+
+        Raises
+        ------
+        InputError
+            Targets that are not numbers, or outside the range of the loss.
+        """
+        array = check_real(type(self).__name__, "targets", y, dtype)
         return array[:, None] if array.ndim == 1 else array
 
-    def __call__(self, z: Array, y: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
+    def __call__(self, z: Array, y: Array, *, sample_weight: Array | None = None) -> tuple[float, Array]:
         """Return the loss and its gradient.
 
         Parameters
@@ -53,7 +56,7 @@ class Loss:
         z : ndarray, shape (n, k)
             Logits.
         y : ndarray
-            Targets as `targets` returns them.
+            Targets, as returned by `targets`.
         sample_weight : ndarray, shape (n,), optional
             Weight of each row; the loss is `sum(w * rows) / sum(w)`.
 
@@ -72,23 +75,23 @@ class Loss:
             count = len(rows)
             gradient *= 1 / count
             return float(np.add.reduce(rows, dtype=np.float64)) / count, gradient
-        # A mini-batch may hold nothing but rows of weight 0: it weighs nothing and teaches nothing.
+        # All rows of a mini-batch may have weight 0; its loss and gradient are 0.
         total = float(sample_weight.sum(dtype=np.float64)) or 1.0
         gradient *= (sample_weight / total).astype(z.dtype)[:, None]
         return float(np.dot(rows.astype(np.float64), sample_weight) / total), gradient
 
     def link(self, z: Array) -> Array:
-        """Return what the logits predict: probabilities or values."""
+        """Return predictions from logits: probabilities or values."""
         return z
 
     @property
     def plain(self) -> Loss:
-        """The loss of this module that predicts the same; a saved network names it."""
+        """The loss of `thinnet.net` with the same predictions, which is named in a saved network."""
         return self
 
 
 def _mean(each: Array) -> Array:
-    """Return the mean of each row, shape (n, k) → (n,); most networks of one output need no sum."""
+    """Return the mean of each row, shape (n, k) → (n,); for one output there is no sum."""
     return each[:, 0] if each.shape[1] == 1 else np.add.reduce(each, axis=1) / each.shape[1]
 
 
@@ -141,9 +144,8 @@ class BinaryCrossEntropy(Loss):
         return array
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
-        # one call where calls count, the vectors of five where entries do
-        few = z.size < 256
-        softplus = np.logaddexp(0, z) if few else np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+        # One call is faster for few entries, five vectorised ones are faster for many.
+        softplus = np.logaddexp(0, z) if z.size < 256 else np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
         each = softplus - z * y
         gradient = self.link(z)
         gradient -= y
@@ -203,11 +205,12 @@ class Huber(Loss):
     Huber: Robust estimation of a location parameter. Ann. Math. Statist. 35, 1964.
     """
 
+    _: KW_ONLY
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.delta > 0:
-            raise InputError(f"Huber: delta must be greater than 0, got {self.delta!r}.")
+        check("Huber", "delta", self.delta, POSITIVE)
+        object.__setattr__(self, "delta", float(self.delta))
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         error = z - y
@@ -216,7 +219,7 @@ class Huber(Loss):
 
 
 def loss_for(targets: Any, outputs: int) -> Loss:
-    """Return the loss that targets call for: see `Network`."""
+    """Return the loss that suits some targets; see `Network`."""
     try:
         y = np.asarray(targets)
     except ValueError:

@@ -1,15 +1,17 @@
-"""Networks of images that taught people: a small one, and VGG."""
+"""Known networks for images: a three-layer one, and VGG."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from thinnet._checks import check, check_integer, check_type, format_value
 from thinnet._core.random import Key
 from thinnet.errors import InputError
+from thinnet.net._arguments import POSITIVE
 from thinnet.net._conv import Conv2d
 from thinnet.net._dropout import Dropout
-from thinnet.net._layers import Dense, Layer, ReLU, Shape, positive
+from thinnet.net._layers import Dense, Layer, ReLU, Shape
 from thinnet.net._network import Network
 from thinnet.net._pool import Flatten, MaxPool2d
 
@@ -25,38 +27,38 @@ _DENSE = 4096
 
 
 def three_layer_convnet(
-    inputs: Shape = (3, 32, 32),
-    outputs: int = 10,
+    input_shape: Shape = (3, 32, 32),
     *,
+    outputs: int = 10,
     filters: int = 32,
     kernel_size: int = 7,
     hidden: int = 100,
     dropout: Layer | None = None,
-    key: Key | None = None,
+    key: Key,
     **options: Any,
 ) -> Network:
     """Return conv - relu - pool - affine - relu - affine.
 
     Parameters
     ----------
-    inputs : (channels, height, width)
+    input_shape : (channels, height, width)
         The shape of an image.
     outputs : int
-        Classes, or values.
+        Number of classes, or of values.
     filters, kernel_size : int
-        Of the convolution, which keeps height and width; an odd kernel size.
+        Number of filters of the convolution and their size, which is odd, so that height and width are kept.
     hidden : int
-        Units of the hidden affine layer.
+        Number of units of the hidden affine layer.
     dropout : Layer, optional
-        Put behind the pool: `Dropout(0.25)`, or any variant that takes images.
-    key : Key, optional
+        Placed after the pool: `Dropout(0.25)`, or any variant that takes images.
+    key : Key
         The address of all randomness.
     options
         Passed to `Network`: loss, dtype.
 
     Examples
     --------
-    >>> three_layer_convnet((1, 8, 8), filters=4, kernel_size=3, hidden=16)
+    >>> three_layer_convnet((1, 8, 8), filters=4, kernel_size=3, hidden=16, key=Key(0))
     Network 64 -> 10, 1,250 weights, float32
       0  Conv2d(1, 4, 3, padding=1)   (n, 1, 8, 8) -> (n, 4, 8, 8)   40
       1  ReLU()                       (n, 4, 8, 8)
@@ -70,23 +72,30 @@ def three_layer_convnet(
     ----------
     Stanford CS231n, assignment 2: Convolutional networks.
     """
-    if kernel_size % 2 == 0:
-        raise InputError(f"three_layer_convnet: kernel_size must be odd, got {kernel_size}.")
-    front = [Conv2d(inputs[0], filters, kernel_size, padding=kernel_size // 2), ReLU(), MaxPool2d(2)]
-    features = filters * (inputs[1] // 2) * (inputs[2] // 2)
+    owner = "three_layer_convnet"
+    channels, height, width = _check_image(owner, input_shape)
+    for name, value in (("filters", filters), ("hidden", hidden), ("outputs", outputs)):
+        check_integer(owner, name, value, 1)
+    if check_integer(owner, "kernel_size", kernel_size, 1) % 2 == 0:
+        raise InputError(f"{owner}: kernel_size must be odd, got {kernel_size}.")
+    if dropout is not None:
+        check_type(owner, "dropout", dropout, Layer, "pass a layer such as thinnet.net.Dropout(0.25)")
+    front = [Conv2d(channels, filters, kernel_size, padding=kernel_size // 2), ReLU(), MaxPool2d(2)]
+    features = filters * (height // 2) * (width // 2)
     back = [Flatten(), Dense(features, hidden), ReLU(), Dense(hidden, outputs)]
-    return Network([*front, *([dropout] if dropout else []), *back], key=key, inputs=inputs, **options)
+    layers = [*front, *([dropout] if dropout else []), *back]
+    return Network(layers, key=key, input_shape=input_shape, **options)
 
 
 def vgg(
     depth: int = 11,
-    inputs: Shape = (3, 32, 32),
-    outputs: int = 10,
     *,
+    input_shape: Shape = (3, 32, 32),
+    outputs: int = 10,
     width: float = 1.0,
     dropout: float = 0.5,
     pools: Layer | None = None,
-    key: Key | None = None,
+    key: Key,
     **options: Any,
 ) -> Network:
     """Return a VGG: 3 x 3 convolutions, pools, two dense layers with dropout, one for the outputs.
@@ -94,18 +103,19 @@ def vgg(
     Parameters
     ----------
     depth : {11, 13, 16}
-        Layers with weights.
-    inputs : (channels, height, width)
+        Number of layers with weights.
+    input_shape : (channels, height, width)
         The shape of an image, at least 32 high and wide.
     outputs : int
-        Classes, or values.
+        Number of classes, or of values.
     width : float
-        Times the paper's 64 to 512 channels and 4096 units.
+        Factor of the paper's 64 to 512 channels and 4096 units.
     dropout : float
-        Rate behind the two dense layers; the paper's 0.5.
+        Rate after the two dense layers; 0.5 in the paper.
     pools : Layer, optional
-        A layer behind each pool: `Dropout(0.1, "DropBlock2d")`. Blocks are cut to the size of small maps.
-    key : Key, optional
+        A layer after each pool: `Dropout(0.1, variant="DropBlock2d")`. Its blocks are reduced to the size of
+        small maps.
+    key : Key
         The address of all randomness.
     options
         Passed to `Network`: loss, dtype.
@@ -120,29 +130,41 @@ def vgg(
     Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition. ICLR 2015,
     table 1 and section 3.1 (dropout).
     """
-    if depth not in _VGG:
+    if check_integer("vgg", "depth", depth, 1) not in _VGG:
         raise InputError(f"vgg: depth must be 11, 13 or 16, got {depth!r}.")
-    width = positive("vgg", "width", width)
+    check("vgg", "width", width, POSITIVE)
+    if pools is not None:
+        check_type("vgg", "pools", pools, Layer, "pass a layer such as thinnet.net.Dropout(0.1)")
+    channels, height, across = _check_image("vgg", input_shape)
     layers: list[Layer] = []
-    channels, height, across = inputs
     for plan in _VGG[depth]:
         if not plan:
             height, across = height // 2, across // 2
-            layers += [MaxPool2d(2), *([_cut(pools, height, across)] if pools else [])]
+            layers += [MaxPool2d(2), *([_fit_blocks(pools, height, across)] if pools else [])]
             continue
         out = max(1, round(plan * width))
         layers += [Conv2d(channels, out, 3, padding=1), ReLU()]
         channels = out
     if not height or not across:
-        raise InputError(f"vgg: images must be at least 32 high and wide, got {inputs}.")
+        raise InputError(f"vgg: images must be at least 32 high and wide, got {input_shape}.")
     dense = max(1, round(_DENSE * width))
     layers += [Flatten(), Dense(channels * height * across, dense), ReLU(), Dropout(dropout)]
     layers += [Dense(dense, dense), ReLU(), Dropout(dropout), Dense(dense, outputs)]
-    return Network(layers, key=key, inputs=inputs, **options)
+    return Network(layers, key=key, input_shape=input_shape, **options)
 
 
-def _cut(layer: Layer, *lengths: int) -> Layer:
-    """Return a dropout layer whose blocks are no larger than a map."""
+def _check_image(owner: str, shape: Any) -> tuple[int, int, int]:
+    sizes = cast("tuple[Any, ...]", shape) if isinstance(shape, tuple | list) else ()
+    if len(sizes) != 3:
+        raise InputError(
+            f"{owner}: input_shape must be (channels, height, width), got {format_value(shape)}."
+        )
+    channels, height, width = (check_integer(owner, "input_shape", each, 1) for each in sizes)
+    return channels, height, width
+
+
+def _fit_blocks(layer: Layer, *lengths: int) -> Layer:
+    """Return a dropout layer whose blocks are at most as large as a map."""
     if not isinstance(layer, Dropout) or not layer.row.block:
         return layer
     return replace(

@@ -1,16 +1,18 @@
-"""Batch normalisation, of features or of channels."""
+"""Batch normalisation of features or channels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import Number, check, check_integer
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.net._layers import Buffers, Layer, Shape, Weights, real, shown, size
+from thinnet.net._arguments import shape_text
+from thinnet.net._layers import Buffers, Layer, Shape, Weights
 
 __all__ = ["BatchNorm"]
 
@@ -19,22 +21,22 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, by feature or by channel.
+    """`y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, for each feature or channel.
 
-    In training mean and variance are those of the mini-batch, and running means of them are kept; everywhere
-    else these are taken: in predictions, in Monte-Carlo samples, in thinned networks.
+    Training uses the mean and variance of the mini-batch and updates their running means; predictions,
+    Monte-Carlo samples and thinned networks use the running means.
 
     Parameters
     ----------
     features : int
-        Features, or channels.
+        Number of features, or of channels.
     momentum : float
-        How much a mini-batch changes the running means, in (0, 1].
+        Weight of a mini-batch in the running means, in (0, 1].
     epsilon : float
-        Keeps the root away from 0.
+        Added to the variance before the square root, in (0, 1).
 
-    Rows have the shape (n, features) or (n, features, h, w). Differs from `torch.nn.BatchNorm1d` and
-    `BatchNorm2d` only in being one class; the running variance is of unbiased variances, as there.
+    Rows have the shape (n, features) or (n, features, h, w). As in
+    `torch.nn.BatchNorm1d` and `BatchNorm2d`, the running variance is a mean of unbiased variances.
 
     References
     ----------
@@ -42,39 +44,41 @@ class BatchNorm(Layer):
     """
 
     features: int
+    _: KW_ONLY
     momentum: float = 0.1
     epsilon: float = 1e-5
 
     trainable: ClassVar[bool] = True
-    wants: ClassVar[str | None] = None
+    initializer: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", size("BatchNorm", "features", self.features))
+        object.__setattr__(self, "features", check_integer("BatchNorm", "features", self.features, 1))
+        check("BatchNorm", "momentum", self.momentum, Number(0, 1, "(]"))
+        check("BatchNorm", "epsilon", self.epsilon, Number(0, 1, "()"))
         for name in ("momentum", "epsilon"):
-            object.__setattr__(self, name, real("BatchNorm", name, getattr(self, name)))
-        if not 0 < self.momentum <= 1:
-            raise InputError(f"BatchNorm: momentum must be in (0, 1], got {self.momentum!r}.")
-        if not 0 < self.epsilon < 1:
-            raise InputError(f"BatchNorm: epsilon must be in (0, 1), got {self.epsilon!r}.")
+            object.__setattr__(self, name, float(getattr(self, name)))
 
-    def out(self, shape: Shape) -> Shape:
+    def output_shape(self, shape: Shape) -> Shape:
         if shape[0] != self.features:
-            raise InputError(f"takes {self.features} features, but gets {shown(shape)}")
+            raise InputError(f"takes {self.features} features, but gets {shape_text(shape)}")
         return shape
 
     def shapes(self) -> dict[str, Shape]:
         return {"gamma": (self.features,), "beta": (self.features,)}
 
-    def initial(self, key: Key, wants: str) -> Weights:
+    def initial(self, *, key: Key, initializer: str) -> Weights:
         return {"gamma": np.ones(self.features), "beta": np.zeros(self.features)}
 
     def buffers(self) -> Buffers:
         return {"mean": ((self.features,), 0.0), "variance": ((self.features,), 1.0)}
 
-    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+    def learn(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
         axes, entries = _axes(x), x.size // x.shape[1]
         if entries < 2:
-            raise InputError("BatchNorm: one row has no variance; choose a batch that leaves no single row.")
+            raise InputError(
+                "BatchNorm: a batch of one row has no variance; choose a batch size that does not leave one "
+                "row over."
+            )
         mean = x.mean(axis=axes)
         centred = x - _along(mean, x)
         variance = np.square(centred).mean(axis=axes)
@@ -86,22 +90,22 @@ class BatchNorm(Layer):
         y += _along(weights["beta"], x)
         return y, (centred, scale, True)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
+    def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
         scale = 1 / np.sqrt(weights["variance"] + x.dtype.type(self.epsilon))
         centred = (x - _along(weights["mean"], x)) * _along(scale, x)
         return centred * _along(weights["gamma"], x) + _along(weights["beta"], x), (centred, scale, False)
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
-        centred, scale, learned = saved
+    def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
+        centred, scale, training = saved
         axes, entries = _axes(dy), dy.size // dy.shape[1]
         grads["beta"][:] = dbeta = dy.sum(axis=axes)
         grads["gamma"][:] = dgamma = (dy * centred).sum(axis=axes)
-        slope = weights["gamma"] * scale
-        if not learned:
-            return dy * _along(slope, dy)
-        # what the mean and the variance of the mini-batch pass on
+        factor = weights["gamma"] * scale
+        if not training:
+            return dy * _along(factor, dy)
+        # The second and third terms go through the mean and the variance of the mini-batch.
         dx = dy - _along(dbeta / entries, dy) - centred * _along(dgamma / entries, dy)
-        dx *= _along(slope, dy)
+        dx *= _along(factor, dy)
         return dx
 
 
@@ -110,5 +114,5 @@ def _axes(x: Array) -> tuple[int, ...]:
 
 
 def _along(each: Array, x: Array) -> Array:
-    """Return one number for each feature, shaped to go along x."""
+    """Return one number for each feature, reshaped to broadcast against x."""
     return each.reshape(-1, *(1,) * (x.ndim - 2))

@@ -1,4 +1,4 @@
-"""Optimisers: one pass over all the weights of a network, which lie in one flat array.
+"""Optimisers: one pass over all weights of a network, which lie in one flat array.
 
 The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone. Each rule
 is written twice: as the numbers that a compiled kernel takes, and as the NumPy passes that define it.
@@ -8,77 +8,78 @@ from __future__ import annotations
 
 import functools
 import math
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import Number, ScheduleOf, check, check_boolean, check_number, format_value
 from thinnet._core import native
 from thinnet._core.kernels import Rule, update
 from thinnet.errors import InputError
-from thinnet.net._layers import positive
+from thinnet.net._arguments import POSITIVE
 from thinnet.schedules import Schedule
 
 __all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
 
 Array: TypeAlias = NDArray[Any]
 Limit: TypeAlias = tuple[int, int, int, float]
-"""(first entry, rows, columns, max_norm) of a weight matrix whose columns have a greatest length."""
+"""(first entry, rows, columns, max_norm) of a weight matrix whose columns have a largest length."""
 Part: TypeAlias = tuple[int, int, int, float]
-"""(first entry, behind the last, columns, max_norm); 0 columns: no limit."""
+"""(first entry, end, columns, max_norm); 0 columns: no limit."""
 
-# Entries updated at once: weights, gradients, moments and scratch stay in the second-level cache.
+# Number of entries updated at once: weights, gradients, moments and scratch fit into the second-level cache.
 _CHUNK = 1 << 15
 
 
 class Optimizer:
-    """Update weights from gradients; holds the state that does so.
+    """An update rule of weights from gradients, with its state.
 
     Parameters
     ----------
     learning_rate : float or function of a step
-        Size of an update.
+        Step size; a schedule is called with the number of the update.
     l2 : float
         Adds `l2 * w` to the gradient of the weight matrices (not the biases).
     """
 
     def __init__(self, learning_rate: float | Schedule, *, l2: float = 0.0) -> None:
         owner = type(self).__name__
-        if not callable(learning_rate):
-            learning_rate = positive(owner, "learning_rate", learning_rate)
-        if not (l2 >= 0 and math.isfinite(l2)):
-            raise InputError(f"{owner}: l2 must be at least 0, got {l2!r}.")
+        if callable(learning_rate):
+            check(owner, "learning_rate", learning_rate, ScheduleOf(Number(0)))
+        else:
+            check(owner, "learning_rate", learning_rate, POSITIVE)
+            learning_rate = float(learning_rate)
         self.learning_rate = learning_rate
-        self.l2 = float(l2)  # a number of NumPy's would carry float32 weights over to float64
+        # A NumPy scalar would promote float32 weights to float64, so plain floats are kept.
+        self.l2 = check_number(owner, "l2", l2, 0)
         self.step = 0
         self.state: list[Array] = []
 
-    # How many arrays of the weights' size the update remembers.
+    # Number of state arrays, each of the size of the weights.
     moments = 0
 
     def rate_now(self) -> float:
-        """Return the learning rate of the coming update."""
+        """Return the learning rate of the next update."""
         if not callable(self.learning_rate):
             return float(self.learning_rate)
         rate: Any = self.learning_rate(self.step)
-        number = float("nan") if isinstance(rate, bool) or not isinstance(rate, Real) else float(rate)
-        if not 0 <= number < math.inf:
+        if not Number(0).accepts(rate):
             raise InputError(
                 f"{type(self).__name__}: a schedule of learning_rate must return numbers of at least 0, "
-                f"got {rate!r} at step {self.step}."
+                f"got {format_value(rate)} at step {self.step}."
             )
-        return number
+        return float(rate)
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
-        """Change `weights` in place.
+        """Update `weights` in place.
 
         Parameters
         ----------
         weights, grads : ndarray, shape (m,)
-            All weights and their gradients; `grads` may be used up.
+            All weights and their gradients; `grads` is scratch memory afterwards.
         decayed : int
-            How many of the first entries belong to weight matrices.
+            Number of entries, the first ones, that belong to weight matrices.
         limits : tuple of Limit
             Matrices with a max-norm, in the order of the weights.
         """
@@ -113,17 +114,17 @@ class Optimizer:
             shorten(weights[start:stop].reshape(-1, columns), max_norm)
 
     def rule(self, rate: float) -> Rule:
-        """Return the coming update as numbers."""
+        """Return the numbers that a compiled kernel takes for the next update."""
         raise NotImplementedError
 
     def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
-        """Add the L2 penalty's gradient."""
+        """Add the gradient of the L2 penalty."""
         if self.l2:
             np.multiply(w, self.l2, out=scratch)
             g += scratch
 
     def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
-        """Change one piece of the weights."""
+        """Update one piece of the weights."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -132,7 +133,7 @@ class Optimizer:
 
 @functools.lru_cache(maxsize=64)
 def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
-    """Cut the weights into matrices with a max-norm and what lies between them."""
+    """Divide the weights into matrices with a max-norm and the stretches between them."""
     parts: list[Part] = []
     at = 0
     for first, rows, columns, max_norm in limits:
@@ -142,9 +143,9 @@ def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
 
 
 def shorten(w: Array, max_norm: float) -> None:
-    """Scale columns of w, shape (d, k), that are longer than `max_norm` down to it."""
+    """Scale columns of w, shape (d, k), down to `max_norm` where they are longer."""
     squares = np.square(w)
-    # added row by row: a single column would be added in pairs
+    # Rows are added in sequence; NumPy would add a single column pairwise.
     total = np.add.accumulate(squares)[-1] if w.shape[1] == 1 else np.add.reduce(squares)
     length = np.sqrt(total)
     w *= np.minimum(1, max_norm / np.maximum(length, np.finfo(w.dtype).tiny))
@@ -169,12 +170,10 @@ class SGD(Optimizer):
         l2: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, l2=l2)
-        if not 0 <= momentum <= 1:
-            raise InputError(f"SGD: momentum must be in [0, 1], got {momentum!r}.")
-        if nesterov and not momentum:
+        self.momentum = check_number("SGD", "momentum", momentum, 0, 1)
+        self.nesterov = check_boolean("SGD", "nesterov", nesterov)
+        if self.nesterov and not self.momentum:
             raise InputError("SGD: nesterov needs a momentum greater than 0, got 0.")
-        self.momentum = float(momentum)
-        self.nesterov = nesterov
 
     def rule(self, rate: float) -> Rule:
         kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
@@ -197,7 +196,7 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adaptive moments: `m` and `v` are running means of g and g**2, `w -= rate * m' / (sqrt(v') + epsilon)`.
 
-    m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) undo the start from zero.
+    m' = m / (1 - beta1**t) and v' = v / (1 - beta2**t) correct the bias of the start from zero.
 
     References
     ----------
@@ -215,9 +214,11 @@ class Adam(Optimizer):
         l2: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, l2=l2)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise InputError(f"{type(self).__name__}: betas must be in [0, 1), got {betas!r}.")
+        owner, decay = type(self).__name__, Number(0, 1, "[)")
+        if not isinstance(betas, tuple | list) or len(betas) != 2 or not all(map(decay.accepts, betas)):
+            raise InputError(f"{owner}: betas must be two numbers in [0, 1), got {format_value(betas)}.")
         self.betas = (float(betas[0]), float(betas[1]))
+        check(owner, "epsilon", epsilon, POSITIVE)
         self.epsilon = float(epsilon)
 
     def rule(self, rate: float) -> Rule:
@@ -266,9 +267,7 @@ class AdamW(Adam):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__(learning_rate, betas=betas, epsilon=epsilon)
-        if not weight_decay >= 0:
-            raise InputError(f"AdamW: weight_decay must be at least 0, got {weight_decay!r}.")
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = check_number("AdamW", "weight_decay", weight_decay, 0)
 
     def rule(self, rate: float) -> Rule:
         return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)

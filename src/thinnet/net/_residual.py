@@ -1,4 +1,4 @@
-"""A branch beside the identity, so that dropout has whole branches to drop."""
+"""A residual branch, which stochastic depth can drop as a whole."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.net._layers import Buffers, Layer, Shape, Weights
 
-__all__ = ["Residual", "branch_key", "part_of", "spread"]
+__all__ = ["Residual", "branch_key", "branch_weights", "initializer_after"]
 
 Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """`y = x + branch(x)`; end the branch with `Dropout(rate, "DropPath")` to drop it for some rows.
+    """`y = x + branch(x)`; end the branch with `Dropout(rate, variant="DropPath")` to drop it for some rows.
 
     Parameters
     ----------
     branch : tuple of Layer
-        What is added; it has to keep the shape of a row.
+        The layers of the branch, which has to keep the shape of a row.
 
     Examples
     --------
     >>> from thinnet import net
-    >>> block = Residual((net.Conv2d(8, 8, 3, padding=1), net.ReLU(), net.Dropout(0.1, "DropPath")))
-    >>> block.out((8, 14, 14))
+    >>> dropped = net.Dropout(0.1, variant="DropPath")
+    >>> block = Residual((net.Conv2d(8, 8, 3, padding=1), net.ReLU(), dropped))
+    >>> block.output_shape((8, 14, 14))
     (8, 14, 14)
 
     References
@@ -58,55 +59,62 @@ class Residual(Layer):
 
     @property
     def trainable(self) -> bool:  # type: ignore[override]
-        """Whether a layer of the branch is."""
+        """Whether a layer of the branch has trained weights."""
         return any(layer.trainable for layer in self.branch)
 
-    def out(self, shape: Shape) -> Shape:
-        through = functools.reduce(lambda known, layer: layer.out(known), self.branch, shape)
-        if through != shape:
-            raise InputError(f"must keep the shape of rows, {shape}, but its branch makes {through} of it")
+    def output_shape(self, shape: Shape) -> Shape:
+        found = functools.reduce(lambda known, layer: layer.output_shape(known), self.branch, shape)
+        if found != shape:
+            raise InputError(f"must keep the shape of rows, {shape}, but its branch returns {found}")
         return shape
 
     def shapes(self) -> dict[str, Shape]:
-        return self._gathered(lambda i, layer: layer.shapes())
+        return self._by_layer(lambda i, layer: layer.shapes())
 
-    def initial(self, key: Key, wants: str) -> Weights:
-        return self._gathered(lambda i, layer: layer.initial(key.fold(i), spread(self.branch, i, wants)))
+    def initial(self, *, key: Key, initializer: str) -> Weights:
+        def initial(i: int, layer: Layer) -> Weights:
+            return layer.initial(
+                key=key.fold(i), initializer=initializer_after(self.branch, i, last=initializer)
+            )
+
+        return self._by_layer(initial)
 
     def buffers(self) -> Buffers:
-        return self._gathered(lambda i, layer: layer.buffers())
+        return self._by_layer(lambda i, layer: layer.buffers())
 
-    def learn(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
-        return self._run(weights, x, key, learning=True)
+    def learn(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
+        return self._run(x, weights, key, training=True)
 
-    def forward(self, weights: Weights, x: Array, key: Key | None) -> tuple[Array, Any]:
-        return self._run(weights, x, key, learning=False)
+    def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
+        return self._run(x, weights, key, training=False)
 
-    def _run(self, weights: Weights, x: Array, key: Key | None, *, learning: bool) -> tuple[Array, Any]:
-        y, kept = x, list[Any]()
+    def _run(self, x: Array, weights: Weights, key: Key | None, *, training: bool) -> tuple[Array, Any]:
+        y, saved = x, list[Any]()
         for i, layer in enumerate(self.branch):
             own = branch_key(key, i) if key is not None and layer.draws else None
-            y, saved = (layer.learn if learning else layer.forward)(part_of(weights, i), y, own)
-            kept.append(saved)
-        return x + y, kept
+            y, layer_saved = (layer.learn if training else layer.forward)(
+                y, branch_weights(weights, i), key=own
+            )
+            saved.append(layer_saved)
+        return x + y, saved
 
-    def backward(self, weights: Weights, saved: Any, dy: Array, grads: Weights) -> Array:
-        slope = dy
+    def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
+        dx = dy
         for i in range(len(self.branch) - 1, -1, -1):
-            slope = self.branch[i].backward(part_of(weights, i), saved[i], slope, part_of(grads, i))
-        return dy + slope
+            dx = self.branch[i].backward(dx, saved[i], branch_weights(weights, i), branch_weights(grads, i))
+        return dy + dx
 
-    def _gathered(self, get: Callable[[int, Layer], dict[str, Any]]) -> dict[str, Any]:
+    def _by_layer(self, get: Callable[[int, Layer], dict[str, Any]]) -> dict[str, Any]:
         found = {i: get(i, layer) for i, layer in enumerate(self.branch)}
         return {f"{i}.{name}": value for i, group in found.items() for name, value in group.items()}
 
 
-def spread(layers: tuple[Layer, ...], i: int, last: str = "glorot") -> str:
-    """Return which initial spread what follows layer i wants; `last` if nothing says."""
-    return next((layer.wants for layer in layers[i + 1 :] if layer.wants is not None), last)
+def initializer_after(layers: tuple[Layer, ...], i: int, last: str = "glorot") -> str:
+    """Return the initializer that the activation after layer i asks for; `last` if no layer asks."""
+    return next((layer.initializer for layer in layers[i + 1 :] if layer.initializer is not None), last)
 
 
-def part_of(weights: Weights, i: int) -> Weights:
+def branch_weights(weights: Weights, i: int) -> Weights:
     """Return the weights of layer i of the branch, as views."""
     start = f"{i}."
     return {name[len(start) :]: value for name, value in weights.items() if name.startswith(start)}
@@ -119,5 +127,5 @@ def branch_key(key: Key, i: int) -> Key:
 
 @functools.lru_cache(maxsize=1024)
 def _branch_key(value: int, i: int) -> Key:
-    # Folding is cheap but not free, and training asks at every step.
+    # Folding costs microseconds, and training needs the same keys at every step.
     return Key(value).fold(i)

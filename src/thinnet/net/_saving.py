@@ -1,7 +1,7 @@
-"""Networks on disk: a safetensors file of weights, with JSON beside them. Loading runs no code.
+"""Networks on disk: a safetensors file of weights, and JSON in its metadata. Loading executes no code.
 
-The metadata entry `thinnet` is a JSON object: `format`, `layers`, `loss`, `dtype`, `key`, `step`, and
-`extra`, which belongs to whoever saved the network.
+The metadata entry `thinnet` is a JSON object: `format`, `inputs` (the shape of one row), `layers`, `loss`,
+`dtype`, `key`, `step`, and `extra`, the metadata of the caller.
 """
 
 from __future__ import annotations
@@ -9,87 +9,82 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 
 from thinnet import _files as files
-from thinnet import schedules as schedule_module
+from thinnet import schedules
 from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError, need
-from thinnet.net import (
-    _connect as connect,
-)
-from thinnet.net import (
-    _conv as conv,
-)
-from thinnet.net import (
-    _dropout as dropout,
-)
-from thinnet.net import _layers as layer_module
-from thinnet.net import _losses as loss_module
-from thinnet.net import (
-    _norm as norm,
-)
-from thinnet.net import (
-    _pool as pool,
-)
-from thinnet.net import (
-    _residual as residual,
-)
+from thinnet.net import _connect, _conv, _dropout, _layers, _losses, _norm, _pool, _residual
 from thinnet.net._layers import Layer
-from thinnet.net._network import Network
+from thinnet.net._losses import Loss
 
-__all__ = ["load", "save"]
+__all__ = ["SavedNetwork", "read_network", "write_network"]
+
+Built = TypeVar("Built")
 
 _FORMAT = "thinnet.network/1"
 
 
-class Kinds(NamedTuple):
-    """Classes that a file may name."""
+class Classes(NamedTuple):
+    """The classes that a file may name."""
 
-    one: str
+    kind: str
     home: str
     known: dict[str, type]
 
 
-def _kinds(one: str, base: type, *modules: ModuleType) -> Kinds:
+def _classes(kind: str, base: type, home: str, *modules: ModuleType) -> Classes:
     found: dict[str, type] = {}
     for module in modules:
         for name in module.__all__:
-            kind = getattr(module, name)
-            if isinstance(kind, type) and issubclass(kind, base) and kind is not base:
-                found[name] = kind
-    return Kinds(one, modules[0].__name__, found)
+            each = getattr(module, name)
+            if isinstance(each, type) and issubclass(each, base) and each is not base:
+                found[name] = each
+    return Classes(kind, home, found)
 
 
-LAYERS = _kinds("layer", Layer, layer_module, connect, conv, dropout, norm, pool, residual)
-LOSSES = _kinds("loss", loss_module.Loss, loss_module)
-SCHEDULES = _kinds("object", object, schedule_module)
+_LAYER_MODULES = (_layers, _connect, _conv, _dropout, _norm, _pool, _residual)
+LAYERS = _classes("layer", Layer, "thinnet.net", *_LAYER_MODULES)
+LOSSES = _classes("loss", Loss, "thinnet.net", _losses)
+SCHEDULES = _classes("schedule", object, "thinnet.schedules", schedules)
 
 
-def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any] | None = None) -> None:
-    """Write a network, whole or not at all.
+class SavedNetwork(NamedTuple):
+    """The content of a file: everything that a network is built from."""
 
-    Parameters
-    ----------
-    network : Network
-        What to write.
-    path : path
-        Where; a `.safetensors` file by custom.
-    metadata : dict, optional
-        Plain JSON that travels with it.
+    layers: list[Layer]
+    loss: Loss
+    dtype: str
+    key: Key
+    step: int
+    input_shape: tuple[int, ...] | None
+    tensors: dict[str, Any]
 
-    Raises
-    ------
-    FileError
-        The file cannot be written.
-    InputError
-        A layer, loss or schedule that is not thinnet's own, which `load` could not make again;
-        metadata that is not JSON.
-    """
+
+class Savable(Protocol):
+    """The part of a network that is written; see `thinnet.net.Network`."""
+
+    layers: tuple[Layer, ...]
+    shapes: list[tuple[int, ...]]
+    weights: list[dict[str, Any]]
+    dtype: Any
+    key: Key
+    step: int
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        ...
+
+
+def write_network(network: Savable, path: str | os.PathLike[str], metadata: dict[str, Any] | None) -> None:
+    """Write a network; see `Network.save`."""
     safetensors = need("safetensors.numpy", extra="save", owner="Network.save")
     description: dict[str, Any] = {
         "format": _FORMAT,
@@ -114,37 +109,34 @@ def save(network: Network, path: str | os.PathLike[str], metadata: dict[str, Any
     files.write_bytes(path, data)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:
-    """Read a network and the metadata it was saved with.
-
-    Raises
-    ------
-    FileError
-        No such file; cut short; not written by thinnet; weights that do not fit the layers.
-    """
+def read_network(
+    path: str | os.PathLike[str], build: Callable[[SavedNetwork], Built]
+) -> tuple[Built, dict[str, Any]]:
+    """Read a network, made by `build`, and the metadata that it was saved with; see `Network.load`."""
     safetensors = need("safetensors", extra="save", owner="Network.load")
     path = Path(path)
     try:
-        # Opened here first, because the reader's own errors carry no error number.
+        # The file is opened here first, because the errors of the reader carry no error number.
         path.open("rb").close()
-        with safetensors.safe_open(path, framework="numpy") as opened:
-            described = cast("dict[str, str]", opened.metadata() or {}).get("thinnet")
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+        with safetensors.safe_open(path, framework="numpy") as file:
+            described = cast("dict[str, str]", file.metadata() or {}).get("thinnet")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {files.explain(error)}.") from error
-    except Exception as error:  # the reader's own error class has no common base with ours
-        raise FileError(f"{path}: not a whole safetensors file ({error}); save the network again.") from error
+    except Exception as error:  # the error class of the reader has no useful base
+        raise FileError(
+            f"{path}: not a complete safetensors file ({error}); save the network again."
+        ) from error
     try:
         description = json.loads(described or "")
         if description["format"] != _FORMAT:
             raise FileError(
                 f"{path}: format {description['format']!r} is not {_FORMAT!r}; save the network again."
             )
-        network = _rebuild(description, tensors)
-        return network, dict(description["extra"])
+        return build(_unpack_network(description, tensors)), dict(description["extra"])
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(
-            f"{path}: not a network of thinnet ({_reason(error)}); load a file it saved."
+            f"{path}: not a network of thinnet ({_reason(error)}); load a file that Network.save wrote."
         ) from error
 
 
@@ -152,39 +144,42 @@ def _reason(error: Exception) -> str:
     return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _rebuild(description: dict[str, Any], tensors: dict[str, Any]) -> Network:
+def _unpack_network(description: dict[str, Any], tensors: dict[str, Any]) -> SavedNetwork:
+    """Return the parts of a network, after a comparison of its weights with its layers."""
     layers = [_unpack(value, LAYERS) for value in description["layers"]]
     loss = _unpack(description["loss"], LOSSES)
     key = Key(*description["key"])
-    kept = [{name: shape for name, (shape, _) in layer.buffers().items()} for layer in layers]
-    known = [{**layer.shapes(), **also} for layer, also in zip(layers, kept, strict=True)]
+    buffers = [{name: shape for name, (shape, _) in layer.buffers().items()} for layer in layers]
+    known = [{**layer.shapes(), **each} for layer, each in zip(layers, buffers, strict=True)]
     shapes = {f"{i}.{name}": shape for i, group in enumerate(known) for name, shape in group.items()}
     if set(shapes) != set(tensors):
-        raise InputError("its weights do not belong to its layers")
-    # Before the network is made: a file cannot ask for more memory than it brings weights.
+        raise InputError("its weights do not match its layers")
+    # Checked before the network is built: a file cannot request more memory than its weights occupy.
     for name, shape in shapes.items():
         if tensors[name].shape != shape or str(tensors[name].dtype) != description["dtype"]:
             raise InputError(
                 f"{name} is {tensors[name].dtype} of shape {tensors[name].shape}, "
                 f"not {description['dtype']} of shape {shape}"
             )
-    inputs = description.get("inputs")  # a Dense layer says so itself
-    inputs = None if inputs is None else tuple(int(each) for each in inputs)
-    network = Network(layers, key=key, loss=loss, dtype=description["dtype"], inputs=inputs)
-    network.step = key.at(description["step"]).step
-    for i, group in enumerate(network.weights):
-        for name, place in group.items():
-            place[...] = tensors[f"{i}.{name}"]
-    return network
+    shape = description.get("inputs")  # absent in old files, where Dense comes first
+    return SavedNetwork(
+        layers,
+        loss,
+        description["dtype"],
+        key,
+        key.at(description["step"]).step,
+        None if shape is None else tuple(int(each) for each in shape),
+        tensors,
+    )
 
 
-def _pack(value: Any, kinds: Kinds) -> dict[str, Any]:
+def _pack(value: Any, classes: Classes) -> dict[str, Any]:
     """Return a layer, loss or schedule as plain JSON: its class name and fields."""
     name = type(value).__name__
-    if kinds.known.get(name) is not type(value):
+    if classes.known.get(name) is not type(value):
         raise InputError(
-            f"Network.save: {name} is not a class of {kinds.home}, so the file could not be loaded; "
-            "use one of those."
+            f"Network.save: {name} is not a class of {classes.home}, so the file could not be loaded; "
+            f"use a {classes.kind} of {classes.home}."
         )
     packed: dict[str, Any] = {"type": name}
     for field in dataclasses.fields(value):
@@ -195,22 +190,22 @@ def _pack(value: Any, kinds: Kinds) -> dict[str, Any]:
             content = _pack(content, SCHEDULES)
         elif isinstance(content, tuple):
             each = cast("tuple[Any, ...]", content)
-            content = [_pack(part, LAYERS) if isinstance(part, Layer) else part for part in each]
+            content = [_pack(item, LAYERS) if isinstance(item, Layer) else item for item in each]
         packed[field.name] = content
     return packed
 
 
-def _unpack(value: Any, kinds: Kinds) -> Any:
-    """Return what `_pack` described: only classes of the kinds are ever made."""
+def _unpack(value: Any, classes: Classes) -> Any:
+    """Return the object that `_pack` described; only the known classes are ever called."""
     fields = dict(value)
     name = fields.pop("type")
-    if name not in kinds.known:
-        raise InputError(f"there is no {kinds.one} {name!r}")
+    if name not in classes.known:
+        raise InputError(f"there is no {classes.kind} {name!r}")
     for key, content in fields.items():
         if isinstance(content, dict):
             inner = cast("dict[str, Any]", content)
             fields[key] = _unpack(inner, LAYERS if inner.get("type") in LAYERS.known else SCHEDULES)
         elif isinstance(content, list):
             each = cast("list[Any]", content)
-            fields[key] = tuple(_unpack(part, LAYERS) if isinstance(part, dict) else part for part in each)
-    return kinds.known[name](**fields)
+            fields[key] = tuple(_unpack(item, LAYERS) if isinstance(item, dict) else item for item in each)
+    return classes.known[name](**fields)

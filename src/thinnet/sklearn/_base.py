@@ -14,7 +14,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thinnet import net
+from thinnet._checks import check_integer
 from thinnet._core.random import Key
+from thinnet._core.random.key import check_key
 from thinnet.errors import InputError
 from thinnet.net import Network
 from thinnet.sklearn import _engine as engine
@@ -279,9 +281,9 @@ class MLP(BaseEstimator):
         ndarray, shape (n,) or (n, outputs)
             Classes, indicators of labels, or values.
         """
-        return self._answers(self.network_.through(self._rows(X)))
+        return self._answers(self.network_.compute_logits(self._rows(X)))
 
-    def sample_predict(self, X: Any, draws: int, key: Key) -> Array:
+    def sample_predict(self, X: Any, *, draws: int, key: Key) -> Array:
         """Return the answers of thinned networks: probabilities of a classifier, values of a regressor.
 
         Draw i is of the network thinned at `key.fold(i)`: one mask for each unit, shared by all rows. So
@@ -310,12 +312,11 @@ class MLP(BaseEstimator):
         Gal, Ghahramani: Dropout as a Bayesian approximation. ICML 2016.
         """
         owner = f"{type(self).__name__}.sample_predict"
-        if not parameters.COUNT.takes(draws):
-            raise InputError(f"{owner}: draws must be {parameters.COUNT.law}, got {draws!r}.")
-        if not isinstance(key, Key):
-            raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
+        check_integer(owner, "draws", draws, 1)
+        check_key(owner, key)
         rows, network = self._rows(X), self.network_
-        return np.stack([self._soft(network.thinned(key.fold(i)).through(rows)) for i in range(draws)])
+        thinned = (network.thinned(key=key.fold(i)) for i in range(draws))
+        return np.stack([self._soft(each.compute_logits(rows)) for each in thinned])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -135,7 +135,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         return self._label_binarizer.inverse_transform(z[:, 0] if self.n_outputs_ == 1 else z, threshold=0.0)
 
     def _score(self, x: Any, y: Any, weight: Array | None) -> float:
-        z = self.network_.through(x)
+        z = self.network_.compute_logits(x)
         if not np.isfinite(z).all():
             return float("nan")
         return float(accuracy_score(y, self._answers(z), sample_weight=weight))
@@ -197,7 +197,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         ndarray, shape (n, classes)
             In the order of `classes_`; of multilabel targets, the probability of each label.
         """
-        return self._soft(self.network_.through(self._rows(X)))
+        return self._soft(self.network_.compute_logits(self._rows(X)))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`; -inf where that is 0."""

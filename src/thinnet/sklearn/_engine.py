@@ -22,7 +22,7 @@ from thinnet import net
 from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.net._optimizers import Limit
-from thinnet.net._training import Step, descend, one_epoch
+from thinnet.net._training import Step, run_epoch, update
 from thinnet.sklearn import _parameters as parameters
 
 __all__ = ["AfterEpoch", "first_network", "minimise", "next_network", "optimizer_of", "policy_of", "train"]
@@ -88,12 +88,13 @@ def next_network(mlp: Any, widths: list[int]) -> net.Network:
 def _layers(mlp: Any, widths: list[int]) -> list[net.Layer]:
     layers = _dropout(mlp, mlp.input_dropout)
     for (d, k), rate in zip(pairwise(widths[:-1]), parameters.rates_of(mlp), strict=True):
-        layers += [net.Dense(d, k, mlp.max_norm), *_ACTIVATIONS[mlp.activation], *_dropout(mlp, rate)]
+        dense = net.Dense(d, k, max_norm=mlp.max_norm)
+        layers += [dense, *_ACTIVATIONS[mlp.activation], *_dropout(mlp, rate)]
     return [*layers, net.Dense(*widths[-2:])]
 
 
 def _dropout(mlp: Any, rate: Any) -> list[net.Layer]:
-    return [net.Dropout(rate, mlp.variant)] if parameters.drops(rate) else []
+    return [net.Dropout(rate, variant=mlp.variant)] if parameters.drops(rate) else []
 
 
 class Adam(net.Adam):
@@ -162,7 +163,7 @@ def train(
             if mlp.shuffle:
                 order = shuffle(order, random_state=random)
             # one batch of all rows has no order
-            mlp.loss_ = one_epoch(data, order if mlp.shuffle and batch < rows else None, batch, step)
+            mlp.loss_ = run_epoch(data, order if mlp.shuffle and batch < rows else None, batch, step)
             mlp.n_iter_ += 1
             mlp.t_ += rows
             mlp.loss_curve_.append(mlp.loss_)
@@ -204,7 +205,7 @@ def _step(mlp: Any, network: net.Network) -> Step:
         if alpha:
             optimizer.l2 = alpha / (x.shape[0] if weight is None else float(weight.sum()) or 1.0)
             penalty = optimizer.l2 / 2 * float(np.dot(matrices, matrices))
-        return descend(network, optimizer, x, y, weight) + penalty
+        return update(network, optimizer, x, y, weight) + penalty
 
     return step
 
@@ -283,7 +284,7 @@ def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
     def loss_and_gradient(flat: Array) -> tuple[float, Array]:
         network.flat[:] = flat
         matrices, count = network.flat[: network.decayed], network.decayed
-        loss, gradient = network.loss(network.forward(x), y, weight)
+        loss, gradient = network.loss(network.forward(x), y, sample_weight=weight)
         network.backward(gradient)
         network.flat_grads[:count] += mlp.alpha / total * matrices
         penalty = mlp.alpha / (2 * total) * float(np.dot(matrices, matrices))

@@ -115,7 +115,7 @@ class MLPRegressor(RegressorMixin, MLP):
         return values[:, 0] if self.n_outputs_ == 1 else values
 
     def _score(self, x: Any, y: Any, weight: Array | None) -> float:
-        predicted = self._answers(self.network_.through(x))
+        predicted = self._answers(self.network_.compute_logits(x))
         return (
             float(r2_score(y, predicted, sample_weight=weight))
             if np.isfinite(predicted).all()

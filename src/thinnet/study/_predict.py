@@ -13,7 +13,6 @@ import pandas as pd
 from thinnet import _files as files
 from thinnet import net
 from thinnet.errors import FileError
-from thinnet.net import _saving as saving
 from thinnet.study._tables.preparation import Preparation
 from thinnet.study._tables.table import load_table, outputs_of
 
@@ -59,7 +58,7 @@ def load_model(path: str | Path) -> Model:
         if not (path / "model.safetensors").exists():
             raise FileError(f"{path}: there is no model.safetensors in it; run or finish the study first.")
         path = path / "model.safetensors"
-    network, extra = saving.load(path)
+    network, extra = net.Network.load_with_metadata(path)
     if extra.get("format") != _FORMAT:
         raise FileError(f"{path}: a network, but not a model of thinnet study; give a run's folder.")
     try:

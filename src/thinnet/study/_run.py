@@ -208,7 +208,7 @@ def _run(
     shown = {**identity, "time_budget": options.time_budget, "missing": list(options.missing)}
     results = assemble(problem, base.plan, found, shown, {**seconds, "total": time.time() - begun})
     chosen = weights[results["recommended"]["side"]][0]
-    net.Network.load(chosen).save(options.folder / "model.safetensors", _model(problem, results))
+    net.Network.load(chosen).save(options.folder / "model.safetensors", metadata=_model(problem, results))
     write_report(results, options.folder)
     write_json(options.folder / "results.json", results)
     return results

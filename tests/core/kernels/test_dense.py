@@ -32,8 +32,8 @@ Array = NDArray[Any]
 EXACT: dict[str, net.Layer] = {
     "relu": net.ReLU(),
     "leaky_relu": net.LeakyReLU(),
-    "leaky_relu of slope 0": net.LeakyReLU(0.0),
-    "leaky_relu of slope 2": net.LeakyReLU(2.0),
+    "leaky_relu of slope 0": net.LeakyReLU(slope=0.0),
+    "leaky_relu of slope 2": net.LeakyReLU(slope=2.0),
 }
 # What the two may differ by on the way back, in rounding errors of dy; GELU's derivative cancels.
 SMOOTH: dict[str, tuple[net.Layer, int]] = {
@@ -70,9 +70,9 @@ def by_layers(layer: net.Layer, rate: float, z: Array, dy: Array) -> tuple[Array
     """Return y and the gradient of z, by the layers one after another."""
     dropout = net.Dropout(rate)
     with native.using(native.NUMPY):
-        a, inner = layer.forward({}, z, None)
-        y, outer = dropout.forward({}, a, KEY)
-        return y, layer.backward({}, inner, dropout.backward({}, outer, dy, {}), {})
+        a, inner = layer.forward(z, {})
+        y, outer = dropout.forward(a, {}, key=KEY)
+        return y, layer.backward(dropout.backward(dy, outer, {}, {}), inner, {}, {})
 
 
 def by_kernels(layer: net.Layer, rate: float, z: Array, bias: Array, dy: Array) -> tuple[Array, Array]:
@@ -134,7 +134,7 @@ def test_smooth_activations_are_near_the_layers(
 def test_smooth_activations_are_near_the_truth(name: str, dtype: str) -> None:
     # float64 in NumPy is the truth of float32; and small arguments lose no digits.
     z = np.concatenate([np.linspace(-30, 30, 3001), np.geomspace(1e-30, 1, 500)]).astype(dtype)[None]
-    truth, _ = LAYERS[name].forward({}, z.astype(np.float64), None)
+    truth, _ = LAYERS[name].forward(z.astype(np.float64), {})
     for body in COMPILED:
         with native.using(body):
             y, _ = by_kernels(LAYERS[name], 0.0, z, np.zeros(z.shape[1], dtype), z)
@@ -196,9 +196,9 @@ def test_the_identity_adds_the_bias_and_drops(body: str, dtype: str) -> None:
         kernels.dense_backward(y, back, end)
     dropout = net.Dropout(0.3)
     with native.using(native.NUMPY):
-        expected, saved = dropout.forward({}, z + bias, KEY)
+        expected, saved = dropout.forward(z + bias, {}, key=KEY)
         assert alike(y, expected)
-        assert np.array_equal(back, dropout.backward({}, saved, dy, {}))
+        assert np.array_equal(back, dropout.backward(dy, saved, {}, {}))
 
 
 # Rows that are as many as the threads, a few for each, and many.
@@ -252,7 +252,7 @@ def passes(nn: net.Network, key: Key | None, body: str) -> tuple[Array, Array, A
         z = nn.forward(x, key=key)
         gradient = rng.standard_normal(z.shape).astype(nn.dtype)
         given = gradient.copy()
-        dx = nn.backward(gradient, inputs=True)
+        dx = nn.backward(gradient, input_gradient=True)
         assert np.array_equal(gradient, given), "the caller's gradient was changed"
         first = nn.flat_grads.copy()
         nn.backward(gradient)
@@ -269,7 +269,7 @@ def near(a: Array, b: Array) -> bool:
 DROPOUTS = {"none": None, "schedule": net.Dropout(Linear(0.0, 0.6, 5))}
 DROPOUTS |= {f"Dropout {rate}": net.Dropout(rate) for rate in RATES}
 FLOWING = [row.name for row in CATALOGUE.values() if row.flows and takes(row.pattern, 2)]
-DROPOUTS |= {name: net.Dropout(0.4, name) for name in FLOWING}
+DROPOUTS |= {name: net.Dropout(0.4, variant=name) for name in FLOWING}
 
 
 @dtypes

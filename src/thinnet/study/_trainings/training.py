@@ -62,7 +62,7 @@ class Rows:
 
     def score(self, network: net.Network, x: Array, y: Array) -> tuple[float, float]:
         """Return loss and score (fraction of errors, or RMSE in the target's unit) of the mean network."""
-        z = network.through(x)
+        z = network.compute_logits(x)
         plain = network.loss.plain  # the estimators' own halves squares
         rows, _ = plain.rows(z, y if self.outputs > 1 else y[:, None].astype(z.dtype))
         loss = float(rows.mean(dtype=np.float64))
