@@ -51,7 +51,8 @@ def test_without_pytorch(
 
 def test_without_the_option_pytorch_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from thinnet import _cli as cli; from thinnet.gallery import _overfit as overfit; run = overfit.run;"
+        "import sys; from thinnet import _cli as cli; from thinnet.gallery import _overfit as overfit;"
+        "run = overfit.run;"
         "overfit.run = lambda data: run(data, seeds=2, steps=2);"
         f"assert cli.run(['gallery', 'overfit', '--out', {str(tmp_path)!r}]) == 0;"
         "print('torch' in sys.modules)"

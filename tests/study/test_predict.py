@@ -152,7 +152,7 @@ def test_a_model_that_was_cut_short(
     whole = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_bytes(whole[:kept])
     said = failed(["predict", run, houses, "--out", tmp_path / "out.csv"], capsys)
-    assert said.startswith(f"{run / 'model.safetensors'}: not a whole safetensors file")
+    assert said.startswith(f"{run / 'model.safetensors'}: not a complete safetensors file")
     assert not (tmp_path / "out.csv").exists()
 
 

@@ -31,9 +31,9 @@ _ENTRIES = 1 << 22
 class DropConnect(RatedLayer):
     """A layer with dropped weights; its biases are kept.
 
-    Each forward pass draws one mask of the weights or, with `per_sample`, one for every row. The drawn
-    weights are saved for backward; with `per_sample` they are drawn again, piece by piece. In a thinned network
-    the layer has the weights drawn at that key, those of the first row with `per_sample`.
+    Each forward pass draws one mask of the weights or, with `per_sample`, one for each row. The drawn weights
+    are saved for backward; with `per_sample` they are drawn again, piece by piece. In a thinned network the
+    layer has the weights drawn at that key, those of the first row with `per_sample`.
 
     Parameters
     ----------
