@@ -293,43 +293,43 @@ def image_network() -> tuple[net.Network, Array, Array]:
     branch = (
         net.Conv2d(4, 4, 3, padding=1, groups=2),
         net.BatchNorm(4),
-        net.LeakyReLU(0.1),
-        net.Dropout(0.25, "DropPath"),
+        net.LeakyReLU(slope=0.1),
+        net.Dropout(0.25, variant="DropPath"),
     )
     layers = [
         net.Conv2d(2, 4, 3, padding=1),
         net.BatchNorm(4),
         net.ReLU(),
-        net.Dropout(Linear(0.0, 0.4, 20), "DropBlock2d", block=3),
+        net.Dropout(Linear(0.0, 0.4, 20), variant="DropBlock2d", block=3),
         net.Residual(branch),
         net.MaxPool2d(2),
         net.AvgPool2d(2),
-        net.Dropout(Early(0.3, 5), "Dropout2d"),
+        net.Dropout(Early(0.3, 5), variant="Dropout2d"),
         net.Flatten(),
         net.DropConnect(net.Dense(16, 6), Cosine(0.1, 0.5, 9)),
         net.SELU(),
         net.Dense(6, 3, max_norm=2.0),
     ]
-    network = net.Network(layers, key=tn.Key(7), inputs=(2, 8, 8))
+    network = net.Network(layers, key=tn.Key(7), input_shape=(2, 8, 8))
     return network, numbers(12, 2, 8, 8) / 8, np.arange(12) % 3
 
 
 def dense_network() -> tuple[net.Network, Array, Array]:
     layers = [
-        net.Dropout(0.2, "GaussianDropout"),
+        net.Dropout(0.2, variant="GaussianDropout"),
         net.Dense(5, 6, max_norm=2.5),
         net.GELU(),
         net.Dropout(Curriculum(0.5, gamma=0.01)),
-        net.DropConnect(net.Dense(6, 6), 0.3, "Mixout"),
+        net.DropConnect(net.Dense(6, 6), 0.3, variant="Mixout"),
         net.Tanh(),
         net.DropConnect(net.Dense(6, 5), 0.2, per_sample=True),
         net.Sigmoid(),
         net.Gate(5),
-        net.Dropout(Late(0.25, 7), "VanillaDropout"),
-        net.Dropout(Constant(0.1), "AlphaDropout"),
+        net.Dropout(Late(0.25, 7), variant="VanillaDropout"),
+        net.Dropout(Constant(0.1), variant="AlphaDropout"),
         net.Dense(5, 2),
     ]
-    network = net.Network(layers, key=tn.Key(2**64 - 1, 5), loss=net.Huber(0.7), dtype="float64")
+    network = net.Network(layers, key=tn.Key(2**64 - 1, 5), loss=net.Huber(delta=0.7), dtype="float64")
     network.weights[8]["gain"][:] = [0.0, 2.0, 0.5, 0.25, 1.0]
     network.weights[4]["pretrained"][:] = 0.125
     return network, numbers(20, 5) / 8, numbers(20, 2, step=61) / 8
@@ -343,7 +343,7 @@ def pooled_network() -> tuple[net.Network, Array, Array]:
         net.Dropout(0.5),
         net.Dense(3, 1),
     ]
-    network = net.Network(layers, key=tn.Key(3), inputs=(1, 7, 6), loss=net.PoissonDeviance())
+    network = net.Network(layers, key=tn.Key(3), input_shape=(1, 7, 6), loss=net.PoissonDeviance())
     return network, numbers(8, 1, 7, 6) / 8, np.arange(8.0)
 
 
@@ -375,7 +375,7 @@ def trained(name: str) -> tuple[net.Network, Results]:
 
 def answers(network: net.Network, x: Array) -> Results:
     """Return what the mean network says of rows, and a thinned one."""
-    thin = network.thinned(tn.Key(4))
+    thin = network.thinned(key=tn.Key(4))
     return {
         "mean": shown(network.logits(x[:4])),
         "drawn": shown(network.logits(x[:4], key=tn.Key(3, 100))),
@@ -412,7 +412,7 @@ def test_files_of_networks_are_read_and_written_as_before(name: str, tmp_path: P
     expected, found = known("trained")["networks"][name], answers(network, x)
     for part in found:
         assert is_near(found[part], expected[part]), part
-    network.save(tmp_path / "again", described["extra"])
+    network.save(tmp_path / "again", metadata=described["extra"])
     assert contents(tmp_path / "again") == (described, arrays)
     network.fit(x, NETWORKS[name]()[2], epochs=1)  # and it can be trained on
 

@@ -144,7 +144,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refused(net.Dense(2, 3), 1.5) == "DropConnect: rate must be in [0, 1], got 1.5."
     assert (
         refused(net.Dense(2, 3), 0.5, variant="Dropout")
-        == "DropConnect: Dropout does not act on weights; its site is: activation."
+        == "DropConnect: Dropout does not act on weights; its site is activation."
     )
     assert "did you mean" in refused(net.Dense(2, 3), 0.5, variant="MixOut")
     assert refused(net.Dense(2, 3), 0.5, per_sample="no").endswith(
@@ -153,4 +153,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert net.DropConnect(net.Dense(2, 3), 0.5, per_sample=np.True_).per_sample is True
     for layer, variant in ((net.Conv2d(2, 2, 3), "DropConnect"), (net.Dense(2, 3), "Mixout")):
         line = refused(layer, 0.5, variant=variant, per_sample=True)
-        assert line == "DropConnect: per_sample needs a Dense layer, and a variant without other."
+        assert (
+            line
+            == 'DropConnect: per_sample needs a Dense layer, a variant without other and the pattern "...".'
+        )

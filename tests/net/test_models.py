@@ -121,4 +121,4 @@ def test_a_branch_keeps_no_max_norm(refusal: Callable[..., str]) -> None:
 
 def test_what_cannot_stand_between_layers(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, net.Dropout, 0.1, variant="Zoneout")
-    assert line == "Dropout: Zoneout does not act between two layers; its site is: state."
+    assert line == "Dropout: Zoneout does not act between two layers; its site is state."

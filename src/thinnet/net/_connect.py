@@ -13,7 +13,7 @@ from thinnet._checks import check_boolean
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
 from thinnet.net._conv import Conv2d
-from thinnet.net._dropout import RatedLayer
+from thinnet.net._dropout import RatedLayer, adapted
 from thinnet.net._layers import Buffers, Dense, Shape, Weights
 from thinnet.schedules import Schedule
 from thinnet.variants import Variant, find
@@ -41,12 +41,14 @@ class DropConnect(RatedLayer):
         The layer whose weights are dropped.
     rate : float or function of a step
         Chance that a weight is dropped, in [0, 1].
-    variant : str
-        A row of the catalogue whose site is the weight. "Mixout" replaces weights by the buffer `pretrained`,
-        which is zero until it is set by `network.weights[i]["pretrained"][:] = …`.
+    variant : str or Variant
+        The name of a row of the catalogue whose site is the weight, or a row. "Mixout" replaces weights by
+        the buffer `pretrained`, zero until it is set by `network.weights[i]["pretrained"][:] = …`.
     per_sample : bool
         Whether each row has its own mask, as in the paper; for `Dense` alone, and slow, since the weights are
         drawn once for every row.
+    pattern : str, optional
+        The weights that share a mask, as in `thinnet.drop`; the variant's own if not given.
 
     Raises
     ------
@@ -71,8 +73,9 @@ class DropConnect(RatedLayer):
     layer: Dense | Conv2d
     rate: float | Schedule
     _: KW_ONLY
-    variant: str = "DropConnect"
+    variant: str | Variant = "DropConnect"
     per_sample: bool = False
+    pattern: str | None = None
 
     trainable: ClassVar[bool] = True
     draws: ClassVar[bool] = True
@@ -80,19 +83,23 @@ class DropConnect(RatedLayer):
     def __post_init__(self) -> None:
         if not isinstance(self.layer, Dense | Conv2d):
             raise InputError(f"DropConnect: layer must be Dense or Conv2d, got {type(self.layer).__name__}.")
-        if self.row.site != "weight":
-            raise InputError(
-                f"DropConnect: {self.variant} does not act on weights; its site is: {self.row.site}."
-            )
+        row = find(self.variant).patterned(self.pattern)
+        if row.site != "weight":
+            raise InputError(f"DropConnect: {row.name} does not act on weights; its site is {row.site}.")
+        if (reason := row.unfit(self.layer.shapes()["weight"])) is not None:
+            raise InputError(f"DropConnect: {reason}.")
         object.__setattr__(self, "per_sample", check_boolean("DropConnect", "per_sample", self.per_sample))
-        if self.per_sample and not (isinstance(self.layer, Dense) and self.row.other == "zero"):
-            raise InputError("DropConnect: per_sample needs a Dense layer, and a variant without other.")
+        simple = isinstance(self.layer, Dense) and row.other == "zero" and row.pattern == "..."
+        if self.per_sample and not simple:
+            raise InputError(
+                'DropConnect: per_sample needs a Dense layer, a variant without other and the pattern "...".'
+            )
         self._check_rate()
 
     @property
     def row(self) -> Variant:
-        """The variant."""
-        return find(self.variant)
+        """The variant, with the pattern of this layer."""
+        return adapted(find(self.variant), None, self.pattern)
 
     @property
     def max_norm(self) -> float | None:
@@ -125,7 +132,7 @@ class DropConnect(RatedLayer):
             for rows, window in self._pieces(x):
                 y[rows] = (x[rows, None] @ self._row_weights(weights, key, window))[:, 0]
             return y + weights["bias"], (x, None, key)
-        unchanged = key is None and self.mean_is_identity
+        unchanged = key is None and self.row.mean_is_identity
         drawn = weights if unchanged else self.dropped(weights, self._rate(key), key=key)
         y, inner = self.layer.forward(x, drawn)
         return y, (inner, drawn, key)
@@ -164,7 +171,7 @@ class DropConnect(RatedLayer):
         dw = grads["weight"]
         if key is not None:
             sample(self.row, dw, self._rate(key), key, other=0.0, out=dw)
-        elif not self.mean_is_identity:
+        elif not self.row.mean_is_identity:
             mean(self.row, dw, self._rate(key), other=0.0, out=dw)
 
     def _row_weights(self, weights: Weights, key: Key, window: Window) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,11 +14,11 @@ from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.net._arguments import shape_text
 from thinnet.net._layers import Buffers, Layer, Shape, Weights
-from thinnet.schedules import Schedule
+from thinnet.schedules import Schedule, final
 from thinnet.variants import Variant, find
 from thinnet.variants._sample import mean, sample
 
-__all__ = ["Dropout", "Gate", "RatedLayer", "mask_key"]
+__all__ = ["Dropout", "Gate", "RatedLayer", "adapted", "mask_key"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -45,12 +46,7 @@ class RatedLayer(Layer):
     @property
     def final_rate(self) -> float:
         """The rate after training, which the mean network uses: the schedule's final value."""
-        return self.rate_at(2**31)
-
-    @property
-    def mean_is_identity(self) -> bool:
-        """Whether the mean network leaves the input unchanged at every rate, so that none is needed."""
-        return self.row.mean_of(0.5) == (1.0, 0.0)
+        return check_rate(self.row.name, final(self.rate), ()) if callable(self.rate) else self.rate
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,14 @@ class Dropout(RatedLayer):
     ----------
     rate : float or function of a step
         Chance that an entry is dropped, in [0, 1]; a schedule is called with the training step.
-    variant : str
-        A row of `thinnet.CATALOGUE`, or its name.
+    variant : str or Variant
+        The name of a row of `thinnet.CATALOGUE`, or a row.
     block : int or tuple of int, optional
         Length of a block along each axis that has them, for a variant that drops blocks; the variant's own
         if not given.
+    pattern : str, optional
+        The entries that share a mask, as in `thinnet.drop`: "n 1" drops whole rows; the variant's own if not
+        given.
 
     Raises
     ------
@@ -78,29 +77,35 @@ class Dropout(RatedLayer):
     --------
     >>> Dropout(0.1, variant="DropBlock2d", block=3).output_shape((16, 8, 8))
     (16, 8, 8)
+    >>> import numpy as np
+    >>> y, _ = Dropout(0.5, pattern="n 1").forward(np.ones((3, 4)), {}, key=Key(0))
+    >>> y
+    array([[2., 2., 2., 2.],
+           [0., 0., 0., 0.],
+           [2., 2., 2., 2.]])
     """
 
     rate: float | Schedule
     _: KW_ONLY
-    variant: str = "Dropout"
+    variant: str | Variant = "Dropout"
     block: int | tuple[int, ...] | None = None
+    pattern: str | None = None
 
     draws: ClassVar[bool] = True
     initializer: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        if not self.row.flows:
-            raise InputError(
-                f"Dropout: {self.variant} does not act between two layers; its site is: {self.row.site}."
-            )
+        row = find(self.variant).sized(self.block).patterned(self.pattern)
         if self.block is not None:
-            object.__setattr__(self, "block", self.row.block)  # plain numbers, as a saved network holds them
+            object.__setattr__(self, "block", row.block)  # plain numbers, as a saved network holds them
+        if not row.flows:
+            raise InputError(f"Dropout: {row.name} does not act between two layers; its site is {row.site}.")
         self._check_rate()
 
     @property
     def row(self) -> Variant:
-        """The variant, with blocks of this layer's size."""
-        return find(self.variant).sized(self.block)
+        """The variant, with the block and the pattern of this layer."""
+        return adapted(find(self.variant), self.block, self.pattern)
 
     def output_shape(self, shape: Shape) -> Shape:
         if (reason := self.row.unfit((1, *shape))) is not None:
@@ -120,7 +125,7 @@ class Dropout(RatedLayer):
         return sample(self.row, dy, rate, key, other=0.0) if rate else dy
 
     def _mean(self, x: Array, other: float | None = None) -> Array:
-        return x if self.mean_is_identity else mean(self.row, x, self.final_rate, other=other)
+        return x if self.row.mean_is_identity else mean(self.row, x, self.final_rate, other=other)
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,12 @@ class Gate(Layer):
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
         return apply(weights["gain"], 0.0, dy)
+
+
+@functools.lru_cache(maxsize=256)
+def adapted(row: Variant, block: int | tuple[int, ...] | None, pattern: str | None) -> Variant:
+    """Return a variant with another block and pattern; training needs the same ones at every step."""
+    return row.sized(block).patterned(pattern)
 
 
 def mask_key(key: Key, i: int) -> Key:

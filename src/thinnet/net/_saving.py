@@ -23,6 +23,7 @@ from thinnet.errors import FileError, InputError, need
 from thinnet.net import _connect, _conv, _dropout, _layers, _losses, _norm, _pool, _residual
 from thinnet.net._layers import Layer
 from thinnet.net._losses import Loss
+from thinnet.variants import CATALOGUE, Variant
 
 __all__ = ["SavedNetwork", "read_network", "write_network"]
 
@@ -184,8 +185,12 @@ def _pack(value: Any, classes: Classes) -> dict[str, Any]:
     packed: dict[str, Any] = {"type": name}
     for field in dataclasses.fields(value):
         content = getattr(value, field.name)
+        if field.name == "pattern" and content is None:
+            continue  # as in files from before layers had a pattern
         if isinstance(content, Layer):
             content = _pack(content, LAYERS)
+        elif isinstance(content, Variant):
+            content = _registered_name(content)
         elif callable(content):
             content = _pack(content, SCHEDULES)
         elif isinstance(content, tuple):
@@ -193,6 +198,16 @@ def _pack(value: Any, classes: Classes) -> dict[str, Any]:
             content = [_pack(item, LAYERS) if isinstance(item, Layer) else item for item in each]
         packed[field.name] = content
     return packed
+
+
+def _registered_name(variant: Variant) -> str:
+    """Return the name of a variant of the catalogue."""
+    if CATALOGUE.get(variant.name) != variant:
+        raise InputError(
+            f"Network.save: the variant {variant.name} is not in the catalogue, so the file could not be "
+            "loaded; call thinnet.register(variant) first."
+        )
+    return variant.name
 
 
 def _unpack(value: Any, classes: Classes) -> Any:

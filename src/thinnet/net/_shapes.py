@@ -97,15 +97,19 @@ def layer_text(layer: Layer) -> str:
         return f"Dense({layer.inputs}, {layer.outputs}{norm})"
     if isinstance(layer, Dropout):
         block = "" if layer.block is None else f", block={layer.block}"
-        return f"{layer.row.name}({layer.rate}{block})"
+        return f"{layer.row.name}({layer.rate}{block}{_pattern_text(layer.pattern)})"
     if isinstance(layer, DropConnect):
-        options = ", per_sample=True" if layer.per_sample else ""
+        options = (", per_sample=True" if layer.per_sample else "") + _pattern_text(layer.pattern)
         return f"{layer.row.name}({layer_text(layer.layer)}, {layer.rate}{options})"
     if isinstance(layer, Residual):
         return f"Residual({', '.join(map(layer_text, layer.branch))})"
     if isinstance(layer, Conv2d | Pool2d | BatchNorm):
         return _call_text(layer)
     return repr(layer)
+
+
+def _pattern_text(pattern: str | None) -> str:
+    return "" if pattern is None else f', pattern="{pattern}"'
 
 
 def _call_text(layer: Layer) -> str:
