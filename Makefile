@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel twin kernels bench variants gallery clean
+.PHONY: study test check lint types floors examples wheel twin kernels bench variants vectors gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -80,7 +80,11 @@ bench: .venv/dev.done
 
 # The pages of docs/variants, generated from the rows of the catalogue.
 variants: .venv/dev.done
-	$(BIN)/python docs/catalogue.py
+	$(BIN)/python tools/variant_pages.py
+
+# Golden vectors of new variants; an entry never changes.
+vectors: .venv/dev.done
+	$(BIN)/python tools/vectors.py
 
 # Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." adds the data sets that are not part of the repository.
 gallery: .venv/dev.done

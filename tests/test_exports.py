@@ -28,6 +28,7 @@ EXPORTS = {
         "concrete_dropout",
         "concrete_kl",
         "cutout",
+        "dare_merge",
         "drop",
         "drop_edges",
         "drop_head",
@@ -38,6 +39,8 @@ EXPORTS = {
         "local_noise",
         "mask",
         "max_pool_dropout",
+        "multi_sample_dropout",
+        "neftune_noise",
         "net",
         "patch_dropout",
         "r_drop",
@@ -218,15 +221,15 @@ VARIANTS = """
     UnitDropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout DropBlock1d DropBlock2d DropBlock3d
     SharedDropBlock1d SharedDropBlock2d SharedDropBlock3d
     DropPath StochasticDepth LayerDrop ShakeShake ModalityDropout
-    LockedDropout EmbeddingDropout TokenDropout WordDropout VariationalRNN RecurrentDropout Zoneout
-    AttentionDropout DropKey
-    DropConnect WeightDrop Mixout DropEdge DropNode
+    LockedDropout EmbeddingDropout TokenDropout WordDropout ConditionDropout VariationalRNN RecurrentDropout
+    Zoneout AttentionDropout DropKey
+    DropConnect WeightDrop Mixout DARE DropEdge DropNode DropMessage
 """
 """The rows of the catalogue."""
 
 FUNCTIONS = """
     ConcreteDropout VariationalDropout SparseVariationalDropout Standout TargetedDropout MaxPoolDropout
-    ShakeDrop Shakeout PatchDropout RDrop Cutout DropHead drop_edges
+    ShakeDrop Shakeout PatchDropout RDrop Cutout DropHead drop_edges NEFTune MultiSampleDropout dare_merge
 """
 """The variants that are functions."""
 

@@ -222,10 +222,19 @@ def drawn_outside(case: Case, x: Array, mode: str) -> list[Any]:
     return [array for made in each for array in (made if isinstance(made, tuple) else (made,))]
 
 
+# 0.1.0 added the mean of these to +0, which lost the sign of -0; the law leaves a term with the factor 0 out.
+UNSIGNED = {("shakeout at 1", "mean")}
+
+
 def exactly(name: str) -> Results:
     shape = EXACT[name][1]
     each = [
-        digest(*drawn_outside(EXACT[name], strange(*shape, dtype=dtype), mode))
+        digest(
+            *(
+                y + y.dtype.type(0) if (name, mode) in UNSIGNED else y
+                for y in drawn_outside(EXACT[name], strange(*shape, dtype=dtype), mode)
+            )
+        )
         for dtype in DTYPES
         for mode in (("sample",) if name.startswith("max_pool") else ("sample", "mean"))
     ]

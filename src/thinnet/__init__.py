@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from thinnet.variants import CATALOGUE, drop, dropout, mask, register
     from thinnet.variants._beyond.concrete import concrete_dropout, concrete_kl
     from thinnet.variants._beyond.cutout import cutout
+    from thinnet.variants._beyond.dare import dare_merge
     from thinnet.variants._beyond.edges import drop_edges
     from thinnet.variants._beyond.heads import drop_head
     from thinnet.variants._beyond.maxpool import max_pool_dropout
+    from thinnet.variants._beyond.multisample import multi_sample_dropout
+    from thinnet.variants._beyond.neftune import neftune_noise
     from thinnet.variants._beyond.patch import patch_dropout
     from thinnet.variants._beyond.rdrop import r_drop
     from thinnet.variants._beyond.shakedrop import shake_drop
@@ -46,6 +49,7 @@ __all__ = [
     "concrete_dropout",
     "concrete_kl",
     "cutout",
+    "dare_merge",
     "drop",
     "drop_edges",
     "drop_head",
@@ -56,6 +60,8 @@ __all__ = [
     "local_noise",
     "mask",
     "max_pool_dropout",
+    "multi_sample_dropout",
+    "neftune_noise",
     "net",
     "patch_dropout",
     "r_drop",
@@ -85,9 +91,12 @@ _HOMES = {
     "thinnet.variants": ("CATALOGUE", "drop", "dropout", "mask", "register"),
     "thinnet.variants._beyond.concrete": ("concrete_dropout", "concrete_kl"),
     "thinnet.variants._beyond.cutout": ("cutout",),
+    "thinnet.variants._beyond.dare": ("dare_merge",),
     "thinnet.variants._beyond.edges": ("drop_edges",),
     "thinnet.variants._beyond.heads": ("drop_head",),
     "thinnet.variants._beyond.maxpool": ("max_pool_dropout",),
+    "thinnet.variants._beyond.multisample": ("multi_sample_dropout",),
+    "thinnet.variants._beyond.neftune": ("neftune_noise",),
     "thinnet.variants._beyond.patch": ("patch_dropout",),
     "thinnet.variants._beyond.rdrop": ("r_drop",),
     "thinnet.variants._beyond.shakedrop": ("shake_drop",),

@@ -92,6 +92,18 @@ def test_lists_and_out() -> None:
     assert both[:, :6].all()
 
 
+@pytest.mark.parametrize("mode", ["sample", "mean"])
+@pytest.mark.parametrize("name", ["Zoneout", "Mixout", "WordDropout", "ShakeShake", "DARE"])
+def test_out_does_not_overlap_other(name: str, mode: Any, refusal: Callable[..., str]) -> None:
+    memory = np.random.default_rng(0).standard_normal(4001)
+    x, previous = np.ones((40, 10, 10)), memory[1:].reshape(40, 10, 10)
+    more = {"key": KEY, "other": previous, "mode": mode}
+    expected = tn.drop(name, x, 0.5, **more)
+    line = refusal(InputError, tn.drop, name, x, 0.5, out=memory[:-1].reshape(x.shape), **more)
+    assert line == f"{name}: out overlaps other without being other; pass out=other or an array of its own."
+    assert np.array_equal(tn.drop(name, x, 0.5, out=previous, **more), expected)
+
+
 READ_ONLY = np.empty_like(ONES)
 READ_ONLY.flags.writeable = False
 SHARED = np.ones((5, 6), np.float32)

@@ -1,4 +1,4 @@
-"""What is told of variants: formulas that compute what the laws do, and pages that are up to date."""
+"""The documentation of variants: formulas that compute what the laws do, and pages that are up to date."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._formula import lines
 from thinnet.variants._guide import SITES, example_shape, page, table
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS, TOOLS = ROOT / "docs", ROOT / "tools"
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 NAMES = pytest.mark.parametrize("name", [*CATALOGUE, *FUNCTIONS])
 
@@ -77,8 +78,8 @@ def test_where_a_tables_gains_lie_is_as_told() -> None:
 def test_a_page_tells_all_and_is_the_one_in_the_documentation(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(DOCS)
-    catalogue: Any = importlib.import_module("catalogue")
+    monkeypatch.syspath_prepend(TOOLS)
+    pages: Any = importlib.import_module("variant_pages")
     known = CATALOGUE.get(name) or FUNCTIONS[name]
     text = page(name)
     for told in (known.doc, known.cite, known.helps, known.differs, SITES[known.site]):
@@ -86,16 +87,16 @@ def test_a_page_tells_all_and_is_the_one_in_the_documentation(
     assert known.usual is None or f"Start from rate {known.usual:g}." in text
     if name in CATALOGUE:
         assert all(line in text for line in lines(CATALOGUE[name]))
-    file = catalogue.file(name)
-    drawn = catalogue.gains(name)
+    file = pages.file(name)
+    drawn = pages.gains(name)
     assert (DOCS / "variants" / f"{file}.png").exists() == (drawn is not None)
     picture = None if drawn is None else f"{file}.png {drawn[1]}"
     assert (DOCS / "variants" / f"{file}.md").read_text("utf-8") == page(name, picture)
 
 
 def test_the_table_is_the_one_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(DOCS)
-    listing = importlib.import_module("catalogue").listing()
+    monkeypatch.syspath_prepend(TOOLS)
+    listing = importlib.import_module("variant_pages").listing()
     assert listing in (DOCS / "variants" / "README.md").read_text("utf-8")
     files = {path.stem for path in (DOCS / "variants").glob("*.md")} - {"README"}
     assert files == {name.lower() for name in [*CATALOGUE, *FUNCTIONS]}

@@ -40,7 +40,7 @@ def table(site: str | None = None) -> list[Line]:
     Examples
     --------
     >>> [line.name for line in table("weight")]  # doctest: +ELLIPSIS
-    ['DropConnect', 'WeightDrop', 'Mixout', 'VariationalDropout', ...]
+    ['DropConnect', 'WeightDrop', 'Mixout', 'DARE', 'VariationalDropout', ...]
     """
     if site is not None and site not in SITES:
         raise InputError(f"variants: there is no site {site!r}; choose one of {', '.join(SITES)}.")

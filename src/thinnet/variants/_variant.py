@@ -15,11 +15,12 @@ from thinnet.variants._pattern import check_pattern, unfit
 
 __all__ = ["PASSED", "SITES", "Other", "Variant"]
 
-Other: TypeAlias = Literal["zero", "one", "lowest", "previous", "unknown", "pretrained", "twin"]
+Other: TypeAlias = Literal["zero", "one", "lowest", "previous", "unknown", "null", "pretrained", "twin"]
 
 PASSED = {
     "previous": "the previous state",
     "unknown": "the embedding of an unknown word",
+    "null": "the null embedding",
     "pretrained": "the weights before fine-tuning",
     "twin": "the other branch",
 }
@@ -64,7 +65,7 @@ class Variant:
         whether a block begins at its entry, and the rate is still that of an entry.
     other : str
         The replacement of dropped entries: "zero" and "one", "lowest", the lowest finite number of the dtype,
-        or a word for an array that the caller passes: "previous", "unknown", "pretrained", "twin".
+        or a word for an array that the caller passes: "previous", "unknown", "null", "pretrained", "twin".
     inference : {"mean", "identity"}
         What the mean network applies: the law's expectation, or nothing at all.
     usual : float

@@ -5,9 +5,9 @@ the replacement is computed, entries are removed instead of zeroed, or backward 
 forward. These functions hold no parameters; the penalties of learned variants stand in the same file.
 
 Each file draws in one function that never sees x: `gains(key, window, ...)`, which returns gains in float64
-(`kept_tokens`, `kept_edges`, `normals` where a variant needs something else). NumPy and PyTorch both call it
-and multiply by their own `apply`. `slope(xp, gain, ...)` is the derivative with respect to a learned
-parameter, and `mean_gain` the gain of evaluation where that is not 1.
+(`kept_tokens`, `kept_edges`, `normals`, `shifts` where a variant needs something else). NumPy and PyTorch
+both call it and multiply by their own `apply`. `slope(xp, gain, ...)` is the derivative with respect to a
+learned parameter, and `mean_gain` the gain of evaluation where that is not 1.
 """
 
 from types import MappingProxyType
@@ -15,9 +15,12 @@ from types import MappingProxyType
 from thinnet.variants._beyond import (
     concrete,
     cutout,
+    dare,
     edges,
     heads,
     maxpool,
+    multisample,
+    neftune,
     patch,
     rdrop,
     shakedrop,
@@ -45,6 +48,9 @@ _FILES = (
     cutout,
     heads,
     edges,
+    neftune,
+    multisample,
+    dare,
 )
 
 FUNCTIONS = MappingProxyType({file.ROW.name: file.ROW for file in _FILES})

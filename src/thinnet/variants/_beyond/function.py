@@ -15,7 +15,7 @@ from thinnet._core.random import Key, Window, lanes
 from thinnet._core.random.key import check_key
 from thinnet.variants._law import LANES
 
-__all__ = ["Array", "FunctionVariant", "Gains", "check_call", "exact", "multiply", "uniforms"]
+__all__ = ["Array", "FunctionVariant", "Gains", "add", "check_call", "exact", "multiply", "uniforms"]
 
 Array: TypeAlias = NDArray[Any]
 Gains: TypeAlias = NDArray[np.float64]
@@ -85,6 +85,19 @@ def multiply(gain: Any, x: Array) -> Array:
     if x.dtype.type in FLOATS:
         return apply(gain, 0.0, x)
     return apply(gain, 0.0, x.view(np.uint16)).view(x.dtype)  # bfloat16, by its bits
+
+
+def add(shift: Any, x: Array) -> Array:
+    """Return `x + shift` in the dtype of x, by the same law with a gain of 1.
+
+    Examples
+    --------
+    >>> add(np.array([0.5, 0.0]), np.array([1.0, -0.0]))
+    array([ 1.5, -0. ])
+    """
+    if x.dtype.type in FLOATS:
+        return apply(1.0, shift, x, 1.0)
+    return apply(1.0, shift, x.view(np.uint16), 1.0).view(x.dtype)
 
 
 def uniforms(key: Key, shape: tuple[int, ...] | Window) -> NDArray[np.float64]:

@@ -19,7 +19,8 @@ ROWS = (
         doc="Zeroes entries and divides the others by keep, so that inference changes nothing.",
         usual=0.5,
         helps="Wide dense layers that fit the training rows exactly.",
-        differs="PyTorch keeps the mask and gives NaN for 0 * inf; here the mask is drawn again, and 0 is 0.",
+        differs="PyTorch stores the mask, and returns NaN for 0 * inf; here backward draws the mask again, "
+        "and 0 * inf is 0.",
     ),
     Variant(
         "VanillaDropout",
@@ -29,18 +30,18 @@ ROWS = (
         cite=f"{_HINTON}; {_SRIVASTAVA}, section 4",
         doc="Zeroes entries in training; inference multiplies by keep instead.",
         usual=0.5,
-        helps="Reading old papers and books; at one learning rate it trains slower than Dropout.",
+        helps="Reproducing early papers; at the same learning rate it trains slower than Dropout.",
     ),
     Variant(
         "UnscaledDropout",
         "activation",
         "...",
         unscaled,
-        cite=f"{_SRIVASTAVA}, section 4 (what goes wrong without scaling)",
-        doc="Zeroes entries and never scales: the mean network sees activations it was not trained on.",
+        cite=f"{_SRIVASTAVA}, section 4 (the error of an unscaled mean network)",
+        doc="Zeroes entries and never scales, so the mean network gets larger activations than in training.",
         inference="identity",
         usual=0.5,
-        helps="Showing why dropout is scaled.",
+        helps="Demonstrations of why dropout is scaled.",
     ),
     Variant(
         "GaussianDropout",
@@ -48,11 +49,11 @@ ROWS = (
         "...",
         gaussian,
         cite=f"{_SRIVASTAVA}, section 10 (multiplicative Gaussian noise)",
-        doc="Multiplies by N(1, rate / keep): the mean and variance of dropout, and nothing is exactly zero.",
+        doc="Multiplies by noise from N(1, rate / keep), which has the mean and variance of dropout.",
         usual=0.5,
-        helps="Where zeros hurt, as before a logarithm or with quantised activations.",
-        differs="Keras draws a fresh normal number; here it is a quantile from a table, with the same "
-        "bits everywhere.",
+        helps="Activations that must not be zero, as before a logarithm, or quantised ones.",
+        differs="Keras draws normal numbers in floating point; here they are quantiles from a table, with "
+        "the same bits on every device.",
     ),
     Variant(
         "UniformDropout",
@@ -60,9 +61,9 @@ ROWS = (
         "...",
         uniform,
         cite="Shen et al.: Continuous dropout. IEEE TNNLS 29, 2018, section III",
-        doc="Multiplies by an even number around 1 with the variance of dropout.",
+        doc="Multiplies by uniform noise with mean 1 and the variance of dropout.",
         usual=0.5,
-        helps="As GaussianDropout; its gains are bounded.",
+        helps="The same layers as GaussianDropout; its gains are bounded.",
         differs="The paper draws from (0, 1) and divides by 1/2, which is rate 1/4 here.",
     ),
     Variant(
@@ -72,9 +73,9 @@ ROWS = (
         log_normal,
         cite="Achille, Soatto: Information dropout. IEEE TPAMI 40, 2018, section 5 (the noise, at a "
         "fixed rate)",
-        doc="Multiplies by a log-normal number of mean 1 with the variance of dropout: no sign ever changes.",
+        doc="Multiplies by log-normal noise with mean 1 and the variance of dropout, so signs stay.",
         usual=0.3,
-        helps="Positive activations, behind a rectifier or softplus.",
+        helps="Positive activations, after a rectifier or softplus.",
         differs="In the paper the variance is learned from each input.",
     ),
     Variant(
@@ -83,12 +84,12 @@ ROWS = (
         "...",
         alpha,
         cite="Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2",
-        doc="Sets entries to what SELU saturates at, and scales and shifts so that mean 0 and variance "
-        "1 stay.",
+        doc="Sets entries to the limit of SELU at -infinity, then scales and shifts to keep mean 0 and "
+        "variance 1.",
         other="one",
         inference="identity",
         usual=0.1,
-        helps="Behind SELU, where zeros would undo the normalisation.",
+        helps="Activations after SELU, whose normalisation zeros would destroy.",
     ),
     Variant(
         "UnitDropout",
@@ -96,8 +97,9 @@ ROWS = (
         "1 f",
         inverted,
         cite=f"{_HINTON} (one thinned network for each mini-batch)",
-        doc="Drops units for all rows of a mini-batch: one thinned network, trained on all of them.",
+        doc="Drops units for all rows of a mini-batch, which train one thinned network.",
         usual=0.5,
-        helps="Skipping dropped units altogether; gradients vary more than with a mask for each row.",
+        helps="Speed, as dropped units need not be computed; gradients vary more than with a mask for each "
+        "row.",
     ),
 )

@@ -15,10 +15,10 @@ ROWS = (
         "n 1...",
         inverted,
         cite=f"{_HUANG}; per sample as in Larsson et al.: FractalNet. ICLR 2017",
-        doc="Zeroes a branch for whole samples and divides it by keep for the others.",
+        doc="Zeroes a branch for some samples and divides it by keep for the others.",
         usual=0.1,
         helps="Deep residual networks and transformers; the rate grows with depth.",
-        differs='What timm calls "drop connect" in EfficientNet is this.',
+        differs='timm calls this "drop connect" in EfficientNet.',
     ),
     Variant(
         "StochasticDepth",
@@ -37,10 +37,10 @@ ROWS = (
         "1...",
         unscaled,
         cite="Fan et al.: Reducing transformer depth on demand with structured dropout. ICLR 2020, section 3",
-        doc="Drops whole layers and never scales, so that layers can be left out after training.",
+        doc="Drops whole layers and never scales, so that layers can be removed after training.",
         inference="identity",
         usual=0.2,
-        helps="Transformers that are to be pruned to fewer layers.",
+        helps="Transformers that will be pruned to fewer layers.",
     ),
     Variant(
         "ShakeShake",
@@ -48,11 +48,12 @@ ROWS = (
         "n 1...",
         shake,
         cite="Gastaldi: Shake-shake regularization. arXiv:1705.07485, 2017, section 1",
-        doc="Mixes two branches, g and 1 - g of them, for each sample; backward mixes with another key's g.",
+        doc="Mixes two branches with weights g and 1 - g for each sample; backward draws g under another "
+        "key.",
         other="twin",
         usual=1.0,
         helps="Residual networks with two branches and long training.",
-        differs="The rate is ours: it narrows g around 1/2; 1 is the paper's.",
+        differs="The rate is our addition: it narrows g around 1/2; the paper has rate 1.",
     ),
     Variant(
         "ModalityDropout",
@@ -61,8 +62,8 @@ ROWS = (
         inverted,
         cite="Neverova et al.: ModDrop: adaptive multi-modal gesture recognition. IEEE TPAMI 38, 2016, "
         "section 4.2",
-        doc="Drops whole groups of inputs, (n, groups, …), as a sensor that fails.",
+        doc="Drops whole groups of inputs, (n, groups, …), like sensors that fail.",
         usual=0.2,
-        helps="Inputs of several sources, of which one may be missing.",
+        helps="Inputs from several sources, one of which may be missing.",
     ),
 )

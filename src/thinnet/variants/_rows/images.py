@@ -12,9 +12,10 @@ _GHIASI = "Ghiasi et al.: DropBlock. NeurIPS 2018, section 3"
 _MAPS = {1: "n c w", 2: "n c h w", 3: "n c d h w"}
 _SIDES = {1: "runs", 2: "squares", 3: "cubes"}
 _TIMM = (
-    "timm and torchvision place blocks inside the map alone, so corners are dropped least; timm's fast way "
-    "begins them everywhere with the chance meant for inside, and drops 0.21 of a map of 14 x 14 and 0.62 of "
-    "one of 8 x 8 at 0.1 and block 7. They divide by what the batch keeps, so a shard changes the answer."
+    "timm and torchvision place blocks only inside the map, so corners are dropped least; timm's fast mode "
+    "begins them everywhere with the chance meant for the inside, and at rate 0.1 and block 7 drops 0.21 "
+    "of a 14 x 14 map and 0.62 of an 8 x 8 map. They divide by the share that the batch kept, so a shard "
+    "changes the result."
 )
 
 
@@ -25,11 +26,11 @@ def _channels(axes: int) -> Variant:
         " ".join(["n", "c", *("1" * axes)]),
         inverted,
         cite=_TOMPSON,
-        doc="Zeroes whole channels of a sample and divides the others by keep: neighbours say the same.",
+        doc="Zeroes whole channels of a sample and divides the others by keep.",
         usual=0.2,
-        helps="Convolutions, whose neighbouring entries would give a dropped one away.",
-        differs="PyTorch takes arrays without the first axis too; here the pattern says how many axes "
-        "there are.",
+        helps="Convolutions: a single dropped pixel would leak through its correlated neighbours.",
+        differs="PyTorch also takes arrays without the first axis; here the pattern fixes the number of "
+        "axes.",
     )
 
 
@@ -40,9 +41,8 @@ def _blocks(axes: int, *, shared: bool) -> Variant:
         _MAPS[axes].replace("c", "1") if shared else _MAPS[axes],
         inverted,
         cite=f"{_GHIASI} ({'one mask for all channels' if shared else 'a mask for each channel'})",
-        doc=f"Zeroes {_SIDES[axes]} of a feature map{', the same in all channels,' if shared else ''} "
-        "and divides "
-        "the rest by keep: what neighbours would give away goes with it.",
+        doc=f"Zeroes {_SIDES[axes]} of a feature map{', the same in all channels' if shared else ''}, so "
+        "that a dropped entry cannot be guessed from its neighbours, and divides the rest by keep.",
         block=(7,) * axes,
         usual=0.1,
         helps="Late convolutions of large images; the paper raises the rate from 0 during training.",
@@ -57,9 +57,8 @@ ROWS = (
         "activation",
         "n c 1 1...",
         alpha,
-        cite="Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2; by channels "
-        "as Tompson "
-        "et al., CVPR 2015",
+        cite="Klambauer et al.: Self-normalizing neural networks. NeurIPS 2017, section 2; by channels as in "
+        "Tompson et al., CVPR 2015",
         doc="AlphaDropout of whole channels.",
         other="one",
         inference="identity",

@@ -1,8 +1,8 @@
 """Write docs/variants: a page and a picture for each variant, and the table of all of them.
 
-    python docs/catalogue.py
+    python tools/variant_pages.py
 
-Everything comes from the rows of the catalogue and, for the errors, from benchmarks/results/variants.json.
+Everything comes from the rows of the catalogue and the docstrings of the functions.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from marked import ROOT, write
 from PIL import Image
-from tables import ROOT, write
 
 import thinnet as tn
 from thinnet import Key, drop
@@ -21,11 +21,11 @@ from thinnet.variants import _guide as guide
 
 HOME = ROOT / "docs" / "variants"
 RATE = 0.3
-# From the least gain to the largest; a picture's gaps; how many pixels wide it is, about.
+# The colours of the smallest gain, of the largest, and of gaps; the approximate width in pixels.
 INK, PAPER, GAP, WIDTH = (34, 48, 74), (248, 226, 158), (255, 255, 255), 600
 
-IMAGES, KEY = np.ones((2, 3, 24, 24)), Key(2014)
-# Outside the catalogue: those whose samples look like their arrays.
+IMAGES, TOKENS, KEY = np.ones((2, 3, 24, 24)), np.ones((1, 24, 16)), Key(2014)
+# Functions whose samples have the layout of their arrays.
 DRAWN: dict[str, tuple[str, Callable[[], Any]]] = {
     "ConcreteDropout": (
         "logit(0.3), temperature 0.5",
@@ -52,13 +52,18 @@ DRAWN: dict[str, tuple[str, Callable[[], Any]]] = {
         lambda: tn.shakeout(np.ones((24, 16)), RATE, key=KEY, c=0.3),
     ),
     "Cutout": ("boxes of 12", lambda: tn.cutout(np.ones((4, 1, 24, 24)), 12, key=KEY)),
+    "NEFTune": ("ones of 24 tokens and 16 features, alpha 5", lambda: tn.neftune_noise(TOKENS, 5.0, key=KEY)),
+    "MultiSampleDropout": (
+        "3 masks of one array at rate 0.3",
+        lambda: tn.multi_sample_dropout(np.ones((1, 24, 24)), RATE, key=KEY, samples=3),
+    ),
     "DropHead": ("2 samples of 8 heads", lambda: tn.drop_head(np.ones((2, 8, 12, 12)), RATE, key=KEY)),
 }
 WEIGHTS = np.random.default_rng(0).standard_normal((24, 16))
 
 
 def panels(y: Any) -> Image.Image:
-    """Return an array as panels of pixels: samples downwards, channels to the right."""
+    """Return an array as panels of pixels: one row for each sample, one column for each channel."""
     tiles = y.reshape(y.shape[0], -1, *y.shape[-2:]) if y.ndim > 2 else y[None, None]
     tiles = tiles.swapaxes(0, 1) if tiles.shape[1] == 1 else tiles
     low, high = min(0.0, float(y.min())), float(y.max())
@@ -74,15 +79,15 @@ def panels(y: Any) -> Image.Image:
 
 
 def gains(name: str) -> tuple[Any, str] | None:
-    """Return what ones become, and a caption; None where a picture would say nothing."""
+    """Return a sample of ones and its caption; None where a picture would show nothing."""
     if name in CATALOGUE:
         row = CATALOGUE[name]
         shape = guide.example_shape(row)
         if len(shape) == 5:
             shape = (2, 3, 4, 12, 12)
             row = row.sized(3) if row.block else row
-        other = {"other": 0.0} if row.other in ("previous", "unknown", "pretrained", "twin") else {}
-        # Where a whole batch shares a lane, one batch says little.
+        other = {"other": 0.0} if row.needs_other else {}
+        # Where a whole batch shares a lane, one step shows one gain.
         steps = 8 if row.pattern == "1..." else 1
         shape = (1, 1, *shape[2:]) if steps > 1 else (6, 1, *shape[2:]) if row.pattern == "n 1..." else shape
         y = np.concatenate(
@@ -92,9 +97,9 @@ def gains(name: str) -> tuple[Any, str] | None:
         what = f"Ones of shape {shape}" + (f", {steps} steps," if steps > 1 else "")
         return y, f"{what} at rate {RATE}, from {y.min():.2f} (dark) to {y.max():.2f} (light)."
     if name in DRAWN:
-        told, draw = DRAWN[name]
+        caption, draw = DRAWN[name]
         y = draw()
-        return y, f"A sample: {told}; from {y.min():.2f} (dark) to {y.max():.2f} (light)."
+        return y, f"A sample: {caption}; from {y.min():.2f} (dark) to {y.max():.2f} (light)."
     return None
 
 

@@ -1,10 +1,12 @@
-"""Every variant outside the catalogue: what is said of it, and what all that draw have in common."""
+"""Every variant that has functions of its own: its texts, and the properties that all of them share."""
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,36 +21,11 @@ from thinnet.variants import CATALOGUE, FUNCTIONS, FunctionVariant, find
 EVERY = pytest.mark.parametrize("entry", FUNCTIONS.values(), ids=FUNCTIONS)
 
 
-def logit(rate: float) -> float:
-    return float(np.log(rate) - np.log1p(-rate)) if 0 < rate < 1 else (200.0 if rate else -200.0)
-
-
-def log_alpha(rate: float) -> float:
-    return float(np.log(max(rate, 1e-300)) - np.log(max(1 - rate, 1e-300)))
-
+sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
+import vectors as golden  # noqa: E402 - a tool of the repository, by its path
 
 Call = Callable[..., Any]
-
-# Each that draws, as a function of x, a rate and what all take: the key, the mode and the window.
-DRAWN: dict[str, tuple[tuple[int, ...], Call]] = {
-    "ConcreteDropout": (
-        (64, 64),
-        lambda x, p, **k: tn.concrete_dropout(x, logit(p), temperature=0.01, **k),
-    ),
-    "VariationalDropout": ((64, 64), lambda x, p, **k: tn.variational_dropout(x, log_alpha(p), **k)),
-    "SparseVariationalDropout": (
-        (64, 64),
-        lambda x, p, **k: tn.local_noise(x, np.eye(64), log_alpha(p), **k),
-    ),
-    "Standout": ((64, 64), lambda x, p, **k: tn.standout(x, -logit(p), **k)),
-    "TargetedDropout": ((64, 64), lambda x, p, **k: tn.targeted_dropout(x, p, target=1.0, **k)),
-    "MaxPoolDropout": ((4, 16, 16, 16), lambda x, p, **k: tn.max_pool_dropout(np.abs(x), p, **k)),
-    "ShakeDrop": ((4096, 2), tn.shake_drop),
-    "Shakeout": ((4096, 2), tn.shakeout),
-    "PatchDropout": ((16, 9, 4), lambda x, p, **k: tn.patch_dropout(x, p, **k)[0]),
-    "Cutout": ((64, 3, 8, 8), lambda x, p, **k: tn.cutout(x, round(8 * p), **k)),
-    "DropHead": ((64, 8, 4, 4), tn.drop_head),
-}
+DRAWN = golden.CALLS
 DRAWS = pytest.mark.parametrize("name", DRAWN)
 # Those whose parts of a larger array can be drawn alone, and the axes along which it is cut.
 SHARDED = {
@@ -61,11 +38,18 @@ SHARDED = {
     "PatchDropout": (0,),
     "Cutout": (0, 1, 2, 3),
     "DropHead": (0, 1, 2, 3),
+    "NEFTune": (0, 1, 2),
+}
+
+# Those that take a rate.
+RATED = {
+    *("TargetedDropout", "MaxPoolDropout", "ShakeDrop", "Shakeout", "PatchDropout", "DropHead"),
+    "MultiSampleDropout",
 }
 
 
 def some(name: str, dtype: str = "float64") -> Any:
-    return np.random.default_rng(5).standard_normal(DRAWN[name][0]).astype(dtype)
+    return golden.array(name, dtype)
 
 
 @EVERY
@@ -86,7 +70,7 @@ def test_an_entry_says_who_what_and_why(entry: FunctionVariant) -> None:
 
 
 def test_each_that_draws_is_in_the_tables_of_this_file() -> None:
-    drawing = {name for name, entry in FUNCTIONS.items() if name not in ("RDrop", "drop_edges")}
+    drawing = {name for name in FUNCTIONS if name not in ("RDrop", "drop_edges", "dare_merge")}
     assert set(DRAWN) == drawing
 
 
@@ -132,7 +116,7 @@ def test_a_key_is_a_sample_and_another_key_another(name: str, monkeypatch: pytes
 def test_the_mean_of_samples_is_what_the_mean_network_applies(name: str) -> None:
     call, x, steps = DRAWN[name][1], some(name), 400
     samples = np.stack([call(x, 0.3, key=Key(7).at(step)) for step in range(steps)])
-    wanted = call(x, 0.3, key=Key(7), mode="mean")
+    wanted = np.broadcast_to(call(x, 0.3, key=Key(7), mode="mean"), samples.shape[1:])
     if (
         name == "TargetedDropout"
     ):  # never scaled: its mean is keep, and inference takes the weights as they are
@@ -157,12 +141,11 @@ def test_shards_are_parts_of_the_whole(name: str) -> None:
         assert np.allclose(np.concatenate(parts, axis), whole, rtol=1e-12, atol=1e-12)
 
 
-@DRAWS
-def test_what_is_drawn_is_pinned(name: str, vectors: Callable[[str], Any]) -> None:
-    known = vectors("custom")
-    y = DRAWN[name][1](some(name), known["rate"], key=Key(*known["key"]))
-    bits = hashlib.sha256(y.astype("<f4").round(3).tobytes()).hexdigest()
-    assert bits == known["sha256"][name]
+@pytest.mark.parametrize("file", golden.FILES)
+def test_the_golden_vectors_are_what_is_drawn(file: str) -> None:
+    draw, write = golden.FILES[file]
+    known = (golden.HOME / f"{file}.json").read_text("utf-8")
+    assert write(draw(json.loads(known))) == known
 
 
 @DRAWS
@@ -180,10 +163,10 @@ def test_bad_input_is_one_line(name: str, refusal: Callable[..., str]) -> None:
     assert "got int64" in told(np.ones(x.shape, np.int64), 0.5, key=Key(0))
     assert "use thinnet.Key(0)" in told(x, 0.5, key=0)
     assert "got 'all'" in told(x, 0.5, key=Key(0), mode="all")
-    if name in ("TargetedDropout", "MaxPoolDropout", "ShakeDrop", "Shakeout", "PatchDropout", "DropHead"):
+    if name in RATED:
         assert "[0, 1], got 1.5" in told(x, 1.5, key=Key(0))
         assert "[0, 1], got nan" in told(x, float("nan"), key=Key(0))
-    if name in ("MaxPoolDropout", "PatchDropout", "Cutout", "DropHead"):
+    if name in ("MaxPoolDropout", "PatchDropout", "Cutout", "DropHead", "NEFTune"):
         assert f"got {x.shape[1:]}" in told(x[0], 0.5, key=Key(0))
     if name in SHARDED:
         assert "the window has size (1,)" in told(x, 0.5, key=Key(0), window=Window.whole((1,)))
@@ -193,7 +176,7 @@ def test_bad_input_is_one_line(name: str, refusal: Callable[..., str]) -> None:
 @pytest.mark.parametrize("mode", ["sample", "mean"])
 def test_nothing_is_dropped_from_nothing(name: str, mode: str) -> None:
     shape, call = DRAWN[name]
-    assert call(np.ones((0, *shape[1:])), 0.3, key=Key(0), mode=mode).shape[0] == 0
+    assert 0 in call(np.ones((0, *shape[1:])), 0.3, key=Key(0), mode=mode).shape
 
 
 @DRAWS
