@@ -240,7 +240,9 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, tt.MaxPoolDropout2d, 0).startswith("MaxPoolDropout2d: kernel_size must be")
     assert refusal(InputError, tt.PatchDropout, 0.5, -1).startswith("PatchDropout: prefix must be a whole")
     assert refusal(InputError, tt.WeightDrop, None).endswith("must be a torch.nn.Module, got NoneType.")
-    assert refusal(InputError, tt.ShakeDrop, True).startswith("ShakeDrop: p must be in [0, 1], got True")
+    assert refusal(InputError, tt.ShakeDrop, True).startswith(
+        "ShakeDrop: p must be a number in [0, 1], got True"
+    )
 
 
 MAPS, ROWS = torch.rand(4, 2, 8, 8), torch.randn(4, 8)

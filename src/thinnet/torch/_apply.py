@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import torch
 
-__all__ = ["apply"]
+__all__ = ["apply", "round_once"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -56,16 +56,39 @@ def apply(
     first = _term(gain, x.to(work))
     second = None if other is None else _term(shift, torch.as_tensor(other, dtype=work, device=x.device))
     if first is None:
-        return _instead_of(x, 0 if second is None else second.to(x.dtype))
+        return _instead_of(x, 0 if second is None else round_once(second, x.dtype))
     if second is None:
-        return first.to(x.dtype)
+        return round_once(first, x.dtype)
     y = first + second
     # The sum of a term and +0 would lose the sign of a zero.
     if isinstance(gain, torch.Tensor):
         y = torch.where(gain == 0, second, y)
     if isinstance(shift, torch.Tensor):
         y = torch.where(shift == 0, first, y)
-    return y.to(x.dtype)
+    return round_once(y, x.dtype)
+
+
+def round_once(y: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return y in a narrower dtype, rounded to nearest, ties to even.
+
+    torch converts float64 to float16 by way of float32, which rounds twice. Here the way is taken by a number
+    of float32 that is rounded to odd: it lies on the side of every tie where y lies.
+
+    Examples
+    --------
+    >>> y = torch.tensor(1 + 2**-11 + 2**-40, dtype=torch.float64)
+    >>> y.to(torch.float16).item(), round_once(y, torch.float16).item()
+    (1.0, 1.0009765625)
+    """
+    if dtype != torch.float16 or y.dtype != torch.float64:
+        return y.to(dtype)
+    exact = y.detach()
+    near = exact.float()
+    off = near.double() - exact
+    even = (near.view(torch.int32) & 1) == 0
+    odd = torch.nextafter(near, torch.where(off > 0, -torch.inf, torch.inf).float())
+    moved = (torch.where((off != 0) & even & near.isfinite(), odd, near).double() - exact).nan_to_num(0.0)
+    return torch.where(moved == 0, y, y + moved).to(dtype)
 
 
 def _term(factor: Tensor | float, value: Tensor) -> Tensor | None:

@@ -158,8 +158,13 @@ class Variant:
     @property
     def flows(self) -> bool:
         """Whether it can stand between two layers: it acts on rows of activations, and needs no `other`."""
-        rows = self.pattern.split()[0] not in _WITHOUT_SAMPLES
-        return self.site in ("activation", "branch", "input") and rows and self.other in ("zero", "one")
+        flowing = self.site in ("activation", "branch", "input")
+        return flowing and self.has_samples and self.other in ("zero", "one")
+
+    @property
+    def has_samples(self) -> bool:
+        """Whether the first axis of what it drops is an axis of samples."""
+        return self.site != "weight" and self.pattern.split()[0] not in _WITHOUT_SAMPLES
 
     def law_of(self, rate: Any) -> Law:
         """Return the law of a rate that has been checked.

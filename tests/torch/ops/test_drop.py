@@ -269,8 +269,8 @@ def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
 
     x = torch.ones(4, 4)
     assert told(x.int()) == "Dropout: x must be of floating point, got int32; use x.float()."
-    assert told(x, "0.5") == "Dropout: p must be in [0, 1], got '0.5'."
-    assert told(x, True) == "Dropout: p must be in [0, 1], got True."
+    assert told(x, "0.5") == "Dropout: p must be a number in [0, 1], got '0.5'."
+    assert told(x, True) == "Dropout: p must be a number in [0, 1], got True."
     assert told(x, torch.ones(2)).startswith("Dropout: p must be one number, got torch.float32 of shape")
     assert told(x, name="Zoneout", other=3) == "Zoneout: other must be a tensor, got int."
     assert told(x, other=x) == "Dropout: takes no other."

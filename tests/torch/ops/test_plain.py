@@ -10,7 +10,7 @@ import torch
 from thinnet import CATALOGUE, Key, Window
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import plain
-from thinnet.torch._ops.draw import draw
+from thinnet.torch._ops.draw import Law, draw
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
@@ -28,7 +28,7 @@ def test_the_bits_of_the_kernels(row: Variant, dtype: torch.dtype, rate: float) 
     x, other = torch.randn((2, *shape), generator=generator, dtype=torch.float64).to(dtype)
     x.view(-1)[:3] = torch.tensor([torch.inf, -0.0, torch.nan])
     third = other if row.other in PASSED else None
-    y = op.drop(x, third, ADDRESS, row.name, rate)
+    y = op.drop(x, third, ADDRESS, row, rate)
     z = plain.sample(row, x, rate, KEY, other=third, window=None)
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()]
     number = ~y.isnan()
@@ -42,14 +42,14 @@ def test_windows(name: str, start: tuple[int, ...]) -> None:
     size = (2, 7, 9) if start[1] == 0 else (2, 5, 6)
     window = Window((4, 7, 9), start, size)
     x = torch.ones(size)
-    y = op.drop(x, None, ADDRESS, name, 0.3, (), [*start, *window.shape])
+    y = op.drop(x, None, ADDRESS, (name, ()), 0.3, [*start, *window.shape])
     assert torch.equal(plain.sample(CATALOGUE[name], x, 0.3, KEY, other=None, window=window), y)
 
 
 def test_another_device_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """What any device but the CPU calls, on the one device that is sure to be there."""
-    x, rest = torch.randn(6, 8), (torch.tensor([5]), "Dropout", 0.25, [])
-    expected = op.drop(x, None, *rest)
+    x, law = torch.randn(6, 8), Law(CATALOGUE["Dropout"], 0.25, Key(5), (), True)
+    expected = draw(x, None, law)
     seen: list[str] = []
 
     def sample(row: Variant, *arguments: Any, **named: Any) -> torch.Tensor:
@@ -62,5 +62,5 @@ def test_another_device_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     class Elsewhere(torch.Tensor):
         is_cpu = False
 
-    assert torch.equal(draw(x.as_subclass(Elsewhere), None, *op._law(x, None, *rest, (), True)), expected)
+    assert torch.equal(draw(x.as_subclass(Elsewhere), None, law), expected)
     assert seen == ["Dropout"]

@@ -204,8 +204,14 @@ class MaxPoolDropout2d(Rated):
     def forward(self, input: Tensor) -> Tensor:
         """Return the pooled maps of input (n, c, h, w): of sampled maxima while training, else their mean."""
         key = self.key() if self.training else None
-        size, stride = self.kernel_size, self.stride
-        return max_pool_dropout(input, self.p, key=key, size=size, stride=stride, training=self.training)
+        return max_pool_dropout(
+            input,
+            self.p,
+            key=key,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            training=self.training,
+        )
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, p={self.p}"

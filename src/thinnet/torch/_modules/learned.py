@@ -15,11 +15,11 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from thinnet.errors import InputError
 from thinnet.torch._modules.base import Tensor, traceable
-from thinnet.torch._ops.lanes import normals
+from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards
 from thinnet.torch._streams.streams import Keyed
 from thinnet.torch.functional import concrete_dropout, concrete_kl, sparse_kl, standout, variational_kl
-from thinnet.torch.functional._entry import opened
+from thinnet.torch.functional._entry import check_local
 
 __all__ = [
     "ConcreteDropout",
@@ -125,9 +125,9 @@ class Standout(Keyed):
 
 def _sampled(module: Keyed, mean: Tensor, variance: Tensor) -> Tensor:
     """Draw sums instead of weights: the local reparameterization trick."""
-    mean, key = opened(module.variant, mean, module.key(), True)
-    assert key is not None
-    noise = normals(key, mean, shards.window(module.variant, mean, key)).to(mean.dtype)
+    mean, key = check_local(module.variant, mean), module.key()
+    place = shards.window(module.variant, mean, key)
+    noise = gains("VariationalDropout noise", key, mean.shape, place, device=mean.device).to(mean.dtype)
     # at a variance of zero the root has no derivative
     return mean + variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt() * noise
 

@@ -1,9 +1,10 @@
-"""One operator, `thinnet::drop`: the bits of `thinnet.drop`, with every derivative, and no mask in memory.
+"""The operator `thinnet::drop`: the bits of `thinnet.drop`, with every derivative, and no mask in memory.
 
-What backward keeps is the key, 16 bytes at most: the mask is drawn again. The operator is linear in
+Backward keeps the key alone, 16 bytes at most, and draws the mask again. The operator is linear in
 (x, other), so its derivatives are itself: with respect to x the call without the second term, with respect
-to other the call on zeros. A window says which part of which global array x is, `[*start, *shape]`.
-Tensors of other devices than the CPU take torch's own operations; the bits stay the same.
+to other the call on zeros. A window, `[*start, *shape]`, says which part of which global array x is.
+`thinnet::drop_scheduled` is the same operator with a rate that is a tensor: a compiled function takes a new
+one at every call. Devices other than the CPU take torch's own operations; the bits stay the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any, TypeAlias
 
 import torch
 
-from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
 from thinnet.torch._internals import (
     below_autograd,
@@ -23,243 +23,225 @@ from thinnet.torch._internals import (
     register_derivatives,
 )
 from thinnet.torch._ops import keys
-from thinnet.torch._ops.draw import TYPES, Law, draw
-from thinnet.variants import Variant, find
+from thinnet.torch._ops.checks import check_tensor
+from thinnet.torch._ops.draw import Law, draw
+from thinnet.torch._ops.rows import Named, name_of, variant_of
+from thinnet.variants import Variant
 from thinnet.variants._variant import PASSED
 
-__all__ = ["check", "drop", "part"]
+__all__ = ["check", "drop"]
 
 Tensor: TypeAlias = torch.Tensor
 
 _LIBRARY: Any = torch.library.Library("thinnet", "DEF")
-_LIBRARY.define(
-    "drop(Tensor x, Tensor? other, Tensor key, str variant, float rate, int[] block, SymInt[] window=[],"
-    " Tensor? at=None, bool shifted=True) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
-)
-# No window, no tensor for a rate, a second term.
-_DEFAULTS: tuple[Any, ...] = [], None, True
+for _name, _rate in (("drop", "float"), ("drop_scheduled", "Tensor")):
+    _LIBRARY.define(
+        f"{_name}(Tensor x, Tensor? other, Tensor key, str variant, {_rate} rate, int[] block,"
+        " SymInt[] window=[], bool shifted=True) -> Tensor",
+        tags=(torch.Tag.pt2_compliant_tag,),
+    )
+_DEFAULTS: tuple[Any, ...] = [], True  # of the window and the second term
+_REQUIRED = 6
 
 
 def drop(
     x: Tensor,
     other: Tensor | None,
     key: keys.AnyKey,
-    variant: str,
-    rate: float,
-    block: Sequence[int] = (),
+    variant: Variant | Named,
+    rate: float | Tensor,
     window: Sequence[int] = (),
     *,
-    at: Tensor | None = None,
     shifted: bool = True,
 ) -> Tensor:
-    """Draw one sample of a variant's law, `gain * x + shift * other`.
+    """Draw one sample of the law of a variant, `gain * x + shift * other`.
 
     Parameters
     ----------
     x : Tensor of float16, bfloat16, float32 or float64
-        What is dropped.
+        The entries.
     other : Tensor or None
-        What stands in, of the shape and dtype of x, for variants that are handed it.
+        The replacement, of the shape and dtype of x, for variants that take one.
     key : Key, or Tensor of int64, shape (1,) or (2,)
-        The address; as a tensor the 64 bits as a signed number, and the step.
-    variant, rate, block
-        As `thinnet.drop` takes them; an empty block is the variant's own.
+        The address of the randomness; as a tensor the 64 bits as a signed number, and the step.
+    variant : Variant or Named
+        The row; compilers pass its name.
+    rate : float, or Tensor of shape ()
+        Chance that an entry is dropped, in [0, 1].
     window : sequence of int
-        First the index where x begins in a global array, then that array's shape, 2 for each axis; empty if
-        x is all there is.
-    at : Tensor of float64, shape (), optional
-        A rate that a compiled function may be handed anew at every call; it goes before `rate`.
+        The index in a global array where x begins, then the shape of that array; empty if x is all of it.
     shifted : bool
         Whether there is a second term; the derivative with respect to x has none.
 
     Examples
     --------
-    >>> key = torch.tensor([0])
-    >>> drop(torch.ones(8), None, key, "Dropout", 0.5)
+    >>> drop(torch.ones(8), None, torch.tensor([0]), ("Dropout", ()), 0.5)
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
     """
-    # The dispatcher goes through Python three times, which takes longer than dropping ten thousand entries.
+    # The dispatcher enters Python three times, which takes longer than dropping ten thousand entries.
     if in_eager_mode() and is_plain(x) and (other is None or is_plain(other)):
-        rate = rate if at is None else at.item()
-        law = _law(x, other, key, variant, rate, block, window, shifted)
+        row = variant_of(*variant) if isinstance(variant, tuple) else variant
+        law = _checked(x, other, key, row, rate, window, shifted)
         needed = x.requires_grad or (other is not None and other.requires_grad)
-        return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, *law)
-    _check_dense(variant, x)  # the dispatcher has no kernel for other layouts, and would name that alone
-    law = variant, rate, list(block), list(window), at, shifted
-    return _operator(x, other, keys.to_tensor(key), *law)
+        return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, law)
+    name, block = variant if isinstance(variant, tuple) else name_of(variant)
+    if not torch.compiler.is_compiling():
+        check_tensor(name, x)  # the dispatcher has no kernel for other layouts, and would name that alone
+    return _call(x, other, keys.to_tensor(key), name, rate, list(block), list(window), shifted)
 
 
 def check(
     x: Tensor,
     other: Tensor | None,
-    variant: str,
+    row: Variant,
     rate: float,
-    block: Sequence[int],
     window: Sequence[int] = (),
     shifted: bool = True,
-) -> Variant:
-    """Return the row of the catalogue, or say what does not fit."""
-    row = find(variant)
-    if block:
-        row = row.sized(tuple(block))
+) -> None:
+    """Raise InputError if a variant does not take these arguments."""
     if not 0 <= rate <= 1:
-        raise InputError(f"{variant}: p must be in [0, 1], got {rate:g}.")
-    _check_dense(variant, x)
-    if x.dtype not in TYPES:
-        dtype, remedy = str(x.dtype).removeprefix("torch."), "dequantize" if x.is_quantized else "float"
-        raise InputError(f"{variant}: x must be of floating point, got {dtype}; use x.{remedy}().")
+        raise InputError(f"{row.name}: p must be in [0, 1], got {rate:g}.")
+    check_tensor(row.name, x)
     if row.pattern != "..." and (why := row.unfit(tuple(window[x.dim() :] or x.shape))):
-        raise InputError(f"{variant}: {why}.")
-    if other is not None and row.other not in PASSED:
-        raise InputError(f"{variant}: takes no other.")
-    if other is not None and (other.shape != x.shape or other.dtype != x.dtype):
-        raise InputError(f"{variant}: other must have the shape and dtype of x.")
-    if shifted and other is None and row.other in PASSED:
-        raise InputError(f"{variant}: other is missing; pass {PASSED[row.other]} as other=.")
-    return row
+        raise InputError(f"{row.name}: {why}.")
+    if other is not None:
+        if not row.needs_other:
+            raise InputError(f"{row.name}: takes no other.")
+        if other.shape != x.shape or other.dtype != x.dtype:
+            raise InputError(f"{row.name}: other must have the shape and dtype of x.")
+    elif shifted and row.needs_other:
+        raise InputError(f"{row.name}: other is missing; pass {PASSED[row.other]} as other=.")
 
 
-def _check_dense(variant: str, x: Any) -> None:
-    if not isinstance(x, torch.Tensor):
-        raise InputError(
-            f"{variant}: x must be a torch.Tensor, got {type(x).__name__}; use torch.as_tensor(x)."
-        )
-    if x.layout is not torch.strided or x.is_nested:
-        raise InputError(f"{variant}: x must be dense, got {x.layout}; use x.to_dense().")
-
-
-def part(shape: Sequence[int], window: Sequence[int]) -> Window:
-    """Return which part of which global array a tensor of some shape is."""
-    axes = len(shape)
-    return Window(tuple(window[axes:]), tuple(window[:axes]), tuple(shape))
-
-
-def _law(
+def _checked(
     x: Tensor,
     other: Tensor | None,
     key: keys.AnyKey,
-    variant: str,
-    rate: float,
-    block: Sequence[int],
+    row: Variant,
+    rate: float | Tensor,
     window: Sequence[int],
     shifted: bool,
 ) -> Law:
-    row = check(x, other, variant, rate, block, window, shifted)
-    return row, rate, keys.to_key(key), part(x.shape, window) if window else None, shifted
+    number: Any = rate.item() if isinstance(rate, torch.Tensor) else rate
+    check(x, other, row, number, window, shifted)
+    return Law(row, number, keys.to_key(key), window, shifted)
 
 
-def _filled(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what an operator was called with, and what the dispatcher leaves out at the end."""
-    return *inputs, *_DEFAULTS[len(inputs) - 6 :]
+def _call(
+    x: Tensor, other: Tensor | None, key: Tensor, name: str, rate: float | Tensor, *rest: Any
+) -> Tensor:
+    operator = _drop_scheduled if isinstance(rate, torch.Tensor) else _drop
+    return operator(x, other, key, name, rate, *rest)
+
+
+def _completed(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return all arguments of an operator: the dispatcher omits trailing ones that equal their defaults."""
+    return *inputs, *_DEFAULTS[len(inputs) - _REQUIRED :]
 
 
 def _draw(*inputs: Any) -> Tensor:
-    x, other, key, variant, rate, block, window, at, shifted = _filled(inputs)
-    rate = rate if at is None else at.item()
-    return draw(x, other, *_law(x, other, key, variant, rate, block, window, shifted))
+    x, other, key, name, rate, block, window, shifted = _completed(inputs)
+    return draw(x, other, _checked(x, other, key, variant_of(name, block), rate, window, shifted))
 
 
 def _on_meta(*inputs: Any) -> Tensor:
-    x, other, _, variant, rate, block, window, _, shifted = _filled(inputs)
-    check(x, other, variant, rate, block, window, shifted)
+    x, other, _, name, rate, block, window, shifted = _completed(inputs)
+    known = 0.0 if isinstance(rate, torch.Tensor) else rate
+    check(x, other, variant_of(name, block), known, window, shifted)
     return torch.empty_like(x)
 
 
 class _Drop(torch.autograd.Function):
-    """The operator's derivatives, all of them the operator again."""
+    """The derivatives of the operator, all of them the operator again."""
 
     @staticmethod
-    def forward(x: Tensor, other: Tensor | None, key: Tensor, *law: Any) -> Tensor:
+    def forward(x: Tensor, other: Tensor | None, key: Tensor, name: str, rate: Any, *rest: Any) -> Tensor:
         with below_autograd():
-            return torch.ops.thinnet.drop.default(x, other, key, *law)
+            name_of_operator = "drop_scheduled" if isinstance(rate, torch.Tensor) else "drop"
+            return getattr(torch.ops.thinnet, name_of_operator).default(x, other, key, name, rate, *rest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        _, _, key, *ctx.law, at, _ = inputs
-        ctx.save_for_backward(key, at)
-        ctx.save_for_forward(key, at)
+        _, _, key, ctx.name, rate, ctx.block, ctx.window, _ = inputs
+        scheduled = isinstance(rate, torch.Tensor)
+        ctx.rate = None if scheduled else rate
+        saved = (key, rate) if scheduled else (key,)
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(*saved)
 
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
-        (dy,), (key, at) = dys, ctx.saved_tensors
-        first, second, *_ = ctx.needs_input_grad
-        dx = drop(dy, None, key, *ctx.law, at=at, shifted=False) if first else None
-        d_other = drop(torch.zeros_like(dy), dy, key, *ctx.law, at=at) if second else None
-        return dx, d_other, *(None,) * 7
+        dy, needed = dys[0], ctx.needs_input_grad
+        dx = _again(ctx, dy, None, False) if needed[0] else None
+        d_other = _again(ctx, torch.zeros_like(dy), dy, True) if needed[1] else None
+        return dx, d_other, *(None,) * 6
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         dx, d_other, *_ = tangents
-        key, at = ctx.saved_tensors
         if dx is None:
             assert d_other is not None
             dx = torch.zeros_like(d_other)
-        return drop(dx, d_other, key, *ctx.law, at=at, shifted=d_other is not None)
+        return _again(ctx, dx, d_other, d_other is not None)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
         return _vmap(info, in_dims, *inputs)
 
 
+def _again(ctx: Any, x: Tensor, other: Tensor | None, shifted: bool) -> Tensor:
+    """Call the operator at the law of an earlier call."""
+    key, *scheduled = ctx.saved_tensors
+    rate = scheduled[0] if scheduled else ctx.rate
+    return _call(x, other, key, ctx.name, rate, ctx.block, ctx.window, shifted)
+
+
 class _Directly(torch.autograd.Function):
-    """The same without the dispatcher, and so where nobody watches."""
+    """The same derivatives without the dispatcher; valid in eager mode only."""
 
     @staticmethod
-    def forward(x: Tensor, other: Tensor | None, *law: Any) -> Tensor:
-        return draw(x, other, *law)
+    def forward(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
+        return draw(x, other, law)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        ctx.law = inputs[2:-1]
+        ctx.law = inputs[2]
 
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
         dy, needed = dys[0], ctx.needs_input_grad
-        call: Any = draw if in_eager_mode() and is_plain(dy) else _again
-        if call is draw and torch.is_grad_enabled():
-            call = _directly
-        dx = call(dy, None, *ctx.law, False) if needed[0] else None
-        d_other = call(torch.zeros_like(dy), dy, *ctx.law, True) if needed[1] else None
-        return dx, d_other, None, None, None, None, None
+        law: Law = ctx.law
+        call = _drop_again
+        if in_eager_mode() and is_plain(dy):
+            call = _directly if torch.is_grad_enabled() else draw
+        dx = call(dy, None, law._replace(shifted=False)) if needed[0] else None
+        d_other = call(torch.zeros_like(dy), dy, law._replace(shifted=True)) if needed[1] else None
+        return dx, d_other, None
 
 
-def _again(
-    x: Tensor,
-    other: Tensor | None,
-    row: Variant,
-    rate: float,
-    key: Key,
-    where: Window | None,
-    shifted: bool,
-) -> Tensor:
-    """Go by the operator after all."""
-    window = [] if where is None else [*where.start, *where.shape]
-    return drop(x, other, key, row.name, rate, row.block, window, shifted=shifted)
+def _drop_again(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
+    """Call the operator: what observes backward did not observe forward."""
+    return drop(x, other, law.key, law.variant, law.rate, law.window, shifted=law.shifted)
 
 
 _directly: Any = direct_apply(_Directly)
 
 
-def _vmap(
-    info: Any, in_dims: Any, x: Tensor, other: Tensor | None, key: Tensor, *law: Any
-) -> tuple[Tensor, int]:
-    """Go through the batch: a key that is not batched draws the same for all of it."""
+def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
+    """Loop over the batch: a key that is not batched draws the same for all of it."""
 
-    def at(value: Tensor | None, dim: int | None, i: int) -> Tensor | None:
-        return value if value is None or dim is None else value.select(dim, i)
+    def entry(value: Any, dim: Any, i: int) -> Any:
+        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
 
-    parts = [
-        torch.ops.thinnet.drop.default(
-            *(at(value, dim, i) for value, dim in zip((x, other, key), in_dims, strict=False)), *law
-        )
-        for i in range(info.batch_size)
-    ]
+    dims = *in_dims, *(None,) * (len(inputs) - len(in_dims))
+    parts = [_call(*(map(entry, inputs, dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
     return torch.stack(parts), 0
 
 
-_LIBRARY.impl("drop", _on_meta, "Meta")
-_LIBRARY.impl("drop", _draw, "CompositeExplicitAutograd")
-_operator = register_derivatives(_LIBRARY, "drop", _Drop, _filled)
 _library: Any = torch.library
-_library.register_vmap("thinnet::drop", _vmap, lib=_LIBRARY)
+for _name in ("drop", "drop_scheduled"):
+    _LIBRARY.impl(_name, _on_meta, "Meta")
+    _LIBRARY.impl(_name, _draw, "CompositeExplicitAutograd")
+    _library.register_vmap(f"thinnet::{_name}", _vmap, lib=_LIBRARY)
+_drop: Any = register_derivatives(_LIBRARY, "drop", _Drop, _completed)
+_drop_scheduled: Any = register_derivatives(_LIBRARY, "drop_scheduled", _Drop, _completed)

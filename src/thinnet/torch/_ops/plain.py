@@ -12,11 +12,12 @@ import torch
 
 from thinnet._core.random import Key, Window
 from thinnet._core.random.philox import BLOCK, philox4x32
+from thinnet.torch._apply import apply
 from thinnet.variants._law import TwoPoint
 from thinnet.variants._pattern import lane_window
 from thinnet.variants._variant import Variant
 
-__all__ = ["lanes", "sample"]
+__all__ = ["lanes", "replacement", "sample"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -29,20 +30,18 @@ def sample(
     """Draw one sample of a variant's law; the arguments are those of `thinnet.variants._sample.sample`."""
     law = row.law_of(rate)
     where = lane_window(row.pattern, window or Window.whole(tuple(x.shape)), row.name)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))  # halves are computed in float32
-    if other is None:
-        other = {"one": 1.0, "lowest": torch.finfo(x.dtype).min}.get(row.other, 0.0)
-    third = torch.as_tensor(other, dtype=wide.dtype, device=x.device)
+    other = replacement(row.other, x.dtype) if other is None else other
     if isinstance(law, TwoPoint):
         dropped = _dropped(key, where, row.block, law.threshold, x.device)
-        y = torch.where(dropped, _side(wide, law.dropped, third), _side(wide, law.kept, third))
-        return y.to(x.dtype)
+        return torch.where(dropped, apply(*law.dropped, x, other), apply(*law.kept, x, other))
     drawn = lanes(key, where, x.device)
-    gain = _table(law.gains, x.device)[drawn]
-    shift = torch.zeros_like(gain) if law.shifts is None else _table(law.shifts, x.device)[drawn]
-    first, second = gain * wide, shift * third
-    y = torch.where(shift == 0, first, torch.where(gain == 0, second, first + second))
-    return torch.where((gain == 0) & (shift == 0), 0, y).to(x.dtype)
+    shift = 0.0 if law.shifts is None else _table(law.shifts, x.device)[drawn]
+    return apply(_table(law.gains, x.device)[drawn], shift, x, other)
+
+
+def replacement(other: str, dtype: torch.dtype) -> float | None:
+    """Return the number that replaces a dropped entry, or None where a tensor is passed or there is none."""
+    return 1.0 if other == "one" else torch.finfo(dtype).min if other == "lowest" else None
 
 
 def lanes(key: Key, window: Window, device: torch.device) -> Tensor:
@@ -84,14 +83,6 @@ def _dropped(
         if size > 1:
             dropped = dropped.unfold(axis, size, 1).any(-1)
     return dropped
-
-
-def _side(x: Tensor, factors: tuple[float, float], third: Tensor) -> Tensor:
-    """Return `gain * x + shift * third`; a term whose factor is 0 is left out."""
-    gain, shift = factors
-    if not shift:
-        return x * gain if gain else torch.zeros_like(x)
-    return x * gain + shift * third if gain else (shift * third).expand_as(x)
 
 
 def _table(values: Any, device: torch.device) -> Tensor:

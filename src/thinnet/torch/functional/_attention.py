@@ -11,9 +11,9 @@ from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
-from thinnet.torch._ops.draw import TYPES
+from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._streams import shards
-from thinnet.torch.functional._entry import chance, wide
+from thinnet.torch.functional._entry import check_p, wide
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -99,17 +99,12 @@ def scaled_dot_product_attention(
 
 def _check(query: Any, key: Any, value: Any, p: float, twice: bool) -> None:
     owner = "scaled_dot_product_attention"
-    chance(owner, p, "dropout_p")
+    check_p(owner, p, "dropout_p")
     if twice:
         raise InputError(f"{owner}: attn_mask must be None where is_causal is set.")
     for name, x in (("query", query), ("key", key), ("value", value)):
-        if not isinstance(x, torch.Tensor) or x.dim() < 2:
-            got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
-            raise InputError(f"{owner}: {name} must be a tensor of shape (…, tokens, features), got {got}.")
-        if x.dtype not in TYPES or x.layout is not torch.strided or x.is_nested:
-            raise InputError(
-                f"{owner}: {name} must be dense and of floating point, got {x.dtype}, {x.layout}."
-            )
+        if check_tensor(owner, x, name).dim() < 2:
+            raise InputError(f"{owner}: {name} must have shape (…, tokens, features), got {tuple(x.shape)}.")
 
 
 def _group(query: Tensor, other: Tensor) -> int:
@@ -195,4 +190,4 @@ class _Dropped(_Compiled):
 
 
 def _drop(weights: Tensor, key: Tensor, rate: float, window: list[int]) -> Tensor:
-    return op.drop(weights, None, key, "AttentionDropout", rate, (), window)
+    return op.drop(weights, None, key, ("AttentionDropout", ()), rate, window)

@@ -1,156 +1,62 @@
-"""Variants outside of the catalogue that learn nothing, with the lanes of `thinnet.variants._beyond`."""
+"""Variants of activations that need more than a rate and learn nothing, with the bits of NumPy."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from thinnet._checks import check_boolean, check_choice, check_integer
+from thinnet._core.random import Window
 from thinnet.errors import InputError
-from thinnet.torch._ops.lanes import fold, lanes, shares
-from thinnet.torch._streams import shards
-from thinnet.torch.functional._entry import AnyKey, Tensor, chance, opened, shaped, times, whole, wide
+from thinnet.torch._apply import apply, round_once
+from thinnet.torch._ops import keys
+from thinnet.torch._ops.gains import gains
+from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, drawn
 from thinnet.torch.functional._rows import drop
-from thinnet.variants._law import LANES
+from thinnet.variants._beyond import maxpool, shakedrop
 
 __all__ = [
+    "cutout",
+    "drop_edges",
     "drop_head",
     "max_pool_dropout",
     "patch_dropout",
-    "r_drop_loss",
+    "r_drop",
     "shake_drop",
-    "targeted_dropout",
 ]
 
 
-def targeted_dropout(
-    weight: Tensor,
-    p: float,
-    *,
-    key: AnyKey = None,
-    target: float = 0.5,
-    units: bool = False,
-    training: bool = True,
+def drop_head(
+    x: Tensor, p: float, *, key: AnyKey = None, training: bool = True, window: Window | None = None
 ) -> Tensor:
-    """Zero the smallest weights with chance p, and no others; nothing is scaled.
+    """Drop heads of each sample and multiply the others by `heads / kept`.
 
-    Candidates are the `target` share of each output's weights that are smallest in magnitude or, with
-    `units`, the outputs whose weights are shortest. The first axis is the outputs, as in Linear and Conv2d.
+    Evaluation returns x.
 
-    Examples
-    --------
-    >>> targeted_dropout(torch.tensor([[0.1, -3.0, 0.2, 2.0]]), 1.0)
-    tensor([[ 0., -3.,  0.,  2.]])
-
-    References
+    Parameters
     ----------
-    Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
-    """
-    p, target = chance("TargetedDropout", p), chance("TargetedDropout", target, "target")
-    weight, address = opened("TargetedDropout", weight, key, training)
-    if address is None or not weight.numel():
-        return weight
-    flat = weight.detach().flatten(1) if weight.dim() > 1 else weight.detach()[:, None]
-    shape = (len(flat), *(1,) * (weight.dim() - 1)) if units else weight.shape
-    sizes = flat.double().norm(dim=1)[None] if units else flat.abs()
-    count = math.floor(target * sizes.shape[-1] + 1e-9)
-    ranks = sizes.argsort(stable=True, dim=-1).argsort(stable=True, dim=-1)
-    chosen = (ranks < count).reshape(shape)
-    drawn = lanes(address, shape).to(weight.device)
-    return weight.masked_fill(chosen & (drawn < round(p * LANES)), 0)
+    x : Tensor of floating point, shape (n, heads, tokens, features)
+        The outputs of the heads.
+    p : float
+        Chance that a head is dropped, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Draw a mask, or return x.
+    window : Window, optional
+        The part of a global array that x is; heads of other parts are counted too.
 
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
 
-def max_pool_dropout(
-    x: Tensor,
-    p: float,
-    *,
-    key: AnyKey = None,
-    size: int = 2,
-    stride: int | None = None,
-    training: bool = True,
-) -> Tensor:
-    """Take the largest entry of each window that is not dropped; 0 if all are.
-
-    Evaluation weights a window's entries, in order, by `keep * p**(i - 1)`. Entries have to be at least 0, as
-    behind a rectifier; that is not looked at.
-
-    Examples
-    --------
-    >>> max_pool_dropout(torch.tensor([[[[4.0, 3.0], [2.0, 1.0]]]]), 0.5, training=False)
-    tensor([[[[3.0625]]]])
-
-    References
-    ----------
-    Wu, Gu: Max-pooling dropout for regularization of convolutional neural networks. ICONIP 2015, section 3.
-    """
-    shaped("MaxPoolDropout", x, "n channels height width")
-    p, size = chance("MaxPoolDropout", p), whole("MaxPoolDropout", size, "size", 1)
-    stride = size if stride is None else whole("MaxPoolDropout", stride, "stride", 1)
-    if training:
-        return F.max_pool2d(drop("UnscaledDropout", x, p, key=key), size, stride)
-    rate = round(p * LANES) / LANES
-    windows = x.unfold(2, size, stride).unfold(3, size, stride).flatten(-2)  # (n, c, h, w, size**2)
-    weights = (1 - rate) * rate ** torch.arange(size**2, dtype=x.dtype, device=x.device)
-    return windows.sort(-1, descending=True).values @ weights
-
-
-def shake_drop(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True) -> Tensor:
-    """Multiply the branch of each sample by 1 or, with chance p, by noise even on (-1, 1).
-
-    Backward, the same samples are multiplied by other noise, even on (0, 1). Evaluation multiplies by keep.
-
-    Examples
-    --------
-    >>> import thinnet as tn
-    >>> shake_drop(torch.ones(4, 1), 0.5, key=tn.Key(0)).flatten().round(decimals=3)
-    tensor([ 1.0000, -0.0350,  1.0000,  1.0000])
-
-    References
-    ----------
-    Yamada et al.: ShakeDrop regularization for deep residual learning. IEEE Access 7, 2019, section III.
-    """
-    p = chance("ShakeDrop", p)
-    x, address = opened("ShakeDrop", x, key, training)
-    if not x.dim():
-        raise InputError("ShakeDrop: x must have shape (n, …), got ().")
-    threshold = round(p * LANES)
-    if address is None:
-        return x * (1 - threshold / LANES)
-    each = x.detach().new_empty((len(x), *(1,) * (x.dim() - 1)))
-    where = shards.window("ShakeDrop", each, address)
-    noisy = lanes(address, each.shape, where).to(x.device) < threshold
-    forth = 2 * shares(fold(address, "forward"), each, where) - 1
-    back = shares(fold(address, "backward"), each, where)
-    gains = (torch.where(noisy, noise, 1.0).to(wide(x)) for noise in (forth, back))
-    return _shake(x, *gains)
-
-
-class _Shake(torch.autograd.Function):
-    """Multiply forward by one gain and backward by another."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, forth: Tensor, back: Tensor) -> Tensor:
-        return times(forth, x)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
-        ctx.save_for_backward(inputs[2])
-
-    @staticmethod
-    def backward(ctx: Any, *dys: Tensor) -> Any:
-        (back,) = ctx.saved_tensors
-        return times(back, dys[0]), None, None
-
-
-_shake: Any = _Shake.apply
-
-
-def drop_head(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True) -> Tensor:
-    """Drop heads of each sample, (n, heads, tokens, features), and multiply the others by `heads / kept`.
+    Raises
+    ------
+    InputError
+        An x of other axes, a p outside [0, 1].
 
     Examples
     --------
@@ -164,31 +70,182 @@ def drop_head(x: Tensor, p: float, *, key: AnyKey = None, training: bool = True)
     Zhou et al.: Scheduled DropHead: a regularization method for transformer models. Findings of EMNLP 2020,
     section 3.
     """
-    shaped("DropHead", x, "n heads tokens features")
-    p = chance("DropHead", p)
-    x, address = opened("DropHead", x, key, training)
-    if address is None:
-        return x
-    each = x.detach().new_empty(x.shape[:2])
-    kept = lanes(address, each.shape, shards.window("DropHead", each, address)).to(x.device) >= round(
-        p * LANES
-    )
-    scale = each.shape[1] / kept.sum(1, keepdim=True).clamp(min=1).to(wide(x))
-    return times(torch.where(kept, scale, 0)[..., None, None], x)
+    x, p = check_local("DropHead", x, axes="n heads tokens features"), check_p("DropHead", p)
+    return apply(drawn("DropHead", x, key, window, options=(p,)), 0.0, x) if training else x
+
+
+def shake_drop(
+    x: Tensor, p: float, *, key: AnyKey = None, training: bool = True, window: Window | None = None
+) -> Tensor:
+    """Multiply the branch of each sample by 1 or, with chance p, by uniform noise on (-1, 1).
+
+    Backward, the same samples are multiplied by other noise, uniform on (0, 1). Evaluation multiplies by
+    keep.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, shape (n, …)
+        The output of a branch.
+    p : float
+        Chance of noise, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Draw a gain for each sample, or multiply by keep.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x without axes, a p outside [0, 1].
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> shake_drop(torch.ones(4, 1), 0.5, key=tn.Key(0)).flatten().round(decimals=3)
+    tensor([ 1.0000, -0.0350,  1.0000,  1.0000])
+
+    References
+    ----------
+    Yamada et al.: ShakeDrop regularization for deep residual learning. IEEE Access 7, 2019, section III.
+    """
+    x, p = check_local("ShakeDrop", x), check_p("ShakeDrop", p)
+    if not x.dim():
+        raise InputError("ShakeDrop: x must have shape (n, …), got ().")
+    if not training:
+        return apply(shakedrop.mean_gain(p), 0.0, x)
+    address = keys.checked("ShakeDrop", key)
+    forward, backward = (drawn("ShakeDrop", x, address, window, options=(p, side)) for side in (0.0, 1.0))
+    return _shake(x, forward, backward)
+
+
+class _Shake(torch.autograd.Function):
+    """Multiply forward by one gain and backward by another."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, forth: Tensor, back: Tensor) -> Tensor:
+        return apply(forth, 0.0, x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        ctx.save_for_backward(inputs[2])
+
+    @staticmethod
+    def backward(ctx: Any, *dys: Tensor) -> Any:
+        (back,) = ctx.saved_tensors
+        return apply(back, 0.0, dys[0]), None, None
+
+
+_shake: Any = _Shake.apply
+
+
+def max_pool_dropout(
+    x: Tensor,
+    p: float,
+    *,
+    key: AnyKey = None,
+    kernel_size: int = 2,
+    stride: int | None = None,
+    training: bool = True,
+    window: Window | None = None,
+) -> Tensor:
+    """Take the largest entry of each window that is not dropped; 0 if all are.
+
+    Evaluation weights the entries of a window, in descending order, by `keep * p**(i - 1)`.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, shape (n, channels, height, width)
+        Activations of at least 0, as after a rectifier; negative ones are not looked for.
+    p : float
+        Chance that an entry is dropped, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    kernel_size, stride : int
+        Of the windows, in entries; the stride is the kernel size if not given.
+    training : bool
+        Draw a mask, or weight entries by their chances.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor, shape (n, channels, (height - size) // stride + 1, (width - size) // stride + 1)
+        Of the dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x of other axes, windows that are larger than x, a p outside [0, 1].
+
+    Examples
+    --------
+    >>> max_pool_dropout(torch.tensor([[[[4.0, 3.0], [2.0, 1.0]]]]), 0.5, training=False)
+    tensor([[[[3.0625]]]])
+
+    References
+    ----------
+    Wu, Gu: Max-pooling dropout for regularization of convolutional neural networks. ICONIP 2015, section 3.
+    """
+    x, p = check_local("MaxPoolDropout", x, axes="n channels height width"), check_p("MaxPoolDropout", p)
+    size = check_integer("MaxPoolDropout", "kernel_size", kernel_size, 1)
+    step = size if stride is None else check_integer("MaxPoolDropout", "stride", stride, 1)
+    if min(x.shape[2:]) < size:
+        raise InputError(f"MaxPoolDropout: windows of {size} are larger than x, of shape {tuple(x.shape)}.")
+    if training:
+        return F.max_pool2d(drop("UnscaledDropout", x, p, key=key, window=window), size, step)
+    windows = x.unfold(2, size, step).unfold(3, size, step).flatten(-2)  # (n, c, h, w, size**2)
+    weights = torch.from_numpy(maxpool.mean_weights(p, size**2)).to(x.device)
+    ordered = windows.double().sort(-1, descending=True).values[..., : len(weights)]
+    return round_once(apply(weights, 0.0, ordered).sum(-1), x.dtype)
 
 
 def patch_dropout(
-    x: Tensor, p: float, *, key: AnyKey = None, prefix: int = 0, training: bool = True
+    x: Tensor,
+    p: float,
+    *,
+    key: AnyKey = None,
+    prefix: int = 0,
+    training: bool = True,
+    window: Window | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Remove tokens of each sample, (n, t, features): exactly `round((t - prefix) * (1 - p))` stay, in order.
+    """Remove tokens of each sample: exactly `round((t - prefix) * (1 - p))` are kept, in order.
 
-    At least one stays. The first `prefix` tokens always do. Nothing is scaled, and evaluation keeps all.
+    At least one is kept, and the first `prefix` tokens always are. Nothing is scaled; evaluation keeps all.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, shape (n, t, features)
+        Tokens.
+    p : float
+        Share of tokens that is removed, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    prefix : int
+        The number of tokens at the front that are always kept: 1 where the first is the class token.
+    training : bool
+        Remove tokens, or none.
+    window : Window, optional
+        The samples of a global array that x is.
 
     Returns
     -------
     kept : Tensor, shape (n, k, features)
     index : Tensor of int64, shape (n, k)
-        Which tokens these are, ascending.
+        The indices of these tokens, ascending.
+
+    Raises
+    ------
+    InputError
+        An x of other axes, a p outside [0, 1], a prefix longer than x.
 
     Examples
     --------
@@ -201,38 +258,145 @@ def patch_dropout(
     ----------
     Liu et al.: PatchDropout: economizing vision transformers using patch dropout. WACV 2023, section 3.
     """
-    shaped("PatchDropout", x, "n tokens features")
-    p = chance("PatchDropout", p)
-    n, tokens, _ = x.shape
-    if whole("PatchDropout", prefix, "prefix", 0) > tokens:
-        raise InputError(f"PatchDropout: prefix must be in [0, {tokens}], got {prefix!r}.")
-    x, address = opened("PatchDropout", x, key, training)
-    free = tokens - prefix
-    if address is None or not free:
+    x, p = check_local("PatchDropout", x, axes="n tokens features"), check_p("PatchDropout", p)
+    n, tokens, features = x.shape
+    prefix = check_integer("PatchDropout", "prefix", prefix, 0, tokens)
+    if window is not None and window.size[1:] != window.shape[1:]:
+        raise InputError("PatchDropout: a window must have all tokens and features of its samples.")
+    if not training or prefix == tokens:
         return x, torch.arange(tokens, device=x.device).expand(n, tokens)
-    pairs = x.detach().new_empty((n, free, 2), device="meta")
-    drawn = lanes(address, pairs.shape, shards.window("PatchDropout", pairs, address)).to(
-        x.device, torch.int64
-    )
-    # Two lanes make one number of 32 bits; equal ones keep their order.
-    order = (drawn[..., 0] * LANES + drawn[..., 1]).argsort(stable=True, dim=1)
-    chosen = order[:, : max(1, round(free * (1 - p)))].sort(1).values + prefix
-    index = torch.cat([torch.arange(prefix, device=x.device).expand(n, prefix), chosen], 1)
-    return x.gather(1, index[..., None].expand(-1, -1, x.shape[2])), index
+    index = drawn("PatchDropout", x, key, window, options=(p, float(prefix)))
+    return x.gather(1, index[..., None].expand(-1, -1, features)), index
 
 
-def r_drop_loss(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Return `(KL(p, q) + KL(q, p)) / 2` of the softmaxes of two passes' logits, (…, classes).
+def cutout(
+    x: Tensor,
+    size: int | tuple[int, int],
+    *,
+    key: AnyKey = None,
+    training: bool = True,
+    window: Window | None = None,
+) -> Tensor:
+    """Erase one box of each image, the same in all channels; its centre is any pixel.
 
-    Add it, times a weight of 1 to 5, to the mean of both passes' losses. Classes that are masked with -inf
-    count nothing.
+    Nothing is scaled. Evaluation returns x.
 
     Parameters
     ----------
-    first, second : Tensor of one shape
+    x : Tensor of floating point, shape (n, channels, height, width)
+        Images of mean 0.
+    size : int or (int, int)
+        Height and width of the box, in pixels.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Erase, or return x.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x of other axes, a size that is not whole numbers of at least 0.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> cutout(torch.ones(1, 1, 4, 4), 2, key=tn.Key(0))[0, 0, 2:]
+    tensor([[1., 1., 0., 0.],
+            [1., 1., 0., 0.]])
+
+    References
+    ----------
+    DeVries, Taylor: Improved regularization of convolutional neural networks with cutout. arXiv:1708.04552,
+    2017, section 3.2.
+    """
+    x = check_local("Cutout", x, axes="n channels height width")
+    sides: Any = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2:
+        raise InputError(f"Cutout: size must be one whole number, or two, got {size!r}.")
+    box = tuple(float(check_integer("Cutout", "size", side, 0, 1 << 31)) for side in sides)
+    return apply(drawn("Cutout", x, key, window, options=box), 0.0, x) if training else x
+
+
+def drop_edges(
+    edges: Tensor, p: float, *, key: AnyKey = None, undirected: bool = False, training: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Remove edges of a graph with chance p: the kept ones, and the mask.
+
+    Normalise the adjacency matrix afterwards; nothing is scaled. Evaluation keeps all.
+
+    Parameters
+    ----------
+    edges : Tensor of int, shape (2, E)
+        Sources and targets.
+    p : float
+        Chance that an edge is removed, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    undirected : bool
+        Whether (a, b) and (b, a) are one edge, and are dropped together, as repeated ones are.
+    training : bool
+        Remove edges, or none.
+
+    Returns
+    -------
+    kept : Tensor of int, shape (2, E')
+    mask : Tensor of bool, shape (E,)
+        True = kept.
+
+    Raises
+    ------
+    InputError
+        Edges that are not whole numbers of shape (2, E), a p outside [0, 1].
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> kept, mask = drop_edges(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 0]]), 0.5, key=tn.Key(0))
+    >>> kept.tolist(), mask.tolist()
+    ([[0, 2, 3], [1, 3, 0]], [True, False, True, True])
+
+    References
+    ----------
+    Rong et al.: DropEdge: towards deep graph convolutional networks on node classification. ICLR 2020,
+    section 4.1.
+    """
+    tensor = isinstance(edges, torch.Tensor)
+    whole = tensor and not (edges.is_floating_point() or edges.is_complex() or edges.dtype == torch.bool)
+    if not whole or edges.dim() != 2 or len(edges) != 2:
+        got = f"{edges.dtype} of shape {tuple(edges.shape)}" if tensor else type(edges).__name__
+        raise InputError(f"drop_edges: edges must be a tensor of whole numbers of shape (2, E), got {got}.")
+    p = check_p("drop_edges", p)
+    both = float(check_boolean("drop_edges", "undirected", undirected))
+    if not training:
+        return edges, torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
+    address = keys.checked("drop_edges", key)
+    mask = gains("drop_edges", address, edges.shape, (), edges, (p, both), edges.device)
+    return edges[:, mask], mask
+
+
+def r_drop(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Return `(KL(p, q) + KL(q, p)) / 2` of the softmaxes of two passes' logits.
+
+    Add it, times a weight of 1 to 5, to the mean of the losses of both passes. Classes that are masked with
+    -inf are left out.
+
+    Parameters
+    ----------
+    first, second : Tensor, shape (…, classes)
         Logits of one batch under two keys.
     reduction : {"mean", "sum", "none"}
         Of the rows.
+
+    Returns
+    -------
+    Tensor, shape () or (…)
 
     Raises
     ------
@@ -241,7 +405,7 @@ def r_drop_loss(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Te
 
     Examples
     --------
-    >>> r_drop_loss(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]]))
+    >>> r_drop(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]]))
     tensor(0.2311)
 
     References
@@ -249,13 +413,14 @@ def r_drop_loss(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Te
     Liang et al.: R-Drop: regularized dropout for neural networks. NeurIPS 2021, section 2.1,
     equations 2 to 4.
     """
+    check_local("RDrop", first, "first")
+    check_local("RDrop", second, "second")
     if first.shape != second.shape or not first.dim():
         raise InputError(
             f"RDrop: logits must both have shape (…, classes), got {tuple(first.shape)} and "
             f"{tuple(second.shape)}."
         )
-    if reduction not in ("mean", "sum", "none"):
-        raise InputError(f'RDrop: reduction must be "mean", "sum" or "none", got {reduction!r}.')
+    check_choice("RDrop", "reduction", reduction, ("mean", "sum", "none"))
     log_p, log_q = first.log_softmax(-1), second.log_softmax(-1)
     gap = (log_p - log_q).masked_fill(log_p.isneginf() & log_q.isneginf(), 0)
     rows = ((log_p.exp() - log_q.exp()) * gap).sum(-1) / 2

@@ -1,67 +1,84 @@
-"""What functions outside of the catalogue share: the checks at their door, and how they multiply."""
+"""What the functions share: the checks of their arguments, and the draw of their gains."""
 
 from __future__ import annotations
 
-from numbers import Integral
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
 
+from thinnet._checks import check_integer, check_rate, format_value
+from thinnet._core.random import Window
 from thinnet.errors import InputError
 from thinnet.torch._ops import keys
+from thinnet.torch._ops.checks import check_tensor
+from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards
 
-__all__ = ["AnyKey", "Tensor", "chance", "opened", "shaped", "times", "whole", "wide"]
+__all__ = ["AnyKey", "Tensor", "check_local", "check_p", "check_parameter", "drawn", "flat_window", "wide"]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = keys.AnyKey | None
 
 
-def opened(owner: str, x: Tensor, key: AnyKey, training: bool) -> tuple[Tensor, Tensor | None]:
-    """Return x and the key as a tensor, None in evaluation; say what does not fit."""
-    _tensor(owner, x)
-    if not x.is_floating_point():
-        dtype = str(x.dtype).removeprefix("torch.")
-        raise InputError(f"{owner}: x must be of floating point, got {dtype}; use x.float().")
-    if x.layout is not torch.strided or x.is_nested or shards.is_distributed(x):
-        raise InputError(f"{owner}: x must be one dense tensor, got {type(x).__name__} of {x.layout}.")
-    return x, keys.to_tensor(keys.checked(owner, key)) if training else None
+def check_local(owner: str, x: Any, name: str = "x", axes: str = "") -> Tensor:
+    """Return a dense tensor of floating point that is no DTensor; raise InputError for anything else."""
+    if shards.is_distributed(x):
+        raise InputError(f"{owner}: {name} must be one dense tensor, got a DTensor; use {name}.to_local().")
+    return check_tensor(owner, x, name, axes)
 
 
-def _tensor(owner: str, x: Any) -> None:
-    if not isinstance(x, torch.Tensor):
-        raise InputError(
-            f"{owner}: x must be a torch.Tensor, got {type(x).__name__}; use torch.as_tensor(x)."
-        )
+def check_p(owner: str, p: Any, name: str = "p") -> float:
+    """Return a chance as a float; raise InputError if it is not one number in [0, 1]."""
+    if (type(p) is float or type(p) is int) and 0 <= p <= 1:
+        return float(p)
+    return float(check_rate(owner, p, (), name))
 
 
-def shaped(owner: str, x: Tensor, axes: str) -> None:
-    """Say if a tensor has not one axis for each name."""
-    _tensor(owner, x)
-    names = axes.split()
-    if x.dim() != len(names):
-        raise InputError(f"{owner}: x must have shape ({', '.join(names)}), got {tuple(x.shape)}.")
+def check_parameter(owner: str, name: str, value: Any, x: Tensor) -> Tensor:
+    """Return numbers that broadcast against x as a tensor."""
+    numbers = torch.as_tensor(value)
+    lengths = zip(reversed(numbers.shape), reversed(x.shape), strict=False)
+    if numbers.dim() > x.dim() or not all(one in (1, length) for one, length in lengths):
+        shapes = f"{tuple(x.shape)}, got shape {tuple(numbers.shape)}"
+        raise InputError(f"{owner}: {name} must be numbers that broadcast against x, of shape {shapes}.")
+    return numbers if numbers.is_floating_point() else numbers.to(x.dtype)
 
 
-def chance(owner: str, value: float, name: str = "p") -> float:
-    """Return a number in [0, 1], or say what is wrong with it."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{owner}: {name} must be in [0, 1], got {value!r}.")
-    return float(value)
+def flat_window(owner: str, x: Tensor, window: Window | None) -> list[int]:
+    """Return a window as the operators take it, `[*start, *shape]`; empty for None."""
+    if window is None:
+        return []
+    if not isinstance(window, Window):
+        raise InputError(f"{owner}: window must be a thinnet.Window, got {format_value(window)}.")
+    if window.size != tuple(x.shape):
+        raise InputError(f"{owner}: the window has size {window.size}, but x has shape {tuple(x.shape)}.")
+    return [*window.start, *window.shape]
 
 
-def whole(owner: str, value: int, name: str, least: int) -> int:
-    """Return a whole number of at least so much, or say what is wrong with it."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise InputError(f"{owner}: {name} must be a whole number of at least {least}, got {value!r}.")
-    return int(value)
+def drawn(
+    name: str,
+    x: Tensor,
+    key: AnyKey,
+    window: Window | None = None,
+    parameter: Tensor | None = None,
+    options: Sequence[float] = (),
+) -> Tensor:
+    """Return the gains of a variant for x, in its window or in that of `thinnet.torch.shard`."""
+    owner = name.partition(" ")[0]
+    address = keys.checked(owner, key)
+    place = flat_window(owner, x, window) if window is not None else shards.window(owner, x, address)
+    return gains(name, address, x.shape, place, parameter, options, x.device)
 
 
 def wide(x: Tensor) -> torch.dtype:
-    """Return the dtype that gains are computed in: halves are multiplied in float32."""
+    """Return the dtype that x is computed in: float32 for halves."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def times(gain: Tensor, x: Tensor) -> Tensor:
-    """Return gain * x in the dtype of x."""
-    return (gain * x).to(x.dtype)
+chance = check_p
+
+
+def whole(owner: str, value: int, name: str, least: int) -> int:
+    """Return a whole number of at least so much."""
+    return check_integer(owner, name, value, least)

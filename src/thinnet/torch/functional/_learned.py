@@ -1,23 +1,34 @@
-"""Variants whose rate or variance is learned, or computed from activations; see also `modules/learned.py`.
+"""Variants whose rate or variance is learned, or computed from activations, and their penalties.
 
-Masks are those of the NumPy functions; numbers behind a logarithm or an exponential agree to rounding.
+Gains are NumPy's to the bit; their derivatives are the slopes that stand beside them.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from thinnet._checks import check_number
+from thinnet._core.random import Window
 from thinnet.errors import InputError
-from thinnet.torch._ops.lanes import lanes, normals, shares
-from thinnet.torch._streams import shards
-from thinnet.torch.functional._entry import AnyKey, Tensor, opened, times, wide
+from thinnet.torch._apply import apply, round_once
+from thinnet.torch._ops.gains import gains
+from thinnet.torch.functional._entry import (
+    AnyKey,
+    Tensor,
+    check_local,
+    check_parameter,
+    drawn,
+    wide,
+)
 from thinnet.variants._beyond.sparse import K1, K2, K3
-from thinnet.variants._beyond.variational import CUBIC
-from thinnet.variants._law import LANES
+from thinnet.variants._beyond.variational import CUBIC, LARGEST_LOG_ALPHA
 
 __all__ = [
     "concrete_dropout",
     "concrete_kl",
+    "local_noise",
     "sparse_kl",
     "standout",
     "variational_dropout",
@@ -26,38 +37,84 @@ __all__ = [
 
 
 def concrete_dropout(
-    x: Tensor, logit: Tensor, *, key: AnyKey = None, temperature: float = 0.1, training: bool = True
+    x: Tensor,
+    logit: Tensor | float,
+    *,
+    key: AnyKey = None,
+    temperature: float = 0.1,
+    training: bool = True,
+    window: Window | None = None,
 ) -> Tensor:
-    """Multiply by `(1 - z) / (1 - p)`, `z = sigmoid((logit + log((1 - u) / u)) / temperature)`, u on (0, 1).
+    """Multiply by `(1 - z) / (1 - p)`, `z = sigmoid((logit + log((1 - u) / u)) / temperature)`.
 
-    `p = sigmoid(logit)` is the rate, and has a gradient. Evaluation returns x.
+    `p = sigmoid(logit)` is the rate, and has a gradient; u is uniform on (0, 1). Evaluation returns x.
+
+    Parameters
+    ----------
+    x : Tensor of floating point
+        Activations.
+    logit : Tensor or float
+        `log(p / (1 - p))`, broadcast against x.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    temperature : float
+        Greater than 0; 0.1 in the paper.
+    training : bool
+        Draw gains, or return x.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x that is not of floating point, a temperature that is not positive.
 
     Examples
     --------
     >>> import thinnet as tn
-    >>> concrete_dropout(torch.ones(4), torch.zeros(()), key=tn.Key(0)).round(decimals=3)
+    >>> concrete_dropout(torch.ones(4), 0.0, key=tn.Key(0)).round(decimals=3)
     tensor([2.0000, 0.0330, 2.0000, 2.0000])
 
     References
     ----------
     Gal et al.: Concrete dropout. NeurIPS 2017, section 3, equation 5.
     """
-    x, address = opened("ConcreteDropout", x, key, training)
-    if not temperature > 0:
-        raise InputError(f"ConcreteDropout: temperature must be greater than 0, got {temperature!r}.")
-    if address is None:
+    x = check_local("ConcreteDropout", x)
+    t = check_number("ConcreteDropout", "temperature", temperature, 1e-6)
+    logits = check_parameter("ConcreteDropout", "logit", logit, x)
+    if not training:
         return x
-    u = shares(address, x, shards.window("ConcreteDropout", x, address)).to(wide(x))
-    logit = logit.to(u.dtype)
-    z = (logit + torch.log((1 - u) / u)) / temperature
-    # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
-    return times(torch.exp(_softplus(logit) - _softplus(z)), x)
+    return apply(drawn("ConcreteDropout", x, key, window, logits, (t,)), 0.0, x)
 
 
 def concrete_kl(logit: Tensor, weight: Tensor, *, length: float = 1.0) -> Tensor:
-    """Return what the loss of all rows gains: `length**2 / (2 * (1 - p)) * sum(weight**2) - K * H(p)`.
+    """Return the regularisation term to add to the loss summed over all rows.
 
-    `H(p) = -p log p - (1 - p) log(1 - p)`, and K is the number of inputs, the second axis of the weight.
+    `length**2 / (2 * (1 - p)) * sum(weight**2) - K * H(p)`, where
+    `H(p) = -p log p - (1 - p) log(1 - p)` is the entropy of the mask and K the number of inputs.
+
+    Parameters
+    ----------
+    logit : Tensor, shape ()
+        `log(p / (1 - p))`.
+    weight : Tensor, shape (outputs, K, …)
+        The weight of the layer after the dropout.
+    length : float
+        The length scale of the prior.
+
+    Returns
+    -------
+    Tensor, shape ()
+
+    Raises
+    ------
+    InputError
+        A weight without an axis of inputs.
 
     Examples
     --------
@@ -76,8 +133,40 @@ def concrete_kl(logit: Tensor, weight: Tensor, *, length: float = 1.0) -> Tensor
     return length**2 / 2 * torch.exp(-log_keep) * weight.square().sum() - weight.shape[1] * entropy
 
 
-def variational_dropout(x: Tensor, log_alpha: Tensor, *, key: AnyKey = None, training: bool = True) -> Tensor:
-    """Multiply by N(1, alpha), `alpha = min(exp(log_alpha), 1)`: Gaussian dropout whose variance is learned.
+def variational_dropout(
+    x: Tensor,
+    log_alpha: Tensor | float,
+    *,
+    key: AnyKey = None,
+    training: bool = True,
+    window: Window | None = None,
+) -> Tensor:
+    """Multiply by N(1, alpha), `alpha = min(exp(log_alpha), 1)`: Gaussian dropout with a learned variance.
+
+    Evaluation returns x.
+
+    Parameters
+    ----------
+    x : Tensor of floating point
+        Activations.
+    log_alpha : Tensor or float
+        Logarithm of the variance of the noise, broadcast against x.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Draw gains, or return x.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x that is not of floating point, a log_alpha that does not broadcast against it.
 
     Examples
     --------
@@ -89,15 +178,88 @@ def variational_dropout(x: Tensor, log_alpha: Tensor, *, key: AnyKey = None, tra
     ----------
     Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 3.1.
     """
-    x, address = opened("VariationalDropout", x, key, training)
-    if address is None:
-        return x
-    noise = normals(address, x, shards.window("VariationalDropout", x, address)).to(wide(x))
-    return times(1 + torch.exp(log_alpha.to(noise.dtype).clamp(max=0) / 2) * noise, x)
+    x = check_local("VariationalDropout", x)
+    logs = check_parameter("VariationalDropout", "log_alpha", log_alpha, x)
+    return apply(drawn("VariationalDropout", x, key, window, logs), 0.0, x) if training else x
+
+
+def local_noise(
+    x: Tensor,
+    weight: Tensor,
+    log_alpha: Tensor | float,
+    *,
+    key: AnyKey = None,
+    training: bool = True,
+    window: Window | None = None,
+) -> Tensor:
+    """Return `x @ weight.T + sqrt(x**2 @ (alpha * weight**2).T) * noise`: a linear layer with noisy weights.
+
+    The output has the distribution of `x @ w.T` with weights drawn anew for each row, w from
+    N(weight, alpha * weight**2), at the price of two products. The computation takes place in float64, as
+    NumPy's does. Evaluation returns `x @ weight.T`.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, shape (n, inputs)
+        Rows.
+    weight : Tensor, shape (outputs, inputs)
+        Means of the weights.
+    log_alpha : Tensor or float
+        Logarithm of the relative variance of a weight, broadcast against the weight.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Draw, or return the mean.
+    window : Window, optional
+        The part of a global array of outputs that the output is.
+
+    Returns
+    -------
+    Tensor, shape (n, outputs)
+        Of the dtype of x.
+
+    Raises
+    ------
+    InputError
+        A weight or a log_alpha that does not fit x.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> local_noise(torch.ones(1, 2), torch.eye(2), 0.0, key=tn.Key(0)).round(decimals=3)
+    tensor([[2.3380, 0.7440]])
+
+    References
+    ----------
+    Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 2.3.
+    """
+    x = check_local("VariationalDropout", x, axes="n inputs")
+    means = check_local("VariationalDropout", weight, "weight", "outputs inputs").double()
+    if means.shape[1] != x.shape[1]:
+        raise InputError(
+            f"VariationalDropout: weight must have shape (outputs, {x.shape[1]}), got {tuple(means.shape)}."
+        )
+    logs = check_parameter("VariationalDropout", "log_alpha", log_alpha, means)
+    mean = x.double() @ means.mT  # (n, inputs) @ (inputs, outputs)
+    if not training:
+        return round_once(mean, x.dtype)
+    spread = torch.exp(logs.double().clamp(max=LARGEST_LOG_ALPHA) / 2) * means
+    variance = x.double().square() @ spread.square().mT
+    # The root has no derivative at 0.
+    some = variance > 0
+    deviation = torch.where(some, torch.where(some, variance, 1).sqrt(), 0)
+    return round_once(mean + deviation * drawn("VariationalDropout noise", mean, key, window), x.dtype)
 
 
 def variational_kl(log_alpha: Tensor) -> Tensor:
-    """Return what one weight adds to the loss, `-(log(alpha) / 2 + c1 alpha + c2 alpha**2 + c3 alpha**3)`.
+    """Return the penalty of each weight: `-(log(alpha) / 2 + c1 alpha + c2 alpha**2 + c3 alpha**3)`.
+
+    It is the divergence from the log-uniform prior up to a constant, for alpha up to 1.
+
+    Examples
+    --------
+    >>> variational_kl(torch.tensor([0.0, -2.0])).round(decimals=4)
+    tensor([-0.2457,  0.8689])
 
     References
     ----------
@@ -110,9 +272,14 @@ def variational_kl(log_alpha: Tensor) -> Tensor:
 
 
 def sparse_kl(log_alpha: Tensor) -> Tensor:
-    """Return what one weight adds to the loss: its divergence from the log-uniform prior.
+    """Return the penalty of each weight: its divergence from the log-uniform prior.
 
     `k1 - k1 * sigmoid(k2 + k3 * log(alpha)) + log(1 + 1 / alpha) / 2`, which goes to 0 as alpha grows.
+
+    Examples
+    --------
+    >>> sparse_kl(torch.tensor([-4.0, 0.0])).round(decimals=4)
+    tensor([2.6342, 0.4312])
 
     References
     ----------
@@ -124,16 +291,42 @@ def sparse_kl(log_alpha: Tensor) -> Tensor:
 
 def standout(
     x: Tensor,
-    logits: Tensor,
+    logits: Tensor | float,
     *,
     key: AnyKey = None,
     alpha: float = 1.0,
     beta: float = 0.0,
     training: bool = True,
+    window: Window | None = None,
 ) -> Tensor:
     """Keep each entry with chance `sigmoid(alpha * logits + beta)`; evaluation multiplies by that chance.
 
-    The mask is a constant to the gradient, as in the paper; the chance is not.
+    The mask is a constant to the gradient, as in the paper; the chance has a gradient.
+
+    Parameters
+    ----------
+    x : Tensor of floating point
+        Activations.
+    logits : Tensor or float
+        Broadcast against x: the outputs of the layer that decides, or the inputs of the activation.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    alpha, beta : float
+        Scale and bias of the logits.
+    training : bool
+        Draw a mask, or multiply by the chances.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x that is not of floating point, logits that do not broadcast against it.
 
     Examples
     --------
@@ -144,14 +337,14 @@ def standout(
     ----------
     Ba, Frey: Adaptive dropout for training deep neural networks. NeurIPS 2013, section 3.
     """
-    x, address = opened("Standout", x, key, training)
-    z = alpha * logits + beta
-    if address is None:
-        return times(torch.sigmoid(z.to(wide(x))), x)
-    threshold = (torch.sigmoid(-z.detach().double().nan_to_num()) * LANES).round()
-    drawn = lanes(address, x.shape, shards.window("Standout", x, address)).to(x.device)
-    return x.masked_fill(drawn < threshold, 0)
+    x = check_local("Standout", x)
+    options = check_number("Standout", "alpha", alpha), check_number("Standout", "beta", beta)
+    numbers = check_parameter("Standout", "logits", logits, x)
+    if training:
+        return apply(drawn("Standout", x, key, window, numbers.detach(), options), 0.0, x)
+    mean = gains("Standout mean", None, x.shape, (), numbers, options, x.device)
+    return apply(mean.to(wide(x)), 0.0, x)
 
 
-def _softplus(z: Tensor) -> Tensor:
+def _softplus(z: Any) -> Tensor:
     return torch.logaddexp(z, torch.zeros_like(z))

@@ -4,61 +4,73 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, cast
 
-import numpy as np
 import torch
 from torch import fx
 
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
+from thinnet.torch._apply import apply
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
+from thinnet.torch._ops.plain import replacement
+from thinnet.torch._ops.rows import Named, name_of
 from thinnet.torch._streams import shards
-from thinnet.variants import find
+from thinnet.torch.functional._entry import check_p, flat_window
+from thinnet.variants import Variant, find
 
 __all__ = ["drop", "dropout"]
 
 Tensor: TypeAlias = torch.Tensor
+Block: TypeAlias = int | tuple[int, ...] | None
 
 
 def drop(
-    name: str,
+    variant: str | Variant,
     x: Tensor,
-    rate: float | Tensor,
+    p: float | Tensor,
     *,
     key: Key | Tensor | None = None,
     other: Tensor | None = None,
     training: bool = True,
-    block: int | tuple[int, ...] | None = None,
+    block: Block = None,
+    pattern: str | None = None,
     window: Window | None = None,
 ) -> Tensor:
     """Apply a variant of the catalogue to a tensor; the bits of `thinnet.drop` at the same key.
 
     Parameters
     ----------
-    name : str
-        A row of `thinnet.CATALOGUE`.
+    variant : str or Variant
+        The name of a row of `thinnet.CATALOGUE`, or a variant of your own.
     x : Tensor of float16, bfloat16, float32 or float64
-        What is dropped; its axes have to fit the variant's pattern.
-    rate : float, or Tensor of float64 of shape ()
-        Chance that an entry is dropped, in [0, 1]; a compiled function may be handed a tensor anew at every
-        call.
-    key : Key, or Tensor of int64 of shape (1,) or (2,), optional
-        The address of the randomness; a fresh one from torch's generator if not given, none at all in
-        evaluation.
+        Activations or weights; their axes must fit the pattern of the variant.
+    p : float, or Tensor of floating point, shape ()
+        Chance that an entry is dropped, in [0, 1]; a compiled function takes a new tensor at every call
+        without compiling again.
+    key : Key, or Tensor of int64, shape (1,) or (2,), optional
+        The address of the randomness; the default is a fresh key from torch's generator. Evaluation needs
+        none.
     other : Tensor, optional
-        What stands in, of the shape and dtype of x, for variants that ask for it.
+        The replacement, of the shape and dtype of x, for variants that take one.
     training : bool
-        Draw, or apply what the mean network applies.
+        Draw from the law, or apply its mean.
     block : int or tuple of int, optional
-        How long blocks are along each axis that has them.
+        The lengths of a block along each axis that has blocks, in entries.
+    pattern : str, optional
+        The entries that share a lane, in place of the pattern of the row: `"n 1"` for one lane a sample.
     window : Window, optional
-        Which part of which global array x is; if not given a DTensor knows, `thinnet.torch.shard` says, or x
-        is all of it.
+        The part of a global array that x is. The default is what a DTensor or `thinnet.torch.shard` says,
+        else all of it.
+
+    Returns
+    -------
+    Tensor
+        Of the shape, dtype and device of x.
 
     Raises
     ------
     InputError
-        An unknown name, a rate outside [0, 1], a tensor that does not fit.
+        An unknown name, a p outside [0, 1], a tensor that does not fit.
 
     Examples
     --------
@@ -67,80 +79,75 @@ def drop(
     tensor([2., 0., 2., 2.])
     """
     if isinstance(x, fx.Proxy):
-        more = {} if window is None else {"window": window}
-        return _called(x, name, rate, key=key, other=other, training=training, block=block, **more)
-    if type(rate) is not float:
-        rate = _rate(name, rate)
-    if other is not None and not isinstance(other, torch.Tensor | fx.Proxy):
-        raise InputError(f"{name}: other must be a tensor, got {type(other).__name__}.")
-    sizes = () if block is None else _sizes(name, block)
-    if training:
-        address = keys.checked(name, key)
-        rate, at = (0.0, rate) if isinstance(rate, torch.Tensor) else (rate, None)
-        if window is not None:
-            return op.drop(x, other, address, name, rate, sizes, _part(name, x, window), at=at)
-        if shards.is_distributed(x):
-            part, where, back = shards.local(name, x)
-            return back(op.drop(part, _part_of(other), address, name, rate, sizes, where, at=at))
-        where = shards.window(name, x, address) if shards.active() and _by_rows(name) else ()
-        return op.drop(x, other, address, name, rate, sizes, where, at=at)
-    if not torch.compiler.is_compiling():
-        op.check(x, other, name, float(rate), sizes)
-    gain, shift = _mean_of(name, float(rate))
-    y = x if gain == 1 else _nothing_of(x) if gain == 0 else x * gain
-    return y if shift == 0 or other is None else y + shift * other
-
-
-def _called(x: Any, name: str, rate: float | Tensor, *, key: Any, **more: Any) -> Any:
-    # Tracing would take a fresh key for a constant.
-    key = key if key is None or isinstance(key, fx.Proxy) else keys.checked(name, key)
-    return x.tracer.create_proxy("call_function", drop, (name, x, rate), {"key": key, **more})
-
-
-def _nothing_of(x: Tensor) -> Tensor:
-    # Zero times infinity is no zero; zeros_like has no gradient, where one of zeros is meant.
-    return torch.where(torch.ones((), dtype=torch.bool, device=x.device), 0, x)
-
-
-def _rate(name: str, rate: Any) -> Any:
-    if isinstance(rate, torch.Tensor):
-        if rate.dim() or not rate.is_floating_point():
-            raise InputError(f"{name}: p must be one number, got {rate.dtype} of shape {tuple(rate.shape)}.")
-        return rate
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number):
-        raise InputError(f"{name}: p must be in [0, 1], got {rate!r}.")
-    return float(rate)
-
-
-# Plain numbers of plain numbers: a compiler need not look inside.
-_constant: Any = cast("Any", torch.compiler).assume_constant_result
-
-
-@_constant
-def _mean_of(name: str, rate: float) -> tuple[float, float]:
-    return find(name).mean_of(rate)
-
-
-@_constant
-def _by_rows(name: str) -> bool:
-    row = find(name)
-    return row.site != "weight" and row.pattern[0] in "n.1"
-
-
-@_constant
-def _sizes(name: str, block: int | tuple[int, ...]) -> tuple[int, ...]:
-    return find(name).sized(block).block
+        given = {"other": other, "training": training, "block": block, "pattern": pattern, "window": window}
+        return _noted(
+            x, variant, p, key, **{name: value for name, value in given.items() if value is not None}
+        )
+    compiling = torch.compiler.is_compiling()
+    row = _named(variant, block, pattern) if compiling else _row(variant, block, pattern)
+    owner = row[0] if isinstance(row, tuple) else row.name
+    if type(p) is not float:
+        p = _check_rate(owner, p)
+    if other is not None and not isinstance(other, torch.Tensor):
+        raise InputError(f"{owner}: other must be a tensor, got {type(other).__name__}.")
+    if not training:
+        rate = float(p)
+        if not isinstance(row, tuple):
+            op.check(x, other, row, rate)
+        gain, shift, constant = _mean_of(variant, block, pattern, rate, x.dtype)
+        return apply(gain, shift, x, constant if other is None else other)
+    address = keys.checked(owner, key)
+    if window is None and shards.is_distributed(x):
+        part, place, back = shards.local(owner, x)
+        local = other.to_local() if shards.is_distributed(other) else other  # pyright: ignore
+        return back(op.drop(part, local, address, row, p, place))
+    if window is not None:
+        place = flat_window(owner, x, window)
+    elif shards.active() and _has_samples_first(variant, pattern):
+        place = shards.window(owner, x, address)
+    else:
+        place = ()
+    return op.drop(x, other, address, row, p, place)
 
 
 def dropout(
     x: Tensor,
-    rate: float | Tensor = 0.5,
+    p: float | Tensor = 0.5,
+    training: bool = True,
+    inplace: bool = False,
     *,
     key: Key | Tensor | None = None,
-    training: bool = True,
     window: Window | None = None,
 ) -> Tensor:
-    """Zero each entry with chance `rate` and divide the others by keep.
+    """Zero each entry with chance p and divide the others by keep.
+
+    `y = x / keep` where `lane >= round(p * 65536)`, else 0, with `keep = 1 - round(p * 65536) / 65536`.
+    Evaluation returns x. The positions are those of `torch.nn.functional.dropout`.
+
+    Parameters
+    ----------
+    x : Tensor of float16, bfloat16, float32 or float64
+        Activations.
+    p : float, or Tensor of floating point, shape ()
+        Chance that an entry is dropped, in [0, 1].
+    training : bool
+        Draw a mask, or return x.
+    inplace : bool
+        Write to x and return it.
+    key : Key, or Tensor of int64, shape (1,) or (2,), optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    window : Window, optional
+        The part of a global array that x is.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        A p outside [0, 1], a tensor that is not of floating point.
 
     Examples
     --------
@@ -148,20 +155,55 @@ def dropout(
     >>> dropout(torch.ones(8), 0.5, key=thinnet.Key(0))
     tensor([2., 0., 2., 2., 2., 2., 2., 2.])
 
-    Differs from `torch.nn.functional.dropout`: what is dropped is +0 even where x is infinite or NaN.
+    Differs from `torch.nn.functional.dropout`: a dropped entry is +0 even where x is infinite or NaN.
 
     References
     ----------
     Srivastava et al.: Dropout. JMLR 15, 2014, sections 4 and 10.
     """
-    return drop("Dropout", x, rate, key=key, training=training, window=window)
+    y = drop("Dropout", x, p, key=key, training=training, window=window)
+    return x.copy_(y) if inplace and y is not x else y
 
 
-def _part(name: str, x: Tensor, window: Window) -> list[int]:
-    if window.size != tuple(x.shape):
-        raise InputError(f"{name}: the window has size {window.size}, but x has shape {tuple(x.shape)}.")
-    return [*window.start, *window.shape]
+def _noted(x: Any, variant: str | Variant, p: float | Tensor, key: Any, **options: Any) -> Any:
+    """Record the call for torch.fx; tracing would take a fresh key for a constant."""
+    key = key if key is None or isinstance(key, fx.Proxy) else keys.checked("drop", key)
+    return x.tracer.create_proxy("call_function", drop, (variant, x, p), {"key": key, **options})
 
 
-def _part_of(other: Any) -> Any:
-    return other.to_local() if shards.is_distributed(other) else other
+def _check_rate(owner: str, p: Any) -> Any:
+    if isinstance(p, torch.Tensor):
+        if p.dim() or not p.is_floating_point():
+            raise InputError(f"{owner}: p must be one number, got {p.dtype} of shape {tuple(p.shape)}.")
+        return p
+    return check_p(owner, p)
+
+
+def _row(variant: str | Variant, block: Block, pattern: str | None) -> Variant:
+    """Return the variant of a call."""
+    row = find(variant)
+    if pattern is not None:
+        row = row.patterned(pattern)
+    return row if block is None else row.sized(block)
+
+
+# These return constants for constants: a compiler calls them while it traces and records the results.
+_constant: Any = cast("Any", torch.compiler).assume_constant_result
+
+
+@_constant
+def _named(variant: str | Variant, block: Block, pattern: str | None) -> Named:
+    return name_of(_row(variant, block, pattern))
+
+
+@_constant
+def _mean_of(
+    variant: str | Variant, block: Block, pattern: str | None, rate: float, dtype: torch.dtype
+) -> tuple[float, float, float | None]:
+    row = _row(variant, block, pattern)
+    return *row.mean_of(rate), replacement(row.other, dtype)
+
+
+@_constant
+def _has_samples_first(variant: str | Variant, pattern: str | None) -> bool:
+    return _row(variant, None, pattern).has_samples

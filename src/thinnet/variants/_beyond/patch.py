@@ -11,7 +11,19 @@ from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
 from thinnet.variants._pattern import check_window
 
-__all__ = ["ROW", "kept_tokens", "patch_dropout"]
+__all__ = ["ROW", "count_kept", "kept_tokens", "patch_dropout"]
+
+
+def count_kept(tokens: int, *, rate: float, prefix: int) -> int:
+    """Return the number of tokens that are kept: at least one of those after the prefix, if there are any.
+
+    Examples
+    --------
+    >>> count_kept(9, rate=0.5, prefix=1)
+    5
+    """
+    free = tokens - prefix
+    return prefix + max(min(1, free), round(free * (1 - rate)))
 
 
 def kept_tokens(key: Key | None, window: Window, *, rate: float, prefix: int) -> NDArray[np.intp]:
@@ -25,7 +37,7 @@ def kept_tokens(key: Key | None, window: Window, *, rate: float, prefix: int) ->
     n, free = window.size[0], window.size[1] - prefix
     if key is None or not free:
         return np.tile(np.arange(window.size[1], dtype=np.intp), (n, 1))
-    count = max(1, round(free * (1 - rate)))
+    count = count_kept(window.size[1], rate=rate, prefix=prefix) - prefix
     samples = Window((window.shape[0], free, 2), (window.start[0], 0, 0), (n, free, 2))
     # Two lanes make one number of 32 bits; equal ones keep their order.
     scores = lanes(key, samples).astype(np.uint32) @ np.array([65536, 1], np.uint32)
