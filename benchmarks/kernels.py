@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 import thinnet as tn
 from thinnet import Window
 from thinnet._core import kernels, native
+from thinnet._core.kernels import Source, TwoPoint
 
 Array = NDArray[Any]
 
-KEY, RATE, THRESHOLD = tn.Key(0), 0.5, 1 << 15
-SIDES = (0.0, 0.0), (2.0, 0.0)  # (gain, shift) of what is dropped and of what is kept, at a rate of 0.5
+KEY, RATE = tn.Key(0), 0.5
+LAW = TwoPoint(1 << 15, kernels.Pair(0.0, 0.0), kernels.Pair(2.0, 0.0))  # inverted dropout at that rate
 BUDGETS = {"avx512": 1.5, "avx2": 2.2}
 PLACES = 9
 COPY_SPEED = 1.1  # of the time of np.copyto: what counts as the speed of a copy
@@ -100,13 +101,13 @@ def two_threads() -> dict[str, Result]:
 def channels() -> Result:
     """One lane for each sample and channel."""
     x, y = arrays(8, 256, 56, 56)
-    lane = KEY, Window.whole((8, 256, 1, 1)), ()
+    source = Source(KEY, Window.whole((8, 256, 1, 1)))
     ones = np.ones((8, 256, 1, 1), np.float32)
-    mask = kernels.two_point(ones, lane, THRESHOLD, SIDES, 0.0, np.empty_like(ones))
+    mask = kernels.two_point(ones, LAW, source, 0.0, np.empty_like(ones))
     pair = Pair(
         f"dropout of channels, (8, 256, 56, 56) float32, {native.name()}",
         "np.multiply by a mask of (8, 256, 1, 1)",
-        clock(lambda: kernels.two_point(x, lane, THRESHOLD, SIDES, 0.0, y)),
+        clock(lambda: kernels.two_point(x, LAW, source, 0.0, y)),
         clock(lambda: np.multiply(x, mask, out=y)),
         rounds=101,
     )
@@ -125,18 +126,18 @@ def bfloat16(power: int) -> Result:
     x, y = arrays(1 << power)
     bits = (x.view(np.uint32) >> 16).astype(np.uint16)
     to = np.zeros_like(bits)
-    lane = KEY, None, ()
+    source = Source(KEY)
     calls = max(1, (1 << 22) >> power)
 
     def twice() -> None:
-        kernels.two_point(bits, lane, THRESHOLD, SIDES, 0.0, to)
-        kernels.two_point(bits, lane, THRESHOLD, SIDES, 0.0, to)
+        kernels.two_point(bits, LAW, source, 0.0, to)
+        kernels.two_point(bits, LAW, source, 0.0, to)
 
     pair = Pair(
         f"dropout of bfloat16, 2**{power} entries, a byte, {native.name()}",
         "the same of float32",
         clock(twice, calls),
-        clock(lambda: kernels.two_point(x, lane, THRESHOLD, SIDES, 0.0, y), calls),
+        clock(lambda: kernels.two_point(x, LAW, source, 0.0, y), calls),
         rounds=101 if power == 20 else 31,
     )
     return in_turn(pair, budget=1.0)

@@ -109,6 +109,7 @@ bool two_point_rates(Array x, Array out, Array other, std::uint64_t value, std::
                      Array thresholds, Array dropped_gain, Array dropped_shift, Array kept_gain, Array kept_shift,
                      std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true), below(thresholds, false);
+    if (!from.letter()) return false;  // another byte order
     const Type type = type_of(from);
     expect(below, "i", "thresholds");
     std::int64_t strides[MAX_AXES];

@@ -1,8 +1,8 @@
 """The compiled kernels, if they were built, and the choice between them and NumPy.
 
-`library` is the compiled module, or None while NumPy does the work; functions with a compiled kernel and a NumPy
-definition choose by it, and both give the same bits. `compiled` is the module even while NumPy does the work, so
-that backward can use the kernel that forward used.
+`library` is the compiled module, or None while NumPy does the work; functions with a compiled kernel and a
+NumPy definition choose by it, and both give the same bits. `compiled` is the module even while NumPy does the
+work, so that backward can use the kernel that forward used.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._core import kernels
 from thinnet._core.kernels import Pair
 
 __all__ = [
@@ -41,7 +42,7 @@ LANES = 65536
 
 
 @dataclass(frozen=True, eq=False)
-class TwoPoint:
+class TwoPoint(kernels.TwoPoint):
     """Drop where `lane < threshold`, keep elsewhere; each side has its (gain, shift).
 
     Parameters
@@ -57,9 +58,6 @@ class TwoPoint:
         the number of entries of a block.
     """
 
-    threshold: Any
-    dropped: Pair
-    kept: Pair
     mean: Pair
     lanes: int = 1
 

@@ -189,14 +189,10 @@ def sample(
     law = variant.law_of(rate)
     if window is not None or variant.pattern != "...":
         window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
-    lane = key, window, variant.block
+    source = kernels.Source(key, window, variant.block)
     if isinstance(law, TwoPoint):
-        third = _constant(variant, x) if other is None else other
-        return kernels.two_point(x, lane, law.threshold, (law.dropped, law.kept), third, out)
-    if law.shifts is None:
-        return kernels.table(x, lane, law.gains, out)
-    second = other if type(other) is np.ndarray else np.full((), other, x.dtype)
-    return kernels.table(x, lane, law.gains, out, (law.shifts, second))
+        return kernels.two_point(x, law, source, _constant(variant, x) if other is None else other, out)
+    return kernels.table(x, law.gains, source, out, shifts=law.shifts, other=other)
 
 
 def mean(variant: Variant, x: Array, rate: Any, *, other: Any = None, out: Array | None = None) -> Array:
@@ -274,4 +270,4 @@ def mask(
     if window is not None:
         check_window("mask", window, shape, "the mask")
     threshold = threshold_of(check_rate("mask", rate, shape))
-    return kernels.mask(shape, (key, window, ()), threshold)
+    return kernels.mask(shape, kernels.Source(key, window), threshold)

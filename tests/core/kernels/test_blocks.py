@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from thinnet._core import kernels, native
-from thinnet._core.kernels import Lane, Pair
+from thinnet._core.kernels import Pair, Source, TwoPoint
 from thinnet._core.kernels import laws_numpy as twin
 from thinnet._core.random import Key, Window, lanes
 
@@ -25,7 +25,7 @@ bodies = pytest.mark.parametrize("body", native.bodies())
 SIGMAS = 5.0
 
 # A shape, whose lanes decide, and the threshold of the seeds.
-Case: TypeAlias = tuple[tuple[int, ...], Lane, int]
+Case: TypeAlias = tuple[tuple[int, ...], Source, int]
 
 
 @st.composite
@@ -50,7 +50,7 @@ def blocked(draw: st.DrawFn) -> Case:
     grown = (1,) * (axes - over) + tuple(block)
     grid = tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True))
     inside = tuple(n + b - 1 if n else 0 for n, b in zip(size, grown, strict=True))
-    # few seeds, as a wanted rate of a few per cent gives; and ones about a lane's own value
+    # few seeds, as a wanted rate of a few per cent gives; and ones about the value of a lane
     seeds = lanes(key, Window(grid, window.start, inside))
     threshold = draw(st.one_of(st.integers(0, 5000), thresholds(seeds)))
     return tuple(shape), (key, window, tuple(block)), threshold
@@ -60,29 +60,29 @@ def blocked(draw: st.DrawFn) -> Case:
 @settings(max_examples=200)
 @given(blocked())
 def test_masks_equal_the_twins(case: Case) -> None:
-    shape, lane, threshold = case
+    shape, source, threshold = case
     with native.using(native.NUMPY):
-        expected = np.broadcast_to(twin.mask(shape, lane, threshold), shape)
+        expected = np.broadcast_to(twin.mask(shape, source, threshold), shape)
     for body in COMPILED:
         with native.using(body):
-            assert np.array_equal(kernels.mask(shape, lane, threshold), expected), body
+            assert np.array_equal(kernels.mask(shape, source, threshold), expected), body
 
 
 @compiled
 @settings(max_examples=200)
 @given(blocked(), st.sampled_from(DTYPES), st.data())
 def test_laws_equal_the_twins(case: Case, dtype: str, data: st.DataObject) -> None:
-    shape, lane, threshold = case
+    shape, source, threshold = case
     x = numbers(dtype, shape, 3)
     laws: list[tuple[Pair, Pair]] = [((0.0, 0.0), (1.25, 0.0)), ((0.0, 1.0), (1.25, -0.5))]
     sides = data.draw(st.sampled_from(laws))
     placed = data.draw(layouts(len(shape))).place(x)
     with native.using(native.NUMPY):
-        expected = twin.two_point(x, lane, threshold, sides, -0.75, np.empty_like(x))
+        expected = twin.two_point(x, TwoPoint(threshold, *sides), source, -0.75, np.empty_like(x))
     for body in COMPILED:
         out = np.zeros_like(placed.array)
         with native.using(body):
-            kernels.two_point(placed.array, lane, threshold, sides, -0.75, out)
+            kernels.two_point(placed.array, TwoPoint(threshold, *sides), source, -0.75, out)
         assert alike(out.astype(x.dtype.newbyteorder("=")), expected), body
 
 
@@ -107,7 +107,7 @@ def test_an_entry_is_dropped_if_a_seed_lies_in_one_of_its_blocks(
 ) -> None:
     key, threshold = Key(31, 3), round(65536 * (1 - 0.5 ** (1 / math.prod(block))))  # half is dropped
     with native.using(body):
-        kept = kernels.mask(shape, (key, None, block), threshold)
+        kept = kernels.mask(shape, Source(key, None, block), threshold)
         expected = defined(key, shape, block, threshold)
     assert np.array_equal(kept, expected)
     assert 0 < kept.mean() < 1
@@ -120,7 +120,7 @@ def test_the_rate_is_the_same_in_corners_edges_and_the_middle(
 ) -> None:
     planes, threshold = 20_000, 1500
     with native.using(body):
-        kept = kernels.mask((planes, *size), (Key(2018), None, block), threshold)
+        kept = kernels.mask((planes, *size), Source(Key(2018), None, block), threshold)
     expected = (1 - threshold / 65536) ** math.prod(block)
     spread = math.sqrt(expected * (1 - expected) / planes)
     z = (kept.mean(axis=0) - expected) / spread
@@ -139,8 +139,8 @@ def test_a_window_is_that_part_of_the_whole(body: str, data: st.DataObject) -> N
     size = tuple(data.draw(st.integers(0, n - begin)) for n, begin in zip(shape, start, strict=True))
     part = tuple(slice(begin, begin + n) for begin, n in zip(start, size, strict=True))
     with native.using(body):
-        whole = kernels.mask(shape, (Key(4), None, block), 4000)
-        here = kernels.mask(size, (Key(4), Window(shape, start, size), block), 4000)
+        whole = kernels.mask(shape, Source(Key(4), None, block), 4000)
+        here = kernels.mask(size, Source(Key(4), Window(shape, start, size), block), 4000)
     assert np.array_equal(here, whole[part])
 
 
@@ -149,10 +149,10 @@ def test_channels_may_share_their_blocks(body: str) -> None:
     shape, shared = (2, 3, 8, 9), Window.whole((2, 1, 8, 9))
     x = np.ones(shape, np.float32)
     with native.using(body):
-        one = kernels.mask(shared.size, (Key(6), None, (3, 3)), 3000)
-        kept = kernels.mask(shape, (Key(6), shared, (3, 3)), 3000)
+        one = kernels.mask(shared.size, Source(Key(6), None, (3, 3)), 3000)
+        kept = kernels.mask(shape, Source(Key(6), shared, (3, 3)), 3000)
         y = kernels.two_point(
-            x, (Key(6), shared, (3, 3)), 3000, ((0.0, 0.0), (2.0, 0.0)), 0.0, np.empty_like(x)
+            x, TwoPoint(3000, (0.0, 0.0), (2.0, 0.0)), Source(Key(6), shared, (3, 3)), 0.0, np.empty_like(x)
         )
     assert np.array_equal(kept, np.broadcast_to(one, shape))
     assert np.array_equal(y, 2 * kept)
@@ -162,26 +162,26 @@ def test_channels_may_share_their_blocks(body: str) -> None:
 @pytest.mark.parametrize(("threshold", "kept"), [(0, True), (65536, False)])
 def test_no_seeds_keep_everything_and_seeds_everywhere_nothing(body: str, threshold: int, kept: bool) -> None:
     with native.using(body):
-        assert (kernels.mask((3, 70), (Key(1), None, (66,)), threshold) == kept).all()
+        assert (kernels.mask((3, 70), Source(Key(1), None, (66,)), threshold) == kept).all()
 
 
 @bodies
 def test_a_block_of_one_entry_is_no_block(body: str) -> None:
     with native.using(body):
-        plain = kernels.mask((5, 66), (Key(9), None, ()), 20000)
-        assert np.array_equal(kernels.mask((5, 66), (Key(9), None, (1, 1)), 20000), plain)
+        plain = kernels.mask((5, 66), Source(Key(9)), 20000)
+        assert np.array_equal(kernels.mask((5, 66), Source(Key(9), None, (1, 1)), 20000), plain)
 
 
 @compiled
 @settings(max_examples=60)
 @given(blocked(), st.integers(2, 7), st.integers(1, 300))
 def test_threads_leave_no_seam(case: Case, count: int, least: int) -> None:
-    shape, lane, threshold = case
+    shape, source, threshold = case
     x = numbers("float32", shape)
-    law = threshold, ((0.0, 0.0), (1.5, 0.0)), 0.0
+    law = TwoPoint(threshold, Pair(0.0, 0.0), Pair(1.5, 0.0))
     for body in COMPILED:
         with native.using(body):
             with threads(1):
-                alone = kernels.two_point(x, lane, *law, np.empty_like(x))
+                alone = kernels.two_point(x, law, source, 0.0, np.empty_like(x))
             with threads(count, least):
-                assert alike(kernels.two_point(x, lane, *law, np.empty_like(x)), alone), body
+                assert alike(kernels.two_point(x, law, source, 0.0, np.empty_like(x)), alone), body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 import math
 import threading
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinnet._core import kernels, native
-from thinnet._core.kernels import Lane, Pair
+from thinnet._core.kernels import Pair, Source, TwoPoint
 from thinnet._core.kernels import laws_numpy as twin
 from thinnet._core.random import Key, Window, lanes, words
 from thinnet.variants import CATALOGUE, drop
@@ -57,7 +58,7 @@ def windows(draw: st.DrawFn, shape: tuple[int, ...]) -> Window | None:
     if size and where != "near":
         axis = draw(st.integers(0, len(size) - 1))
         inner, outer = math.prod(whole[axis + 1 :]), math.prod(whole[:axis])
-        if where == "far":  # up to the last lane that there is
+        if where == "far":  # up to the last lane
             most = draw(st.sampled_from([2**63 - 1, 2**36 + 5])) // max(1, inner * outer)
             start[axis] = most - size[axis] - draw(st.sampled_from([0, 0, 1, 3, 1000]))
         else:  # across a border of 2**32 blocks
@@ -73,7 +74,7 @@ class Case:
     """Arrays by their layouts, and whose lanes decide."""
 
     x: Array
-    lane: Lane
+    source: Source
     into: Layout
     out: Layout
     own: bool
@@ -98,7 +99,7 @@ def cases(draw: st.DrawFn) -> Case:
     out = Layout(out.steps, out.order, out.offset, swapped.swapped)  # x and out have one dtype
     key, window = draw(KEYS), draw(windows(shape))
     threshold = draw(thresholds(lanes(key, window or shape)))
-    return Case(x, (key, window, ()), swapped, out, draw(st.booleans()), threshold)
+    return Case(x, Source(key, window), swapped, out, draw(st.booleans()), threshold)
 
 
 def by_twin(call: Callable[[], Array]) -> Array:
@@ -131,18 +132,18 @@ def test_words(key: Key, start: int, count: int) -> None:
 def test_masks(key: Key, data: st.DataObject) -> None:
     shape = data.draw(shapes())
     window = data.draw(windows(shape))
-    lane, threshold = (key, window, ()), data.draw(thresholds(lanes(key, window or shape)))
-    expected = np.broadcast_to(by_twin(lambda: twin.mask(shape, lane, threshold)), shape)
-    assert_bodies_give(expected, lambda: kernels.mask(shape, lane, threshold))
+    source, threshold = Source(key, window), data.draw(thresholds(lanes(key, window or shape)))
+    expected = np.broadcast_to(by_twin(lambda: twin.mask(shape, source, threshold)), shape)
+    assert_bodies_give(expected, lambda: kernels.mask(shape, source, threshold))
 
 
 @pytest.mark.parametrize("body", native.bodies())
 def test_a_mask_is_an_array_of_its_own(body: str) -> None:
     with native.using(body):
-        for lane in ((Key(1), None, ()), (Key(1), Window.whole((1, 4)), ())):
-            kept = kernels.mask((3, 4), lane, 30000)
+        for source in (Source(Key(1)), Source(Key(1), Window.whole((1, 4)))):
+            kept = kernels.mask((3, 4), source, 30000)
             kept[0] = ~kept[0]
-            assert not np.array_equal(kept, kernels.mask((3, 4), lane, 30000))
+            assert not np.array_equal(kept, kernels.mask((3, 4), source, 30000))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_a_mask_is_an_array_of_its_own(body: str) -> None:
         ((7, 2), (7, 0), (0, 1)),
         ((7, 2), (3, 2), (4, 0)),
         ((2**62, 1), (2**62, 1), (0, 0)),
-        # the number of the lane behind the last has 64 bits
+        # the number of the lane after the last has 64 bits
         ((1, 2**63 - 1), (1, 2**63 - 2), (0, 1)),
         ((0, 2**40, 2**40), (0, 0, 0), (0, 3, 5)),
     ],
@@ -160,14 +161,14 @@ def test_a_mask_is_an_array_of_its_own(body: str) -> None:
 def test_an_empty_part_of_any_array(
     whole: tuple[int, ...], start: tuple[int, ...], size: tuple[int, ...]
 ) -> None:
-    lane, empty = (Key(1), Window(whole, start, size), ()), np.empty(size, np.float32)
+    source, empty = Source(Key(1), Window(whole, start, size)), np.empty(size, np.float32)
     for body in native.bodies():
         with native.using(body):
-            assert lanes(*lane[:2]).shape == size
-            assert kernels.mask(size, lane, 9).shape == size
-            assert kernels.table(empty, lane, GAINS, empty) is empty
+            assert lanes(*source[:2]).shape == size
+            assert kernels.mask(size, source, 9).shape == size
+            assert kernels.table(empty, GAINS, source, empty) is empty
             sides = (0.0, 0.0), (2.0, 0.0)
-            assert kernels.two_point(empty, lane, 9, sides, 0.0, empty) is empty
+            assert kernels.two_point(empty, TwoPoint(9, *sides), source, 0.0, empty) is empty
 
 
 @st.composite
@@ -188,10 +189,10 @@ def test_two_point_laws(case: Case, dropped: Pair, kept: Pair, data: st.DataObje
     sides = dropped, kept
 
     def definition(x: Array, out: Array) -> Array:
-        return twin.two_point(x, case.lane, case.threshold, sides, other, out)
+        return twin.two_point(x, TwoPoint(case.threshold, *sides), case.source, other, out)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.two_point(x, case.lane, case.threshold, sides, third, out)
+        return kernels.two_point(x, TwoPoint(case.threshold, *sides), case.source, third, out)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
@@ -202,10 +203,10 @@ def test_inverted_dropout(case: Case, gain: float) -> None:
     sides = (0.0, 0.0), (gain, 0.0)
 
     def definition(x: Array, out: Array) -> Array:
-        return twin.two_point(x, case.lane, case.threshold, sides, 0.0, out)
+        return twin.two_point(x, TwoPoint(case.threshold, *sides), case.source, 0.0, out)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.two_point(x, case.lane, case.threshold, sides, 0.0, out)
+        return kernels.two_point(x, TwoPoint(case.threshold, *sides), case.source, 0.0, out)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
@@ -214,10 +215,10 @@ def test_inverted_dropout(case: Case, gain: float) -> None:
 @given(cases())
 def test_tables(case: Case) -> None:
     def definition(x: Array, out: Array) -> Array:
-        return twin.table(x, case.lane, GAINS, out)
+        return twin.table(x, GAINS, case.source, out)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.table(x, case.lane, GAINS, out)
+        return kernels.table(x, GAINS, case.source, out)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
@@ -225,13 +226,14 @@ def test_tables(case: Case) -> None:
 @settings(max_examples=200)
 @given(cases())
 def test_tables_with_shifts(case: Case) -> None:
-    shifted = GAINS[::-1].copy(), case.x[..., ::-1].copy() if case.x.ndim else case.x.copy()
+    other = case.x[..., ::-1].copy() if case.x.ndim else case.x.copy()
+    shifted: Any = {"shifts": GAINS[::-1].copy(), "other": other}
 
     def definition(x: Array, out: Array) -> Array:
-        return twin.table(x, case.lane, GAINS, out, shifted)
+        return twin.table(x, GAINS, case.source, out, **shifted)
 
     def kernel(x: Array, out: Array) -> Array:
-        return kernels.table(x, case.lane, GAINS, out, shifted)
+        return kernels.table(x, GAINS, case.source, out, **shifted)
 
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
@@ -257,7 +259,7 @@ class InPieces:
 
 def address(case: Case) -> tuple[int, int, Any]:
     """Return whose lanes decide, as the compiled functions take it."""
-    key, window, _ = case.lane
+    key, window, _ = case.source
     if window is None or not case.x.size:  # a part that is empty may lie behind all lanes
         return key.value, key.step, ()
     start, strides = window.addresses
@@ -297,7 +299,9 @@ def test_three_layouts_are_right_or_refused(case: Case, data: st.DataObject) -> 
     sides = (0.5, 1.0), (1.5, -1.0)
     law = case.threshold, *sides[0], *sides[1]
     expected = by_twin(
-        lambda: twin.two_point(case.x, case.lane, case.threshold, sides, other, np.empty_like(other))
+        lambda: twin.two_point(
+            case.x, TwoPoint(case.threshold, *sides), case.source, other, np.empty_like(other)
+        )
     )
     for body in COMPILED:
         out.array[...] = 0
@@ -313,8 +317,8 @@ def test_threads_leave_no_seam(case: Case, law: str, count: int, least: int) -> 
 
     def kernel(x: Array, out: Array) -> Array:
         if law == "table":
-            return kernels.table(x, case.lane, GAINS, out)
-        return kernels.two_point(x, case.lane, case.threshold, sides, 1.0, out)
+            return kernels.table(x, GAINS, case.source, out)
+        return kernels.two_point(x, TwoPoint(case.threshold, *sides), case.source, 1.0, out)
 
     for body in COMPILED:
         with native.using(body):
@@ -339,11 +343,11 @@ def test_many_entries_are_shared_out(shape: tuple[int, ...], monkeypatch: pytest
                 gate.wait()  # the first part and the second, at once
             return kernel(*arguments)
 
-    x, lane, sides = numbers("float32", shape), (Key(5, 6), None, ()), ((0.0, 0.0), (1.25, 0.0))
-    expected = kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x))
+    x, source, sides = numbers("float32", shape), Source(Key(5, 6)), ((0.0, 0.0), (1.25, 0.0))
+    expected = kernels.two_point(x, TwoPoint(9000, *sides), source, 0.0, np.empty_like(x))
     monkeypatch.setattr(native, "library", Watched)
     with threads(2, 10_000):
-        assert alike(kernels.two_point(x, lane, 9000, sides, 0.0, np.empty_like(x)), expected)
+        assert alike(kernels.two_point(x, TwoPoint(9000, *sides), source, 0.0, np.empty_like(x)), expected)
     assert seen == {"MainThread", "thinnet"}
 
 
@@ -375,8 +379,94 @@ def test_every_float16_and_bfloat16_is_rounded_alike(dtype: str) -> None:
     # All bit patterns of 16 bits, by a gain that leaves none of them exact.
     x = np.arange(65536, dtype=np.uint16)
     x = x if dtype == "uint16" else x.view(np.float16).astype(dtype)
-    lane, case = (Key(0), None, ()), ((0.0, 0.0), (1 / 3, 0.0))
+    source = Source(Key(0))
     for gain in (1 / 3, 1.0, 2.0**-14, 1e5):
-        case = (0.0, 0.0), (gain, 0.0)
-        expected = by_twin(lambda: twin.two_point(x, lane, 0, case, 0.0, np.empty_like(x)))  # noqa: B023
-        assert_bodies_give(expected, lambda: kernels.two_point(x, lane, 0, case, 0.0, np.empty_like(x)))  # noqa: B023
+        law = TwoPoint(0, Pair(0.0, 0.0), Pair(gain, 0.0))
+        expected = by_twin(lambda: twin.two_point(x, law, source, 0.0, np.empty_like(x)))  # noqa: B023
+        assert_bodies_give(expected, lambda: kernels.two_point(x, law, source, 0.0, np.empty_like(x)))  # noqa: B023
+
+
+@st.composite
+def rated(draw: st.DrawFn, shape: tuple[int, ...]) -> TwoPoint:
+    """Draw a law of arrays: one rate, one for each entry, or one along some of the axes."""
+    own = tuple(1 if draw(st.booleans()) else n for n in shape)[draw(st.integers(0, len(shape))) :]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    threshold = rng.integers(0, 65537, own).astype(np.int32)
+
+    def factor() -> Any:
+        if draw(st.booleans()):
+            return draw(st.sampled_from([0.0, 1.0, -0.5]))
+        return rng.choice([0.0, -0.0, 1.0, 1.25, -3.0, 1e-50, 1e39], own)
+
+    if draw(st.booleans()):
+        return TwoPoint(threshold, Pair(0.0, 0.0), Pair(factor(), 0.0))
+    return TwoPoint(threshold, Pair(factor(), factor()), Pair(factor(), factor()))
+
+
+@settings(max_examples=200)
+@given(cases(), st.data())
+def test_arrays_of_rates(case: Case, data: st.DataObject) -> None:
+    law = data.draw(rated(case.x.shape))
+    other: Any = numbers(case.x.dtype.name, case.x.shape, 5)
+    other = data.draw(st.sampled_from([0.0, -0.75, other]))
+    shared = Source(case.source.key, data.draw(windows(case.x.shape)))
+
+    def kernel(x: Array, out: Array) -> Array:
+        third = other.astype(x.dtype) if isinstance(other, np.ndarray) else other
+        return kernels.two_point(x, law, shared, third, out)
+
+    def definition(x: Array, out: Array) -> Array:
+        return twin.two_point(x, law, shared, other, out)
+
+    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (17, 5, 33), (2, 16, 3, 130), (200, 1, 150), (16, 129)])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("law", ["inverted", "two-point", "table"])
+def test_fortran_order(law: str, dtype: str, shape: tuple[int, ...]) -> None:
+    x, other = (numbers(dtype, shape, seed) for seed in (0, 1))
+    inside = Window(tuple(n + 3 for n in shape), tuple(range(len(shape))), shape)
+    shared = Window.whole((1, *shape[1:]))
+    two = TwoPoint(20_000, Pair(0.0, 0.0), Pair(1.25, 0.0))
+    if law == "two-point":
+        two = TwoPoint(20_000, Pair(0.5, 1.0), Pair(1.25, -1.0))
+
+    def kernel(x: Array, other: Array, source: Source, out: Array) -> Array:
+        if law == "table":
+            return kernels.table(x, GAINS, source, out, shifts=GAINS[::-1].copy(), other=other)
+        return kernels.two_point(x, two, source, other, out)
+
+    for window in (None, inside, shared, Window.whole((*shape[:-1], 1))):
+        expected = kernel(x, other, Source(Key(3), window), np.empty_like(x))
+        for body in COMPILED:
+            for count in (1, 3):
+                with native.using(body), threads(count):
+                    fortran = [np.asfortranarray(array) for array in (x, other, np.zeros_like(x))]
+                    y = kernel(fortran[0], fortran[1], Source(Key(3), window), fortran[2])
+                    assert alike(np.ascontiguousarray(y), expected), (body, window, count)
+
+
+def test_an_array_in_fortran_order_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    laws = importlib.import_module("thinnet._core.kernels.laws")
+    monkeypatch.setattr(laws, "_by_copy", lambda *_: pytest.fail("copied"))
+    x = np.asfortranarray(numbers("float32", (64, 500)))
+    law = TwoPoint(20_000, Pair(0.0, 0.0), Pair(1.25, 0.0))
+    kernels.two_point(x, law, Source(Key(3)), 0.0, np.empty_like(x, order="F"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_number_in_place_of_the_second_array_of_a_table(dtype: str) -> None:
+    x, shifts = numbers(dtype, (70,)), GAINS[::-1].copy()
+    one = (
+        (np.ones(70, np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        if dtype == "uint16"
+        else np.ones(70, dtype)
+    )
+    for body in native.bodies():
+        with native.using(body):
+            y = [
+                kernels.table(x, GAINS, Source(Key(2)), np.empty_like(x), shifts=shifts, other=other)
+                for other in (1.0, one)
+            ]
+            assert alike(*y), body

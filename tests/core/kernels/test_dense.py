@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core import kernels, native
-from thinnet._core.kernels import ACTIVATIONS, NEEDS_INPUT
+from thinnet._core.kernels import ACTIVATIONS, NEEDS_INPUT, Source
 from thinnet._core.random import Key, lanes
 from thinnet.errors import InputError
 from thinnet.schedules import Linear
@@ -118,7 +118,7 @@ def test_smooth_activations_are_near_the_layers(
 ) -> None:
     (layer, back), (z, bias, dy) = SMOOTH[name], problem(shape, dtype)
     law = inverted(rate)
-    keep, gain = kernels.mask(shape, (KEY, None, ()), law.threshold), law.kept[0]
+    keep, gain = kernels.mask(shape, Source(KEY), law.threshold), law.kept[0]
     y_known, dz_known = by_layers(layer, rate, z + bias, dy)
     size = np.minimum(np.nan_to_num(np.abs(z + bias)), 100)
     # one layer after another, a derivative that is NaN leaks into what is dropped: 0 * NaN
@@ -164,7 +164,7 @@ def test_an_entry_whose_lane_is_the_threshold_is_kept(body: str, dtype: str) -> 
     z = np.ones((3, 40), dtype)
     for lane in lanes(KEY, z.shape)[:, ::13].reshape(-1).tolist():
         end = "relu", 0.0, KEY, lane, 2.0
-        kept, y, dz = kernels.mask(z.shape, (KEY, None, ()), lane), z.copy(), z.copy()
+        kept, y, dz = kernels.mask(z.shape, Source(KEY), lane), z.copy(), z.copy()
         with native.using(body):
             kernels.dense_forward(y, np.zeros(40, dtype), end, y)
             kernels.dense_backward(y, dz, end)

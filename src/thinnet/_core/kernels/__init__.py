@@ -1,26 +1,26 @@
-"""The hot loops of dropout: each compiled kernel and, beside it, the NumPy twin that it equals to the bit.
+"""The hot loops of dropout: each compiled kernel beside its NumPy definition.
 
-`laws.py` chooses between the compiled laws and `laws_numpy.py`; `dense.py` and `updates.py` are called where
-kernels are compiled.
+`laws.py`, `dense.py` and `updates.py` call the compiled kernels; `laws_numpy.py`, `dense_numpy.py` and
+`updates_numpy.py` define them. `records.py` holds the types of their arguments.
 """
 
 from thinnet._core.kernels.dense import ACTIVATIONS, NEEDS_INPUT, End, dense_backward, dense_forward
-from thinnet._core.kernels.laws import Lane, Pair, mask, read, table, two_point, write
+from thinnet._core.kernels.laws import mask, table, two_point
+from thinnet._core.kernels.records import Pair, Source, TwoPoint
 from thinnet._core.kernels.updates import Rule, update
 
 __all__ = [
     "ACTIVATIONS",
     "NEEDS_INPUT",
     "End",
-    "Lane",
     "Pair",
     "Rule",
+    "Source",
+    "TwoPoint",
     "dense_backward",
     "dense_forward",
     "mask",
-    "read",
     "table",
     "two_point",
     "update",
-    "write",
 ]
