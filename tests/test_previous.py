@@ -141,8 +141,7 @@ def drawn_plainly() -> Results:
     """Return keys, lanes, masks, uniform numbers and orders."""
     folded = [KEY.fold("hidden"), KEY.fold(7), KEY.fold("größe").fold(0).at(9), tn.Key(0).fold(2**64 - 1)]
     window = tn.Window((9, 7, 50), (3, 2, 11), (4, 5, 33))
-    stream = tn.Stream(KEY)
-    streamed = [stream.next() for _ in range(3)]
+    streamed = [KEY.at(KEY.step + i) for i in range(3)]
     return {
         "keys": " ".join(f"{key.value:016x}:{key.step}" for key in (*folded, *streamed)),
         "lanes": " ".join(digest(tn.lanes(KEY, shape)) for shape in [(1001,), (3, 5, 7), (0, 4)]),

@@ -174,7 +174,7 @@ def variants(
 
 
 def _cells(line: Any) -> tuple[str, ...]:
-    return line.name, line.site, line.pattern or "custom", line.usual
+    return line.name, line.site, line.pattern or "function", line.usual
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What is told of variants: a table of all of them, and a page for each, made from their rows."""
+"""The guide to variants: a table of all of them and a page for each, made from their rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet.variants._variant import SITES, Variant
 
 __all__ = ["SITES", "Line", "example_shape", "page", "table"]
 
-# How long each named axis is in examples and pictures; any number of axes is an image's.
+# The length of each named axis in examples and pictures; "..." stands for the axes of an image.
 _LENGTHS = {"n": 2, "c": 3, "h": 24, "w": 24, "d": 24, "t": 12, "f": 16, "v": 24, "e": 24, "m": 4, "1": 24}
 
 
@@ -30,7 +30,7 @@ class Line:
 
 
 def table(site: str | None = None) -> list[Line]:
-    """Return every variant, or those of a site, in the catalogue's order; the custom ones come last.
+    """Return every variant, or those of a site: the rows in the catalogue's order, then the functions.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def table(site: str | None = None) -> list[Line]:
 
 
 def example_shape(row: Variant) -> tuple[int, ...]:
-    """Return the shape of an array that a row's pattern fits, an image's wherever it takes one.
+    """Return the shape of an array that fits the pattern of a row: an image where possible.
 
     Examples
     --------
@@ -64,16 +64,16 @@ def example_shape(row: Variant) -> tuple[int, ...]:
     words = row.pattern.split()
     if any("..." in word for word in words):
         return (24, 16) if row.site == "weight" or words[0] in "ve" else image
-    return tuple(image[i] if len(words) == 4 else _LENGTHS[word] for i, word in enumerate(words))
+    return tuple(image[i] if len(words) == 4 else _LENGTHS.get(word, 8) for i, word in enumerate(words))
 
 
 def page(name: str, picture: str | None = None) -> str:
-    """Return the page of a variant as Markdown; its examples run.
+    """Return the page of a variant as Markdown with examples that run.
 
     Parameters
     ----------
     name : str
-        Of a row of the catalogue, or of an entry outside it.
+        Of a row of the catalogue or of a function.
     picture : str, optional
         The file of a picture of its gains, and after a space its caption.
 
@@ -87,7 +87,7 @@ def page(name: str, picture: str | None = None) -> str:
     if picture is not None:
         file, _, caption = picture.partition(" ")
         shown = [f"![The gains of {row.name}]({file})", f"*{caption}*"]
-    parts = [f"# {row.name}", row.doc, *shown, *(_row(row) if isinstance(row, Variant) else _custom(row))]
+    parts = [f"# {row.name}", row.doc, *shown, *(_row(row) if isinstance(row, Variant) else _functions(row))]
     start = "" if row.usual is None else f" Start from rate {row.usual:g}."
     parts += ["## When it helps", f"{row.helps}{start}"]
     if row.differs:
@@ -97,7 +97,7 @@ def page(name: str, picture: str | None = None) -> str:
 
 def _row(row: Variant) -> list[str]:
     shared = "every entry has a lane of its own" if row.pattern == "..." else f"pattern `{row.pattern}`"
-    what = "\n".join(formula.lines(row))
+    formulas = "\n".join(formula.lines(row))
     shape = example_shape(row)
     other = ", other=np.zeros(shape)" if row.needs_other else ""
     use = [
@@ -109,25 +109,26 @@ def _row(row: Variant) -> list[str]:
     ]
     block = ", block=7" if row.block else ""
     if row.flows:
-        use.append(f'>>> layer = tn.net.Dropout({row.usual:g}, "{row.name}"{block})')
+        use.append(f'>>> layer = tn.net.Dropout({row.usual:g}, variant="{row.name}"{block})')
     if row.site == "weight":
-        use.append(f'>>> layer = tn.net.DropConnect(tn.net.Dense(24, 16), {row.usual:g}, "{row.name}")')
+        dense = "tn.net.Dense(24, 16)"
+        use.append(f'>>> layer = tn.net.DropConnect({dense}, {row.usual:g}, variant="{row.name}")')
     text = "\n".join(use)
     return [
         f"Acts on {SITES[row.site]} ({row.site}); {shared}.",
-        f"```text\n{what}\n```",
+        f"```text\n{formulas}\n```",
         f"## Use\n\n```python\n{text}\n\n```",
     ]
 
 
-def _custom(row: FunctionVariant) -> list[str]:
+def _functions(row: FunctionVariant) -> list[str]:
     parts = [
-        f"Acts on {SITES[row.site]} ({row.site}). It is no row of the catalogue: {row.why}.",
+        f"Acts on {SITES[row.site]} ({row.site}). It has functions of its own because {row.why}.",
         "## Use",
     ]
     for function in row.functions:
-        told = inspect.getdoc(function) or ""
-        summary, _, rest = told.partition("\n\n")
+        doc = inspect.getdoc(function) or ""
+        summary, _, rest = doc.partition("\n\n")
         formula, examples = rest.partition("\n\nParameters\n")[0], rest.partition("Examples\n--------\n")[2]
         formula = formula.partition("\n\nExamples\n")[0]
         formula = "" if formula.startswith(("Examples\n", "Parameters\n")) else formula
@@ -143,7 +144,7 @@ def _custom(row: FunctionVariant) -> list[str]:
 
 
 def _arguments(function: object) -> str:
-    """Return what a function takes, by name."""
+    """Return the parameters of a function, as a signature without annotations."""
     names: list[str] = []
     for one in inspect.signature(function).parameters.values():  # pyright: ignore[reportArgumentType]
         if one.kind is one.KEYWORD_ONLY and "*" not in names:
