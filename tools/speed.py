@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import marked
+
 ROOT = Path(__file__).parent.parent
 HEAD = "| what | compared with | threads | times faster |\n|---|---|---|---|"
 TORCH, SKLEARN = "PyTorch with dropout", "scikit-learn without dropout"
@@ -66,9 +68,7 @@ def threads(found: dict[str, Any], machine: dict[str, Any]) -> int:
 
 def main() -> None:
     """Put the table between its markers."""
-    path, begin, end = ROOT / "README.md", "<!-- speed -->\n", "<!-- /speed -->"
-    before, rest = path.read_text("utf-8").split(begin)
-    path.write_text(f"{before}{begin}{speed()}{end}{rest.split(end)[1]}", "utf-8")
+    marked.write("README.md", "speed", speed())
 
 
 if __name__ == "__main__":
