@@ -219,7 +219,7 @@ def test_the_largest_may_be_infinite() -> None:
 def test_overlapping_windows_share_a_mask() -> None:
     x = np.random.default_rng(0).uniform(size=(2, 3, 7, 7))
     kept = drop("UnscaledDropout", x, 0.5, key=Key(2))
-    out = tn.max_pool_dropout(x, 0.5, key=Key(2), size=3, stride=2)
+    out = tn.max_pool_dropout(x, 0.5, key=Key(2), kernel_size=3, stride=2)
     assert out.shape == (2, 3, 3, 3)
     for i, j in np.ndindex(3, 3):
         assert np.array_equal(
@@ -233,8 +233,8 @@ def test_windows_that_are_refused(refusal: Callable[..., str]) -> None:
 
     x = np.ones((1, 1, 4, 4))
     assert told(-x) == "MaxPoolDropout: x has entries below 0; put a rectifier before it."
-    assert told(x, size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
-    assert told(x, size=0).endswith("size must be a whole number of at least 1, got 0.")
+    assert told(x, kernel_size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
+    assert told(x, kernel_size=0).endswith("kernel_size must be a whole number of at least 1, got 0.")
 
 
 # ShakeDrop, Shakeout

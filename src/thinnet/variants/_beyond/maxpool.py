@@ -46,7 +46,7 @@ def max_pool_dropout(
     rate: float,
     *,
     key: Key | None = None,
-    size: int = 2,
+    kernel_size: int = 2,
     stride: int | None = None,
     mode: str = "sample",
     window: Window | None = None,
@@ -65,8 +65,8 @@ def max_pool_dropout(
         Chance that an entry is dropped, in [0, 1].
     key : Key
         The address of the randomness; the mode "mean" needs none.
-    size, stride : int
-        Of the windows, in entries; the stride is the size if not given.
+    kernel_size, stride : int
+        Extent of the windows and the distance between them, in entries; by default both are equal.
     mode : {"sample", "mean"}
         Draw a mask, or weight entries by their chances.
     window : Window, optional
@@ -74,7 +74,7 @@ def max_pool_dropout(
 
     Returns
     -------
-    ndarray, shape (n, channels, (height - size) // stride + 1, (width - size) // stride + 1)
+    ndarray, shape (n, channels, (height - kernel_size) // stride + 1, ...)
         Of the dtype of x.
 
     Raises
@@ -94,7 +94,7 @@ def max_pool_dropout(
     """
     array = check_call("MaxPoolDropout", x, key, mode, "n channels height width")
     chance = float(check_rate("MaxPoolDropout", rate, ()))
-    size = check_integer("MaxPoolDropout", "size", size, 1)
+    size = check_integer("MaxPoolDropout", "kernel_size", kernel_size, 1)
     step = size if stride is None else check_integer("MaxPoolDropout", "stride", stride, 1)
     if min(array.shape[2:]) < size:
         raise InputError(f"MaxPoolDropout: windows of {size} are larger than x, of shape {array.shape}.")
