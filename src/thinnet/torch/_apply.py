@@ -88,7 +88,8 @@ def round_once(y: Tensor, dtype: torch.dtype) -> Tensor:
     even = (near.view(torch.int32) & 1) == 0
     odd = torch.nextafter(near, torch.where(off > 0, -torch.inf, torch.inf).float())
     moved = (torch.where((off != 0) & even & near.isfinite(), odd, near).double() - exact).nan_to_num(0.0)
-    return torch.where(moved == 0, y, y + moved).to(dtype)
+    # Adding -0 changes no number, not even a zero.
+    return (y + torch.where(moved == 0, -0.0, moved)).to(dtype)
 
 
 def _term(factor: Tensor | float, value: Tensor) -> Tensor | None:

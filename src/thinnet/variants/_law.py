@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -61,6 +61,13 @@ class TwoPoint(kernels.TwoPoint):
     mean: Pair
     lanes: int = 1
 
+    @functools.cached_property
+    def unshifted(self) -> TwoPoint:
+        """The law without its shifts, which the gradient of x follows."""
+        if not np.any(self.dropped[1]) and not np.any(self.kept[1]):
+            return self
+        return replace(self, dropped=(self.dropped[0], 0.0), kept=(self.kept[0], 0.0))
+
     @property
     def rate(self) -> Any:
         """The realised rate: the exact chance that an entry is dropped."""
@@ -89,6 +96,11 @@ class Table:
     gains: NDArray[np.float32]
     mean: Pair
     shifts: NDArray[np.float32] | None = None
+
+    @functools.cached_property
+    def unshifted(self) -> Table:
+        """The law without its shifts, which the gradient of x follows."""
+        return self if self.shifts is None else replace(self, shifts=None)
 
     @property
     def variance(self) -> float:

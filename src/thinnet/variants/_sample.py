@@ -180,13 +180,16 @@ def sample(
     other: Any = None,
     window: Window | None = None,
     out: Array | None = None,
+    shifted: bool = True,
 ) -> Array:
     """Draw one sample of a variant's law; the caller has checked the arguments, as `drop` does.
 
-    The law is linear in (x, other), so the gradient of x is `sample(variant, dy, rate, key, other=0.0)`.
+    The law is linear in (x, other), so the gradient of x is `sample(variant, dy, rate, key, shifted=False)`,
+    which leaves out the second term.
     """
     out = np.empty(x.shape, x.dtype) if out is None else out
     law = variant.law_of(rate)
+    law = law if shifted else law.unshifted
     if window is not None or variant.pattern != "...":
         window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
     source = kernels.Source(key, window, variant.block)

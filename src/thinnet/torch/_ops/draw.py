@@ -63,19 +63,20 @@ def draw(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
     row, rate, key, cut, shifted = law
     window = window_of(x.shape, cut) if cut else None
     if not x.is_cpu:
-        return plain.sample(row, x, rate, key, other=other if shifted else 0.0, window=window)
+        return plain.sample(row, x, rate, key, other=other, window=window, shifted=shifted)
     # A small run of memory is dropped by its address, which takes half the time.
     if window is None and x.numel() <= _SMALL and row.pattern == "..." and x.is_contiguous():
         library, points = native.library, row.law_of(rate)
+        points = points if shifted else points.unshifted
         if library is not None and type(points) is TwoPoint and not points.dropped[1] and not points.kept[1]:
             out = torch.empty_like(x)
             run = x.data_ptr(), out.data_ptr(), x.numel(), TYPES[x.dtype]
             gains = points.dropped[0], points.kept[0]
             library.two_point_at(*run, key.value, key.step, points.threshold, *gains)
             return out
-    third = 0.0 if not shifted else None if other is None else _array(other)
+    third = None if other is None else _array(other)
     out = memory.empty_like(x)
-    sample(row, _array(x), rate, key, other=third, window=window, out=_array(out))
+    sample(row, _array(x), rate, key, other=third, window=window, out=_array(out), shifted=shifted)
     return out
 
 

@@ -24,6 +24,7 @@ from thinnet.variants._beyond import (
     cutout,
     edges,
     heads,
+    neftune,
     patch,
     shakedrop,
     standout,
@@ -170,6 +171,7 @@ _SOURCES = {
         _count_tokens,
         torch.int64,
     ),
+    "NEFTune": _Source(lambda key, window, _, alpha: neftune.shifts(key, window, alpha=alpha), _each),
     "drop_edges": _Source(
         lambda key, window, listed, p, both: edges.kept_edges(key, listed, rate=p, undirected=bool(both)),
         lambda shape, *options: shape[1:],

@@ -25,10 +25,17 @@ _LOW = (1 << 32) - 1
 
 
 def sample(
-    row: Variant, x: Tensor, rate: float, key: Key, *, other: Tensor | float | None, window: Window | None
+    row: Variant,
+    x: Tensor,
+    rate: float,
+    key: Key,
+    *,
+    other: Tensor | float | None = None,
+    window: Window | None = None,
+    shifted: bool = True,
 ) -> Tensor:
     """Draw one sample of a variant's law; the arguments are those of `thinnet.variants._sample.sample`."""
-    law = row.law_of(rate)
+    law = row.law_of(rate) if shifted else row.law_of(rate).unshifted
     where = lane_window(row.pattern, window or Window.whole(tuple(x.shape)), row.name)
     other = replacement(row.other, x.dtype) if other is None else other
     if isinstance(law, TwoPoint):

@@ -24,18 +24,22 @@ from thinnet.torch.functional._learned import (
     variational_kl,
 )
 from thinnet.torch.functional._rows import drop, dropout
-from thinnet.torch.functional._weights import shakeout, sparse_prune, targeted_dropout
+from thinnet.torch.functional._samples import multi_sample_dropout, neftune_noise
+from thinnet.torch.functional._weights import dare_merge, shakeout, sparse_prune, targeted_dropout
 
 __all__ = [
     "concrete_dropout",
     "concrete_kl",
     "cutout",
+    "dare_merge",
     "drop",
     "drop_edges",
     "drop_head",
     "dropout",
     "local_noise",
     "max_pool_dropout",
+    "multi_sample_dropout",
+    "neftune_noise",
     "patch_dropout",
     "r_drop",
     "scaled_dot_product_attention",

@@ -246,8 +246,8 @@ def local_noise(
     spread = torch.exp(logs.double().clamp(max=LARGEST_LOG_ALPHA) / 2) * means
     variance = x.double().square() @ spread.square().mT
     # The root has no derivative at 0.
-    some = variance > 0
-    deviation = torch.where(some, torch.where(some, variance, 1).sqrt(), 0)
+    none = variance == 0
+    deviation = torch.where(none, 0, torch.where(none, 1, variance).sqrt())
     return round_once(mean + deviation * drawn("VariationalDropout noise", mean, key, window), x.dtype)
 
 

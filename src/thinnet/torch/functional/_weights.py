@@ -5,16 +5,19 @@ The first axis of a weight is the outputs and the second the inputs, as in `torc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from thinnet._checks import check_boolean, check_integer, check_number
-from thinnet.torch._apply import apply
+from thinnet.torch._apply import apply, round_once
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.gains import gains
 from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, check_parameter
 from thinnet.torch.functional._rows import drop
+from thinnet.variants._beyond.dare import dare_merge as merge
 
-__all__ = ["shakeout", "sparse_prune", "targeted_dropout"]
+__all__ = ["dare_merge", "shakeout", "sparse_prune", "targeted_dropout"]
 
 
 def targeted_dropout(
@@ -129,6 +132,62 @@ def shakeout(
     other = size * torch.where(fixed.isnan(), fixed, fixed.sign())
     pattern = " ".join("f" if i == axis else "1" for i in range(weight.dim()))
     return drop("Mixout", weight, p, key=key, other=other, training=training, pattern=pattern)
+
+
+def dare_merge(
+    base: Tensor,
+    tuned: Sequence[Tensor],
+    p: float,
+    *,
+    key: AnyKey = None,
+    weights: Sequence[float] | None = None,
+) -> Tensor:
+    """Merge fine-tuned weights: `base + sum over k of weights[k] * (DARE(tuned[k]) - base)`.
+
+    Model k is dropped under `key.fold(k)`, so its mask does not depend on the other models. Give each tensor
+    of a network a key of its own: `key.fold(name)`. The result is a constant: it has no gradient.
+
+    Parameters
+    ----------
+    base : Tensor of floating point
+        The pretrained weights.
+    tuned : sequence of Tensor, of the shape of base
+        The weights of the fine-tuned models.
+    p : float
+        Chance that a change is dropped, in [0, 1]; 0.9 and more in the paper.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    weights : sequence of float, optional
+        The weight of each model; 1 for each if not given, which adds all changes (task arithmetic).
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of base; computed in float64.
+
+    Raises
+    ------
+    InputError
+        Tensors of other shapes, no model, weights that are not one number for each model.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> dare_merge(torch.ones(6), [torch.ones(6) + 0.25], 0.5, key=tn.Key(0))
+    tensor([1.0000, 1.0000, 1.5000, 1.0000, 1.0000, 1.5000])
+
+    References
+    ----------
+    Yu et al.: Language models are super Mario: absorbing abilities from homologous models as a free lunch.
+    ICML 2024.
+    """
+    check_local("dare_merge", base, "base")
+    for k, one in enumerate(tuned):
+        check_local("dare_merge", one, f"tuned[{k}]")
+    address = keys.to_key(keys.checked("dare_merge", key))
+    arrays = (one.detach().cpu().double().numpy() for one in (base, *tuned))
+    merged = merge(next(arrays), list(arrays), check_p("dare_merge", p), key=address, weights=weights)
+    return round_once(torch.from_numpy(merged), base.dtype).to(base.device)
 
 
 def sparse_prune(weight: Tensor, log_alpha: Tensor | float, *, threshold: float = 3.0) -> Tensor:

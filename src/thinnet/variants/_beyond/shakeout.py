@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_integer, check_number
 from thinnet._core.random import Key
-from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
+from thinnet.variants._beyond.function import Array, FunctionVariant, check_call, exact
 from thinnet.variants._law import mixed
 from thinnet.variants._sample import drop
 from thinnet.variants._variant import Variant
@@ -83,7 +83,7 @@ def shakeout(
     """
     array = check_call("Shakeout", weights, key, mode, name="weights")
     axis = check_integer("Shakeout", "axis", axis, -array.ndim, array.ndim - 1)
-    other = (-check_number("Shakeout", "c", c, 0) * np.sign(array)).astype(array.dtype)
+    other = (-check_number("Shakeout", "c", c, 0) * np.sign(exact(array))).astype(array.dtype)
     sampled = "sample" if mode == "sample" else "mean"
     return drop(variant_of(array.ndim, axis), array, rate, key=key, other=other, mode=sampled)
 

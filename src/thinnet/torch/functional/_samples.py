@@ -1,0 +1,114 @@
+"""Functions that add noise to embeddings, or draw several masks for one batch."""
+
+from __future__ import annotations
+
+import torch  # noqa: F401 - the examples use it
+
+from thinnet._checks import check_integer, check_number
+from thinnet._core.random import Window
+from thinnet.torch._apply import apply
+from thinnet.torch._ops import drop as op
+from thinnet.torch._ops import keys
+from thinnet.torch._streams import shards
+from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, drawn
+
+__all__ = ["multi_sample_dropout", "neftune_noise"]
+
+
+def neftune_noise(
+    x: Tensor, alpha: float, *, key: AnyKey = None, training: bool = True, window: Window | None = None
+) -> Tensor:
+    """Add uniform noise, `y = x + u * alpha / sqrt(tokens * features)` with u uniform on (-1, 1).
+
+    Evaluation returns x.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, shape (n, tokens, features)
+        Embeddings.
+    alpha : float
+        The size of the noise, at least 0; 5, 10 or 15 in the paper.
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    training : bool
+        Add noise, or return x.
+    window : Window, optional
+        The part of a global array that x is; the global number of tokens and features scales the noise.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of x.
+
+    Raises
+    ------
+    InputError
+        An x of other axes, a negative alpha.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> neftune_noise(torch.ones(1, 2, 2), 1.0, key=tn.Key(0)).round(decimals=3)
+    tensor([[[1.4100, 0.8990],
+             [1.2720, 1.3810]]])
+
+    References
+    ----------
+    Jain et al.: NEFTune: noisy embeddings improve instruction finetuning. ICLR 2024, section 2, algorithm 1.
+    """
+    x = check_local("NEFTune", x, axes="n tokens features")
+    size = check_number("NEFTune", "alpha", alpha, 0)
+    return apply(1.0, drawn("NEFTune", x, key, window, options=(size,)), x, 1.0) if training else x
+
+
+def multi_sample_dropout(
+    x: Tensor, p: float, *, key: AnyKey = None, samples: int = 8, training: bool = True
+) -> Tensor:
+    """Return x under several masks of dropout, along a new first axis.
+
+    Apply the rest of the network and the loss to every sample, and average the losses.
+
+    Parameters
+    ----------
+    x : Tensor of floating point, any shape
+        Activations before the last layers.
+    p : float
+        Chance that an entry is dropped, in [0, 1].
+    key : Key, or Tensor of int64, optional
+        The address of the randomness; the default is a fresh key from torch's generator.
+    samples : int
+        The number of masks, at least 1; 8 in the paper.
+    training : bool
+        Draw masks, or return x once, along a first axis of length 1.
+
+    Returns
+    -------
+    Tensor, shape (samples, …)
+        Of the dtype of x.
+
+    Raises
+    ------
+    InputError
+        A p outside [0, 1], fewer than one sample.
+
+    Examples
+    --------
+    >>> import thinnet as tn
+    >>> multi_sample_dropout(torch.ones(4), 0.5, key=tn.Key(0), samples=3)
+    tensor([[2., 0., 2., 2.],
+            [2., 2., 2., 2.],
+            [2., 2., 0., 0.]])
+
+    References
+    ----------
+    Inoue: Multi-sample dropout for accelerated training and better generalization. arXiv:1905.09788, 2019.
+    """
+    x, p = check_local("MultiSampleDropout", x), check_p("MultiSampleDropout", p)
+    count = check_integer("MultiSampleDropout", "samples", samples, 1)
+    if not training:
+        return x.unsqueeze(0)
+    address = keys.checked("MultiSampleDropout", key)
+    place = shards.window("MultiSampleDropout", x, address)
+    if place:  # the rows of x are a part of a batch, the samples are all there
+        place = [0, *place[: x.dim()], count, *place[x.dim() :]]
+    return op.drop(x.expand(count, *x.shape), None, address, ("Dropout", ()), p, place)
