@@ -39,13 +39,13 @@ def test_half_way() -> None:
 
 @given(RATES, RATES, STEPS, st.floats(0, 0.99), TIMES)
 def test_flat_then_cosine(start: float, stop: float, steps: int, flat: float, time: int) -> None:
-    schedule = FlatCosine(start, stop, steps, flat)
+    schedule = FlatCosine(start, stop, steps, flat=flat)
     if time <= flat * steps and time < steps:
         assert schedule(time) == start
     elif time < steps:
         share = (time - flat * steps) / (steps - flat * steps)
         assert schedule(time) == pytest.approx(stop + (start - stop) * math.cos(math.pi / 2 * share) ** 2)
-    assert FlatCosine(start, stop, steps, 0)(time) == pytest.approx(Cosine(start, stop, steps)(time))
+    assert FlatCosine(start, stop, steps, flat=0)(time) == pytest.approx(Cosine(start, stop, steps)(time))
 
 
 @given(RATES, RATES, STEPS)
@@ -107,7 +107,7 @@ def test_values_are_finite_numbers(kind: Any, value: Any, refusal: Callable[...,
 
 @pytest.mark.parametrize("flat", [-0.1, 1.1, "a"])
 def test_the_flat_share_is_in_the_unit_interval(flat: Any, refusal: Callable[..., str]) -> None:
-    line = refusal(InputError, FlatCosine, 0.1, 0.2, 9, flat)
+    line = refusal(InputError, FlatCosine, 0.1, 0.2, 9, flat=flat)
     assert line == f"FlatCosine: flat must be a number in [0, 1], got {flat!r}."
 
 

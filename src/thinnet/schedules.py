@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
 from thinnet._checks import Number, check, check_integer, check_number
@@ -164,6 +164,7 @@ class FlatCosine:
     start: float
     stop: float
     steps: int
+    _: KW_ONLY
     flat: float = 0.75
 
     def __post_init__(self) -> None:

@@ -249,7 +249,7 @@ def test_a_law_without_a_formula_states_nothing_and_prints_its_numbers() -> None
 
 
 def test_a_law_with_a_formula_prints_it() -> None:
-    @formula("x + noise", "0", "x", "noise is small")
+    @formula("x + noise", "0", "x", where="noise is small")
     def law(rate: float) -> TwoPoint:
         return unscaled(rate)
 

@@ -150,7 +150,7 @@ class Formula:
         return self.dropped == "0" and re.fullmatch(r"(\w+ \* )?x( / \w+)?", self.kept) is not None
 
 
-def formula(kept: str, dropped: str, mean: str, where: str = "") -> Callable[[_Function], _Function]:
+def formula(kept: str, dropped: str, mean: str, *, where: str = "") -> Callable[[_Function], _Function]:
     """Return a decorator that gives a law its formula; the arguments are those of `Formula`.
 
     Examples
@@ -218,7 +218,7 @@ def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> inverted(0.5).kept, inverted(0.5).mean
-    ((2.0, 0.0), (1.0, 0.0))
+    (Pair(gain=2.0, shift=0.0), (1.0, 0.0))
     """
     threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
@@ -252,7 +252,7 @@ def hold(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> hold(0.25).dropped, hold(0.25).mean
-    ((0.0, 1.0), (0.75, 0.25))
+    (Pair(gain=0.0, shift=1.0), (0.75, 0.25))
     """
     threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
@@ -269,7 +269,7 @@ def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> mixed(0.5).dropped, mixed(0.5).kept, mixed(0.5).mean
-    ((0.0, 1.0), (2.0, -1.0), (1.0, 0.0))
+    (Pair(gain=0.0, shift=1.0), Pair(gain=2.0, shift=-1.0), (1.0, 0.0))
 
     References
     ----------
@@ -292,7 +292,7 @@ ALPHA = -1.7580993408473766
     "a * x + b",
     "a * A + b",
     "keep * a * x",
-    "A = -1.7580993, a = (keep + keep * rate * A**2)**-0.5, b = -a * A * rate",
+    where="A = -1.7580993, a = (keep + keep * rate * A**2)**-0.5, b = -a * A * rate",
 )
 @_cached
 def alpha(rate: Any, lanes: int = 1) -> TwoPoint:

@@ -17,7 +17,7 @@ from thinnet.variants._law import LANES, Table, formula
 __all__ = ["gaussian", "log_normal", "normal_table", "shake", "uniform"]
 
 
-@formula("g * x", "", "x", "g from N(1, rate / keep)")
+@formula("g * x", "", "x", where="g from N(1, rate / keep)")
 @functools.lru_cache(maxsize=64)
 def gaussian(rate: float) -> Table:
     """Return a gain drawn from N(1, rate / keep), the mean and variance of inverted dropout.
@@ -34,7 +34,7 @@ def gaussian(rate: float) -> Table:
     return _noise(rate, lambda spread: 1 + spread * normal_table().astype(np.float64))
 
 
-@formula("g * x", "", "x", "g uniform on (1 - s, 1 + s), s = (3 * rate / keep)**0.5")
+@formula("g * x", "", "x", where="g uniform on (1 - s, 1 + s), s = (3 * rate / keep)**0.5")
 @functools.lru_cache(maxsize=64)
 def uniform(rate: float) -> Table:
     """Return a gain that is uniform on (1 - s, 1 + s), `s = sqrt(3 * rate / keep)`: the variance of dropout.
@@ -50,7 +50,7 @@ def uniform(rate: float) -> Table:
     return _noise(rate, lambda spread: 1 + spread * math.sqrt(3 / (1 - LANES**-2.0)) * _uniform())
 
 
-@formula("g * x", "", "x", "g = exp(h), h from N(-v / 2, v), v = -log(keep)")
+@formula("g * x", "", "x", where="g = exp(h), h from N(-v / 2, v), v = -log(keep)")
 @functools.lru_cache(maxsize=64)
 def log_normal(rate: float) -> Table:
     """Return a gain exp(N(m, v)) with mean 1 and the variance of dropout, `v = -log(keep)`, `m = -v / 2`.
@@ -76,7 +76,7 @@ def log_normal(rate: float) -> Table:
     "g * x + (1 - g) * other",
     "",
     "(x + other) / 2",
-    "g uniform on ((1 - rate) / 2, (1 + rate) / 2)",
+    where="g uniform on ((1 - rate) / 2, (1 + rate) / 2)",
 )
 @functools.lru_cache(maxsize=64)
 def shake(rate: float) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from thinnet._checks import Number, check, check_choice, check_type, format_value
@@ -93,6 +93,7 @@ class Variant:
     law: LawOfRate
     cite: str
     doc: str
+    _: KW_ONLY
     block: tuple[int, ...] = ()
     other: Other = "zero"
     inference: Literal["mean", "identity"] = "mean"

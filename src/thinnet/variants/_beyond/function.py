@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +42,7 @@ class FunctionVariant:
     doc: str
     why: str
     functions: tuple[Callable[..., Any], ...]
+    _: KW_ONLY
     usual: float | None
     helps: str
     differs: str = ""
