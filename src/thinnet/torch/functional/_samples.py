@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch  # noqa: F401 - the examples use it
-
 from thinnet._checks import check_integer, check_number
 from thinnet._core.random import Window
 from thinnet.torch._apply import apply
@@ -47,7 +45,7 @@ def neftune_noise(
 
     Examples
     --------
-    >>> import thinnet as tn
+    >>> import torch, thinnet as tn
     >>> neftune_noise(torch.ones(1, 2, 2), 1.0, key=tn.Key(0)).round(decimals=3)
     tensor([[[1.4100, 0.8990],
              [1.2720, 1.3810]]])
@@ -93,7 +91,7 @@ def multi_sample_dropout(
 
     Examples
     --------
-    >>> import thinnet as tn
+    >>> import torch, thinnet as tn
     >>> multi_sample_dropout(torch.ones(4), 0.5, key=tn.Key(0), samples=3)
     tensor([[2., 0., 2., 2.],
             [2., 2., 2., 2.],
