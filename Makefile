@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel twin kernels bench variants vectors gallery clean
+.PHONY: study test check lint types floors examples wheel twin kernels stub bench variants vectors gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -59,6 +59,11 @@ twin: .venv/dev.done
 # The C++ without Python: the bodies against each other, and under sanitizers.
 kernels: .venv/dev.done
 	csrc/check.sh
+
+# The types of the compiled module, after a change of its functions; a test compares them with the module.
+stub: .venv/dev.done
+	$(PIP) nanobind
+	$(BIN)/python -m nanobind.stubgen --quiet --module thinnet._native --output-file src/thinnet/_native.pyi
 
 # BLAS chooses its kernels by the processor; variables of the shell must not override it.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python

@@ -12,8 +12,10 @@ namespace thinnet {
 
 namespace nb = nanobind;
 
-// An argument with a buffer; the stub calls it an array.
+// Arguments whose types the stub states: an object with a buffer, such an object or a float, and a placement of lanes.
 struct Array : nb::handle {};
+struct ArrayOrFloat : nb::handle {};
+struct Placement : nb::handle {};
 
 // A buffer, held for the lifetime of this object.
 class Buffer {
@@ -88,13 +90,19 @@ inline Type type_of(const Buffer& buffer) {
 
 namespace nanobind::detail {
 
-template <>
-struct type_caster<thinnet::Array> {
-    NB_TYPE_CASTER(thinnet::Array, const_name("numpy.typing.NDArray[typing.Any]"))
-    bool from_python(handle source, std::uint8_t, cleanup_list*) noexcept {
-        value = thinnet::Array{source};
-        return true;
-    }
-};
+#define THINNET_CASTER(TYPE, NAME)                                             \
+    template <>                                                                \
+    struct type_caster<TYPE> {                                                 \
+        NB_TYPE_CASTER(TYPE, const_name(NAME))                                 \
+        bool from_python(handle source, std::uint8_t, cleanup_list*) noexcept { \
+            value = TYPE{source};                                              \
+            return true;                                                       \
+        }                                                                      \
+    };
+
+THINNET_CASTER(thinnet::Array, "numpy.typing.NDArray[typing.Any]")
+THINNET_CASTER(thinnet::ArrayOrFloat, "float | numpy.typing.NDArray[typing.Any]")
+THINNET_CASTER(thinnet::Placement, "tuple[()] | thinnet._core.kernels.records.Placement")
+#undef THINNET_CASTER
 
 }  // namespace nanobind::detail

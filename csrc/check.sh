@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Check the kernels below Python: every body of this processor against the portable one, plain and under
-# AddressSanitizer and UndefinedBehaviorSanitizer; NEON too where a cross-compiler and an emulator are found.
-# Then the tests of the kernels with a sanitized module, in an environment of its own.
+# Check the kernels without Python: every body of this processor against the portable one, plain and under
+# AddressSanitizer and UndefinedBehaviorSanitizer; NEON too if a cross-compiler and an emulator are installed.
+# Then run the tests of the kernels with a sanitized module, in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ sanitizers=(-fsanitize=address,undefined -fno-sanitize-recover=all -g)
 rm -rf "$out"
 mkdir -p "$out"
 
-# compile NAME COMPILER FLAGS...: a program of all bodies, each with the instructions it is written for
+# compile NAME COMPILER FLAGS...: a program of all bodies, each with its own instruction set
 compile() {
     local name=$1 compiler=$2
     shift 2

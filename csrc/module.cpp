@@ -56,7 +56,7 @@ void words(std::uint64_t value, std::uint32_t step, std::uint64_t block, Array o
     });
 }
 
-void lanes(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, std::int64_t begin,
+void lanes(Array out, std::uint64_t value, std::uint32_t step, Placement where, std::int64_t begin,
            std::int64_t end) {
     const Buffer to(out, true);
     expect(to, "H", "out");
@@ -69,7 +69,7 @@ void lanes(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, 
     });
 }
 
-void mask(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, std::uint64_t threshold,
+void mask(Array out, std::uint64_t value, std::uint32_t step, Placement where, std::uint64_t threshold,
           std::int64_t begin, std::int64_t end) {
     const Buffer to(out, true);
     expect(to, "?", "out");
@@ -82,8 +82,8 @@ void mask(Array out, std::uint64_t value, std::uint32_t step, nb::tuple where, s
     });
 }
 
-bool two_point(Array x, Array out, Array other, std::uint64_t value, std::uint32_t step,
-               nb::tuple where, std::uint64_t threshold, double dropped_gain, double dropped_shift,
+bool two_point(Array x, Array out, ArrayOrFloat other, std::uint64_t value, std::uint32_t step,
+               Placement where, std::uint64_t threshold, double dropped_gain, double dropped_shift,
                double kept_gain, double kept_shift, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true);
     std::optional<Buffer> third;
@@ -105,7 +105,7 @@ bool two_point(Array x, Array out, Array other, std::uint64_t value, std::uint32
 }
 
 // Arrays of rates. `dropped_gain`, `dropped_shift` and `kept_shift` are all None, for 0, or all arrays.
-bool two_point_rates(Array x, Array out, Array other, std::uint64_t value, std::uint32_t step, nb::tuple where,
+bool two_point_rates(Array x, Array out, ArrayOrFloat other, std::uint64_t value, std::uint32_t step, Placement where,
                      Array thresholds, Array dropped_gain, Array dropped_shift, Array kept_gain, Array kept_shift,
                      std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true), below(thresholds, false);
@@ -164,7 +164,7 @@ void two_point_at(std::uint64_t x, std::uint64_t out, std::int64_t count, int ty
 
 // `other` and `shifts` are both None, or arrays.
 bool table(Array x, Array out, Array other, Array gains, Array shifts, std::uint64_t value, std::uint32_t step,
-           nb::tuple where, std::int64_t begin, std::int64_t end) {
+           Placement where, std::int64_t begin, std::int64_t end) {
     const Buffer from(x, false), to(out, true), factors(gains, false);
     const float* values = factors_of(factors, "gains");
     if (other.is_none() != shifts.is_none()) refuse("table: other and shifts come together");

@@ -384,12 +384,11 @@ def check_shape(owner: str, name: str, value: Any) -> tuple[int, ...]:
     >>> check_shape("lanes", "shape", [np.int8(3), 4])
     (3, 4)
     """
-    if isinstance(value, tuple | list):
-        sizes: list[Any] = list(cast("Any", value))
-        if all(isinstance(size, Integral) and not isinstance(size, bool) for size in sizes):
-            shape = tuple(map(int, sizes))
-            if min(shape, default=0) >= 0:
-                return shape
+    sizes: Any = value
+    if isinstance(sizes, tuple | list) and all(
+        Number(0, whole=True).accepts(size) for size in cast("Any", sizes)
+    ):
+        return tuple(map(int, cast("Any", sizes)))
     hint = f"; use ({value},)." if type(value) is int and value >= 0 else "."
     raise InputError(
         f"{owner}: {name} must be a tuple of whole numbers of at least 0, got {format_value(value)}{hint}"
@@ -436,7 +435,7 @@ def check_broadcast(owner: str, name: str, value: ArrayLike, shape: tuple[int, .
 
 
 def check_out(owner: str, x: Array, out: Array, name: str = "x") -> Array:
-    """Return `out` if an array like x can be written to it; it may be x itself but not overlap it otherwise."""
+    """Return `out` if an array like x can be written to it; it may be x, but not overlap x otherwise."""
     if not isinstance(out, np.ndarray) or out.shape != x.shape or out.dtype != x.dtype:
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(f"{owner}: out must be an array of {x.dtype} and shape {x.shape}, got {got}.")

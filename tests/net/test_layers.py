@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet._core.kernels.updates_numpy import shorten
 from thinnet._core.random import Key, uniform
 from thinnet.errors import InputError
-from thinnet.net._optimizers import shorten
 from thinnet.schedules import Constant, Late, Linear
 
 ACTIVATIONS = [net.ReLU(), net.LeakyReLU(slope=0.2), net.Sigmoid(), net.Tanh(), net.SELU(), net.GELU()]

@@ -13,7 +13,7 @@ definition that the compiled kernels equal to the bit:
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def apply(gain: Any, shift: Any, x: Array, other: Any = 0.0, out: Array | None =
     gain, shift = np.asarray(gain, work), np.asarray(shift, work)
     y = _term(gain, wide, work)
     if shift.any():
-        second = _term(shift, read(other) if isinstance(other, np.ndarray) else other, work)
+        second = _term(shift, read(cast("Array", other)) if isinstance(other, np.ndarray) else other, work)
         y = np.where(shift == 0, y, np.where(gain == 0, second, y + second))
     if out is None:
         out = np.empty(np.broadcast_shapes(y.shape, wide.shape, gain.shape, shift.shape), x.dtype)

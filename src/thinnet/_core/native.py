@@ -8,11 +8,9 @@ work, so that backward can use the kernel that forward used.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
 from collections.abc import Generator
-from typing import Any
 
 from thinnet.errors import InputError
 
@@ -20,7 +18,6 @@ __all__ = ["NUMPY", "bodies", "name", "use", "using", "why_not"]
 
 NUMPY = "numpy"
 """The name of the NumPy definitions among the bodies."""
-
 
 # The functions that this version calls.
 _FUNCTIONS = (
@@ -30,12 +27,13 @@ _FUNCTIONS = (
 )
 
 
-def _load() -> tuple[Any, str]:
+# Without an annotation, so that the types of its functions are those of _native.pyi.
+def _load():
     """Return the compiled module, or None and the reason for its absence."""
     if sys.byteorder != "little":
         return None, "the kernels are for little-endian machines"
     try:
-        module = importlib.import_module("thinnet._native")
+        import thinnet._native as module
     except ModuleNotFoundError:
         return None, "not built: no working C++20 compiler when thinnet was installed"
     except ImportError as error:
@@ -46,7 +44,7 @@ def _load() -> tuple[Any, str]:
 
 
 compiled, why_not = _load()
-library: Any = compiled
+library = compiled
 
 
 def bodies() -> list[str]:
@@ -74,7 +72,8 @@ def use(wanted: str, owner: str = "use") -> None:
         library = None
     else:
         library = compiled
-        library.use(wanted)
+        if compiled is not None:
+            compiled.use(wanted)
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class Fused:
         self._keeps_input = self._name in NEEDS_INPUT
         self._slope = float(getattr(layers[1], "slope", 0.0))
         self._dropout = layers[2] if len(layers) > 2 and isinstance(layers[2], Dropout) else None
-        self._without_dropout: End = self._name, self._slope, Key(0), 0, 1.0
+        self._without_dropout = End(self._name, self._slope, Key(0), 0, 1.0)
         fixed = self._dropout is not None and not callable(self._dropout.rate)
         self._fixed_law = self._law(0) if fixed else None
 
@@ -84,12 +84,12 @@ class Fused:
 
     def _end(self, key: Any) -> End:
         threshold, gain = self._fixed_law or self._law(key.step)
-        return self._name, self._slope, key, threshold, gain
+        return End(self._name, self._slope, key, threshold, gain)
 
     def _law(self, step: int) -> tuple[int, float]:
         dropout: Any = self._dropout
         law = dropout.row.law_of(dropout.rate_at(step))
-        return law.threshold, law.kept[0]
+        return law.threshold, law.kept.gain
 
 
 def fuse(layers: tuple[Layer, ...]) -> list[tuple[int, int, Fused | None]]:

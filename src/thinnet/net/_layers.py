@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet._checks import check, check_integer, check_number
+from thinnet._core.kernels.dense_numpy import activate, derivative, gelu, gelu_derivative
 from thinnet._core.random import Key, uniform
 from thinnet.errors import InputError
 from thinnet.net._arguments import POSITIVE, shape_text
@@ -148,11 +149,11 @@ class ReLU(Layer):
     initializer: ClassVar[str | None] = "he"
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        y = np.maximum(x, 0)
+        y = activate("relu", x)
         return y, y
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return dy * (saved > 0)
+        return derivative("relu", dy, saved)
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ class LeakyReLU(Layer):
         object.__setattr__(self, "slope", check_number("LeakyReLU", "slope", self.slope))
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        return np.where(x > 0, x, x.dtype.type(self.slope) * x), x
+        return activate("leaky_relu", x, self.slope), x
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return np.where(saved > 0, dy, dy.dtype.type(self.slope) * dy)
+        return derivative("leaky_relu", dy, saved, self.slope)
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,11 @@ class Sigmoid(Layer):
     """`y = 1 / (1 + exp(-x))`, computed as `(1 + tanh(x / 2)) / 2`, which cannot overflow."""
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        y = 0.5 * (1 + np.tanh(0.5 * x))
+        y = activate("sigmoid", x)
         return y, y
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return dy * saved * (1 - saved)
+        return derivative("sigmoid", dy, saved)
 
 
 @dataclass(frozen=True)
@@ -191,14 +192,11 @@ class Tanh(Layer):
     """`y = tanh(x)`."""
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        y = np.tanh(x)
+        y = activate("tanh", x)
         return y, y
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return dy * (1 - saved * saved)
-
-
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+        return derivative("tanh", dy, saved)
 
 
 @dataclass(frozen=True)
@@ -213,14 +211,11 @@ class SELU(Layer):
     initializer: ClassVar[str | None] = "lecun"
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        y = _SELU_SCALE * np.where(x > 0, x, _SELU_ALPHA * np.expm1(np.minimum(x, 0)))
+        y = activate("selu", x)
         return y, y
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return dy * np.where(saved > 0, _SELU_SCALE, saved + _SELU_SCALE * _SELU_ALPHA)
-
-
-_GELU_A, _GELU_B = math.sqrt(2 / math.pi), 0.044715
+        return derivative("selu", dy, saved)
 
 
 @dataclass(frozen=True)
@@ -238,13 +233,11 @@ class GELU(Layer):
     initializer: ClassVar[str | None] = "he"
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        t = np.tanh(_GELU_A * (x + _GELU_B * x * x * x))
-        return 0.5 * x * (1 + t), (x, t)
+        y, t = gelu(x)
+        return y, (x, t)
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        x, t = saved
-        slope = _GELU_A * (1 + 3 * _GELU_B * x * x)
-        return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
+        return dy * gelu_derivative(*saved)
 
 
 def uniform_weights(shape: Shape, initializer: str, inputs: int, outputs: int, *, key: Key) -> Weights:

@@ -1,7 +1,7 @@
 """Optimisers: one pass over all weights of a network, which lie in one flat array.
 
-The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone. Each rule
-is written twice: as the numbers that a compiled kernel takes, and as the NumPy passes that define it.
+The first `decayed` entries are weight matrices, the rest biases; decay acts on the matrices alone. An
+optimiser states the numbers of an update (`Rule`); `thinnet._core.kernels` applies them to the weights.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet._checks import Number, ScheduleOf, check, check_boolean, check_number, format_value
-from thinnet._core import native
 from thinnet._core.kernels import Rule, update
 from thinnet.errors import InputError
 from thinnet.net._arguments import POSITIVE
@@ -27,9 +26,6 @@ Limit: TypeAlias = tuple[int, int, int, float]
 """(first entry, rows, columns, max_norm) of a weight matrix whose columns have a largest length."""
 Part: TypeAlias = tuple[int, int, int, float]
 """(first entry, end, columns, max_norm); 0 columns: no limit."""
-
-# Number of entries updated at once: weights, gradients, moments and scratch fit into the second-level cache.
-_CHUNK = 1 << 15
 
 
 class Optimizer:
@@ -88,43 +84,18 @@ class Optimizer:
             self.step = 0
         rate = self.rate_now()
         self.step += 1
-        step = self._by_numpy if native.library is None else self._by_kernel
         for part in _parts(weights.size, limits):
-            step(weights, grads, part, decayed, rate)
+            self._update_part(weights, grads, part, decayed, rate)
 
-    def _by_kernel(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+    def _update_part(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
         start, stop, columns, max_norm = part
         arrays = (weights, grads, self.state[0], self.state[-1])
         if stop - start < weights.size:
             arrays = tuple(array[start:stop] for array in arrays)
         update(arrays, self.rule(rate), min(max(0, decayed - start), stop - start), columns, max_norm)
 
-    def _by_numpy(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
-        start, stop, columns, max_norm = part
-        room = np.empty(min(_CHUNK, stop - start), weights.dtype)
-        for first in range(start, stop, _CHUNK):
-            here = slice(first, min(first + _CHUNK, stop))
-            w, g = weights[here], grads[here]
-            scratch = room[: w.size]
-            matrices = max(0, min(decayed - first, w.size))
-            if matrices:
-                self.decay(w[:matrices], g[:matrices], scratch[:matrices], rate)
-            self.move(w, g, scratch, [state[here] for state in self.state], rate)
-        if columns:
-            shorten(weights[start:stop].reshape(-1, columns), max_norm)
-
     def rule(self, rate: float) -> Rule:
-        """Return the numbers that a compiled kernel takes for the next update."""
-        raise NotImplementedError
-
-    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
-        """Add the gradient of the L2 penalty."""
-        if self.l2:
-            np.multiply(w, self.l2, out=scratch)
-            g += scratch
-
-    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
-        """Update one piece of the weights."""
+        """Return the numbers of the next update."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -140,15 +111,6 @@ def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
         parts += [(at, first, 0, math.inf), (first, first + rows * columns, columns, max_norm)]
         at = first + rows * columns
     return tuple(part for part in [*parts, (at, size, 0, math.inf)] if part[0] < part[1])
-
-
-def shorten(w: Array, max_norm: float) -> None:
-    """Scale columns of w, shape (d, k), down to `max_norm` where they are longer."""
-    squares = np.square(w)
-    # Rows are added in sequence; NumPy would add a single column pairwise.
-    total = np.add.accumulate(squares)[-1] if w.shape[1] == 1 else np.add.reduce(squares)
-    length = np.sqrt(total)
-    w *= np.minimum(1, max_norm / np.maximum(length, np.finfo(w.dtype).tiny))
 
 
 class SGD(Optimizer):
@@ -178,19 +140,6 @@ class SGD(Optimizer):
     def rule(self, rate: float) -> Rule:
         kind = "nesterov" if self.nesterov else "momentum" if self.momentum else "sgd"
         return Rule(kind, rate, self.l2, 1.0, self.momentum)
-
-    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
-        if self.momentum:
-            velocity = state[0]
-            velocity *= self.momentum
-            velocity += g
-            if self.nesterov:
-                np.multiply(velocity, self.momentum, out=scratch)
-                g += scratch
-            else:
-                g = velocity
-        np.multiply(g, rate, out=scratch)
-        w -= scratch
 
 
 class Adam(Optimizer):
@@ -233,22 +182,6 @@ class Adam(Optimizer):
             correction=1 / math.sqrt(1 - beta2**self.step),
         )
 
-    def move(self, w: Array, g: Array, scratch: Array, state: list[Array], rate: float) -> None:
-        (beta1, beta2), (m, v) = self.betas, state
-        np.multiply(g, g, out=scratch)
-        scratch *= 1 - beta2
-        v *= beta2
-        v += scratch
-        g *= 1 - beta1
-        m *= beta1
-        m += g
-        np.sqrt(v, out=scratch)
-        scratch *= 1 / math.sqrt(1 - beta2**self.step)
-        scratch += self.epsilon
-        np.divide(m, scratch, out=scratch)
-        scratch *= rate / (1 - beta1**self.step)
-        w -= scratch
-
 
 class AdamW(Adam):
     """Adam with decoupled weight decay: `w -= rate * weight_decay * w` before each update.
@@ -271,9 +204,6 @@ class AdamW(Adam):
 
     def rule(self, rate: float) -> Rule:
         return super().rule(rate)._replace(shrink=1 - rate * self.weight_decay)
-
-    def decay(self, w: Array, g: Array, scratch: Array, rate: float) -> None:
-        w *= 1 - rate * self.weight_decay
 
     def __repr__(self) -> str:
         return f"AdamW(learning_rate={self.learning_rate!r}, weight_decay={self.weight_decay!r})"

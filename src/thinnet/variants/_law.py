@@ -218,7 +218,7 @@ def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> inverted(0.5).kept, inverted(0.5).mean
-    (Pair(gain=2.0, shift=0.0), (1.0, 0.0))
+    (Pair(gain=2.0, shift=0.0), Pair(gain=1.0, shift=0.0))
     """
     threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
@@ -227,7 +227,7 @@ def inverted(rate: Any, lanes: int = 1) -> TwoPoint:
     else:
         gain = np.divide(1.0, keep, out=np.zeros_like(keep), where=keep > 0)
         mean = np.where(keep > 0, 1.0, 0.0)
-    return TwoPoint(threshold, (0.0, 0.0), (gain, 0.0), (mean, 0.0), lanes)
+    return TwoPoint(threshold, Pair(0.0, 0.0), Pair(gain, 0.0), Pair(mean, 0.0), lanes)
 
 
 @formula("x", "0", "keep * x")
@@ -238,10 +238,10 @@ def unscaled(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> unscaled(0.25).mean
-    (0.75, 0.0)
+    Pair(gain=0.75, shift=0.0)
     """
     threshold = threshold_of(rate, lanes)
-    return TwoPoint(threshold, (0.0, 0.0), (1.0, 0.0), (_keep(threshold, lanes), 0.0), lanes)
+    return TwoPoint(threshold, Pair(0.0, 0.0), Pair(1.0, 0.0), Pair(_keep(threshold, lanes), 0.0), lanes)
 
 
 @formula("x", "other", "keep * x + rate * other")
@@ -252,11 +252,11 @@ def hold(rate: Any, lanes: int = 1) -> TwoPoint:
     Examples
     --------
     >>> hold(0.25).dropped, hold(0.25).mean
-    (Pair(gain=0.0, shift=1.0), (0.75, 0.25))
+    (Pair(gain=0.0, shift=1.0), Pair(gain=0.75, shift=0.25))
     """
     threshold = threshold_of(rate, lanes)
     keep = _keep(threshold, lanes)
-    return TwoPoint(threshold, (0.0, 1.0), (1.0, 0.0), (keep, 1 - keep), lanes)
+    return TwoPoint(threshold, Pair(0.0, 1.0), Pair(1.0, 0.0), Pair(keep, 1 - keep), lanes)
 
 
 @formula("(x - rate * other) / keep", "other", "x")
@@ -268,8 +268,8 @@ def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
 
     Examples
     --------
-    >>> mixed(0.5).dropped, mixed(0.5).kept, mixed(0.5).mean
-    (Pair(gain=0.0, shift=1.0), Pair(gain=2.0, shift=-1.0), (1.0, 0.0))
+    >>> mixed(0.5).kept, mixed(0.5).mean
+    (Pair(gain=2.0, shift=-1.0), Pair(gain=1.0, shift=0.0))
 
     References
     ----------
@@ -280,8 +280,8 @@ def mixed(rate: Any, lanes: int = 1) -> TwoPoint:
     some = np.asarray(keep) > 0
     gain = np.divide(1.0, keep, out=np.zeros(some.shape), where=some)
     shift = np.where(some, 1 - gain, 1.0)
-    kept, mean = (gain, shift), (np.where(some, 1.0, 0.0), np.where(some, 0.0, 1.0))
-    return TwoPoint(threshold, (0.0, 1.0), _as_floats(kept), _as_floats(mean), lanes)
+    kept, mean = _plain_pair(gain, shift), _plain_pair(np.where(some, 1.0, 0.0), np.where(some, 0.0, 1.0))
+    return TwoPoint(threshold, Pair(0.0, 1.0), kept, mean, lanes)
 
 
 ALPHA = -1.7580993408473766
@@ -317,13 +317,10 @@ def alpha(rate: Any, lanes: int = 1) -> TwoPoint:
     some = np.asarray(keep) > 0
     scale = np.divide(1.0, keep * (1 + drop * ALPHA**2), out=np.zeros(some.shape), where=some) ** 0.5
     shift = -scale * drop * ALPHA
-    kept, dropped = (scale, shift), (0.0 * scale, scale * ALPHA * keep)
-    return TwoPoint(
-        threshold, _as_floats(dropped), _as_floats(kept), _as_floats((keep * scale, 0.0 * scale)), lanes
-    )
+    dropped, mean = _plain_pair(0.0 * scale, scale * ALPHA * keep), _plain_pair(keep * scale, 0.0 * scale)
+    return TwoPoint(threshold, dropped, _plain_pair(scale, shift), mean, lanes)
 
 
-def _as_floats(pair: Pair) -> Pair:
+def _plain_pair(gain: Any, shift: Any) -> Pair:
     """Return numbers as floats, which the kernels take; arrays are returned as they are."""
-    gain, shift = (value if np.ndim(value) else float(value) for value in pair)
-    return gain, shift
+    return Pair(*(value if np.ndim(value) else float(value) for value in (gain, shift)))

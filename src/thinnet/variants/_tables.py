@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._core.kernels import Pair
 from thinnet.variants._law import LANES, Table, formula
 
 __all__ = ["gaussian", "log_normal", "normal_table", "shake", "uniform"]
@@ -62,7 +63,7 @@ def log_normal(rate: float) -> Table:
     --------
     >>> law = log_normal(0.2)
     >>> law.mean, round(law.variance, 3), bool(law.gains.min() > 0)
-    ((1.0, 0.0), 0.25, True)
+    (Pair(gain=1.0, shift=0.0), 0.25, True)
     """
 
     def gains(spread: float) -> NDArray[np.float64]:
@@ -88,21 +89,21 @@ def shake(rate: float) -> Table:
     --------
     >>> law = shake(1.0)
     >>> law.mean, round(law.variance, 4)
-    ((0.5, 0.5), 0.0833)
+    (Pair(gain=0.5, shift=0.5), 0.0833)
 
     References
     ----------
     Gastaldi: Shake-shake regularization. arXiv:1705.07485, 2017, section 1.
     """
     gains = (0.5 + rate / 2 * _uniform()).astype(np.float32)
-    return Table(_read_only(gains), (0.5, 0.5), _read_only(1 - gains))
+    return Table(_read_only(gains), Pair(0.5, 0.5), _read_only(1 - gains))
 
 
 def _noise(rate: float, gains: Callable[[float], NDArray[np.float64]]) -> Table:
     """Return gains around 1 with the standard deviation of dropout as a table; zeros at rate 1."""
     if rate == 1:
-        return Table(_read_only(np.zeros(LANES, np.float32)), (0.0, 0.0))
-    return Table(_read_only(gains(math.sqrt(rate / (1 - rate))).astype(np.float32)), (1.0, 0.0))
+        return Table(_read_only(np.zeros(LANES, np.float32)), Pair(0.0, 0.0))
+    return Table(_read_only(gains(math.sqrt(rate / (1 - rate))).astype(np.float32)), Pair(1.0, 0.0))
 
 
 def _read_only(table: NDArray[np.float32]) -> NDArray[np.float32]:

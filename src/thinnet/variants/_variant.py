@@ -182,7 +182,7 @@ class Variant:
 
     def mean_of(self, rate: Any) -> Pair:
         """Return the (gain, shift) that the mean network applies at a rate."""
-        return self.law_of(rate).mean if self.inference == "mean" else (1.0, 0.0)
+        return self.law_of(rate).mean if self.inference == "mean" else Pair(1.0, 0.0)
 
     def sized(self, block: int | tuple[int, ...] | None) -> Variant:
         """Return this variant with blocks of another size; None returns it as it is.

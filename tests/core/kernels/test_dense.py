@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core import kernels, native
-from thinnet._core.kernels import ACTIVATIONS, NEEDS_INPUT, Source
+from thinnet._core.kernels import ACTIVATIONS, NEEDS_INPUT, End, Source
+from thinnet._core.kernels import dense_numpy as definition
 from thinnet._core.random import Key, lanes
 from thinnet.errors import InputError
 from thinnet.schedules import Linear
@@ -76,15 +77,17 @@ def by_layers(layer: net.Layer, rate: float, z: Array, dy: Array) -> tuple[Array
         return y, layer.backward(dropout.backward(dy, outer, {}, {}), inner, {}, {})
 
 
-def by_kernels(layer: net.Layer, rate: float, z: Array, bias: Array, dy: Array) -> tuple[Array, Array]:
-    """Return the same by the fused kernels of the body in use."""
+def by_kernels(
+    layer: net.Layer, rate: float, z: Array, bias: Array, dy: Array, module: Any = kernels
+) -> tuple[Array, Array]:
+    """Return the same by the fused kernels of the body in use, or by their NumPy definition."""
     name = NAMES[type(layer)]
     law = inverted(rate)
-    end = name, getattr(layer, "slope", 0.0), KEY, law.threshold, law.kept[0]
+    end = End(name, getattr(layer, "slope", 0.0), KEY, law.threshold, law.kept.gain)
     z, dy = z.copy(), dy.copy()
     y = np.empty_like(z) if name in NEEDS_INPUT else z
-    kernels.dense_forward(z, bias, end, y)
-    kernels.dense_backward(z if name in NEEDS_INPUT else y, dy, end)
+    module.dense_forward(z, bias, end, y)
+    module.dense_backward(z if name in NEEDS_INPUT else y, dy, end)
     return y, dy
 
 
@@ -95,6 +98,9 @@ def by_kernels(layer: net.Layer, rate: float, z: Array, bias: Array, dy: Array) 
 def test_rectifiers_equal_the_layers(shape: tuple[int, int], name: str, rate: float, dtype: str) -> None:
     z, bias, dy = problem(shape, dtype)
     expected = by_layers(LAYERS[name], rate, z + bias, dy)
+    y, dz = by_kernels(LAYERS[name], rate, z, bias, dy, definition)
+    assert np.array_equal(y, expected[0], equal_nan=True)
+    assert np.array_equal(dz, expected[1], equal_nan=True)
     for body in COMPILED:
         with native.using(body):
             y, dz = by_kernels(LAYERS[name], rate, z, bias, dy)
@@ -123,6 +129,9 @@ def test_smooth_activations_are_near_the_layers(
     size = np.minimum(np.nan_to_num(np.abs(z + bias)), 100)
     # one layer after another, a derivative that is NaN leaks into what is dropped: 0 * NaN
     dz_known = np.where(keep, dz_known, 0)
+    y, dz = by_kernels(layer, rate, z, bias, dy, definition)
+    assert np.array_equal(y, y_known, equal_nan=True)
+    assert_near(dz, dz_known, back * gain * np.abs(dy))
     for body in COMPILED:
         with native.using(body):
             y, dz = by_kernels(layer, rate, z, bias, dy)
@@ -163,7 +172,7 @@ def test_a_saturated_derivative_keeps_its_sign_at_any_rate(name: str, body: str,
 def test_an_entry_whose_lane_is_the_threshold_is_kept(body: str, dtype: str) -> None:
     z = np.ones((3, 40), dtype)
     for lane in lanes(KEY, z.shape)[:, ::13].reshape(-1).tolist():
-        end = "relu", 0.0, KEY, lane, 2.0
+        end = End("relu", 0.0, KEY, lane, 2.0)
         kept, y, dz = kernels.mask(z.shape, Source(KEY), lane), z.copy(), z.copy()
         with native.using(body):
             kernels.dense_forward(y, np.zeros(40, dtype), end, y)
@@ -191,7 +200,7 @@ def test_bodies_equal_each_other(name: str, rate: float, dtype: str) -> None:
 def test_the_identity_adds_the_bias_and_drops(body: str, dtype: str) -> None:
     z, bias, dy = problem((4, 300), dtype)
     law, y, back = inverted(0.3), z.copy(), dy.copy()
-    end = "identity", 0.0, KEY, law.threshold, law.kept[0]
+    end = End("identity", 0.0, KEY, law.threshold, law.kept.gain)
     with native.using(body):
         kernels.dense_forward(y, bias, end, y)
         kernels.dense_backward(y, back, end)

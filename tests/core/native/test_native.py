@@ -130,7 +130,8 @@ from thinnet._core import native
 """
 DRAWN = """
 y = tn.dropout(np.linspace(-3, 3, 100_001, dtype="f4"), 0.3, key=tn.Key(2014, 7))
-net = tn.net.Network([tn.net.Dense(3, 8), tn.net.ReLU(), tn.net.Dropout(0.5), tn.net.Dense(8, 2)], key=tn.Key(0))
+layers = tn.net.Dense(3, 8), tn.net.ReLU(), tn.net.Dropout(0.5), tn.net.Dense(8, 2)
+net = tn.net.Network(layers, key=tn.Key(0))
 net.fit(np.eye(3), np.array([0, 1, 1]), epochs=5)
 print(hashlib.sha256(y.tobytes()).hexdigest(), hashlib.sha256(net.flat.tobytes()).hexdigest())
 """

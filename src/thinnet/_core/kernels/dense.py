@@ -1,8 +1,7 @@
-"""The end of a dense layer in one pass: bias, activation, inverted dropout; and the way back.
+"""The end of a dense layer in one pass: bias, activation, inverted dropout; forward and backward.
 
-These exist in compiled form alone (`thinnet._core.native.compiled` is not None); the layers of `thinnet.net`, one
-after another, are their definition. What is saved for the way back is y: divided by the gain it is the
-activation, which its own derivative follows from. GELU's does not, so its z is saved.
+`dense_numpy.py` defines both functions. Backward needs y alone: divided by the gain, y is the activation, and
+its derivative is a function of it. The derivative of GELU needs z, which is saved instead.
 """
 
 from __future__ import annotations
@@ -13,32 +12,28 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from thinnet._core import native
-from thinnet._core.random.key import Key
+from thinnet._core.kernels import dense_numpy as by_numpy
+from thinnet._core.kernels.dense_numpy import ACTIVATIONS, NEEDS_INPUT, End
 from thinnet._core.threads import split
 
 __all__ = ["ACTIVATIONS", "NEEDS_INPUT", "End", "dense_backward", "dense_forward"]
 
 Array: TypeAlias = NDArray[Any]
-End: TypeAlias = tuple[str, float, Key, int, float]
-"""(activation, slope of the leaky one, key, threshold, gain); threshold 0 means no dropout."""
 
-ACTIVATIONS = ("identity", "relu", "leaky_relu", "sigmoid", "tanh", "selu", "gelu")
-"""What the kernels know, in their order."""
-
-NEEDS_INPUT = frozenset({"gelu"})
-"""Activations whose derivative is taken from z, not from y."""
-
-# Entries that are worth a thread of their own.
+# The least number of entries for which a thread of their own pays off.
 _ENTRIES = 1 << 17
 _SMALL = 2 * _ENTRIES
 _CODES = {name: code for code, name in enumerate(ACTIVATIONS)}
 
 
 def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
-    """Write `dropout(activation(z + bias))` to y, shape (n, k); y may be z, but for GELU.
+    """Write `dropout(activation(z + bias))` to y, shape (n, k); y may be z, except for GELU.
 
-    z is left holding `z + bias` where the activation needs it, and is not changed elsewhere.
+    For GELU, z becomes `z + bias`; for other activations z is only read.
     """
+    if native.compiled is None:
+        by_numpy.dense_forward(z, bias, end, y)
+        return
     activation, slope, key, threshold, gain = end
     numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
     forward = native.compiled.dense_forward
@@ -49,7 +44,13 @@ def dense_forward(z: Array, bias: Array, end: End, y: Array) -> None:
 
 
 def dense_backward(saved: Array, dy: Array, end: End) -> None:
-    """Turn the gradient of y into that of z, in place; `saved` is y, or z + bias for GELU."""
+    """Turn the gradient of y into that of z, in place; `saved` is y, or z + bias for GELU.
+
+    The kernels run even while NumPy is in use, so that backward agrees with the forward before it.
+    """
+    if native.compiled is None:
+        by_numpy.dense_backward(saved, dy, end)
+        return
     activation, slope, key, threshold, gain = end
     numbers = key.value, key.step, _CODES[activation], slope, threshold, gain
     backward = native.compiled.dense_backward

@@ -6,7 +6,7 @@ foreign byte order), it works on a copy.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +89,9 @@ def _two_point_rates(library: Any, x: Array, law: TwoPoint, source: Source, othe
     if block:
         return by_numpy.two_point(x, law, source, other, out)
     work, values = working_type(x), (law.threshold, *law.dropped, *law.kept)
-    common = np.broadcast_shapes(*(np.shape(value) for value in values))
+    common: tuple[int, ...] = np.broadcast_shapes(*(np.shape(value) for value in values))
     common = (1,) * (x.ndim - len(common)) + common
-    if 0 in common:
+    if x.size == 0:
         return out
     with np.errstate(over="ignore"):
         arrays: list[Any] = [
@@ -120,7 +120,7 @@ def _by_copy(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> Arr
     """Run a kernel on contiguous copies, and copy its output to `out`."""
     x, out, third = arrays
     plain = np.empty(x.shape, x.dtype.newbyteorder("="))
-    third = _contiguous(third) if isinstance(third, np.ndarray) else third
+    third = third if third is None or type(third) is float else _contiguous(third)
     _run(kernel, (_contiguous(x), plain, third), rest)
     out[...] = plain
     return out
@@ -146,7 +146,7 @@ def _third(other: Any, x: Array) -> Any:
 def _rounded(other: Any, x: Array) -> Array:
     """Return `other` as an array; a number is rounded to the type of x, for bfloat16 to its bits."""
     if isinstance(other, np.ndarray):
-        return other
+        return cast("Array", other)
     number = np.empty((), x.dtype)
     with np.errstate(over="ignore"):
         write(number, np.asarray(other, working_type(x)))

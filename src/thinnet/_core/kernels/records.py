@@ -99,7 +99,7 @@ class Blocks(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """The numbers of the lanes of an array as the compiled kernels read them; () stands for 0, 1, 2 and so on.
+    """The numbers of the lanes of an array as compiled kernels read them; () stands for 0, 1, 2 and so on.
 
     Parameters
     ----------
