@@ -56,11 +56,11 @@ def test_formulas_compute_what_the_laws_do(row: Variant, rate: float) -> None:
         shape = example_shape(row)
         more = {"other": np.full(shape, other)} if row.needs_other else {}
         y = drop(row, np.full(shape, x), rate, key=Key(0), mode="mean", **more)
-        told = known.mean if row.inference == "mean" else "x"
-        assert np.allclose(y, value(told, row, realised, x, other), rtol=1e-6)
+        mean = known.mean if row.inference == "mean" else "x"
+        assert np.allclose(y, value(mean, row, realised, x, other), rtol=1e-6)
 
 
-def test_where_a_tables_gains_lie_is_as_told() -> None:
+def test_where_a_tables_gains_lie_is_as_line_of() -> None:
     rate = 0.2
     spread = (3 * rate / (1 - rate)) ** 0.5
     gains = CATALOGUE["UniformDropout"].law_of(rate).gains
@@ -75,15 +75,15 @@ def test_where_a_tables_gains_lie_is_as_told() -> None:
 
 
 @NAMES
-def test_a_page_tells_all_and_is_the_one_in_the_documentation(
+def test_a_page_is_complete_and_is_the_one_in_the_documentation(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(TOOLS)
     pages: Any = importlib.import_module("variant_pages")
     known = CATALOGUE.get(name) or FUNCTIONS[name]
     text = page(name)
-    for told in (known.doc, known.cite, known.helps, known.differs, SITES[known.site]):
-        assert told in text
+    for words in (known.doc, known.cite, known.helps, known.differs, SITES[known.site]):
+        assert words in text
     assert known.usual is None or f"Start from rate {known.usual:g}." in text
     if name in CATALOGUE:
         assert all(line in text for line in lines(CATALOGUE[name]))

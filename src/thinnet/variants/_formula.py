@@ -26,14 +26,14 @@ def lines(row: Variant) -> list[str]:
     known = row.formula
     if known is None:
         return _at_the_usual_rate(row)
-    shown = _cases(known.kept, known.dropped)
+    text = _cases(known.kept, known.dropped)
     mean = known.mean if row.inference == "mean" else "x"
-    shown.append(f"mean network: y = {mean}")
+    text.append(f"mean network: y = {mean}")
     if known.where:
-        shown.append(f"where {known.where}")
+        text.append(f"where {known.where}")
     if "other" in f"{known.kept}{known.dropped}":
-        shown.append(f"where other is {_other(row)}")
-    return shown + _block(row)
+        text.append(f"where other is {_other(row)}")
+    return text + _block(row)
 
 
 def _cases(kept: str, dropped: str) -> list[str]:

@@ -83,11 +83,11 @@ def page(name: str, picture: str | None = None) -> str:
         No such variant; the nearest name is offered.
     """
     row = FUNCTIONS[name] if name in FUNCTIONS else find(name)
-    shown: list[str] = []
+    image: list[str] = []
     if picture is not None:
         file, _, caption = picture.partition(" ")
-        shown = [f"![The gains of {row.name}]({file})", f"*{caption}*"]
-    parts = [f"# {row.name}", row.doc, *shown, *(_row(row) if isinstance(row, Variant) else _functions(row))]
+        image = [f"![The gains of {row.name}]({file})", f"*{caption}*"]
+    parts = [f"# {row.name}", row.doc, *image, *(_row(row) if isinstance(row, Variant) else _functions(row))]
     start = "" if row.usual is None else f" Start from rate {row.usual:g}."
     parts += ["## When it helps", f"{row.helps}{start}"]
     if row.differs:

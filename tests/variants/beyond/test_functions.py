@@ -53,7 +53,7 @@ def some(name: str, dtype: str = "float64") -> Any:
 
 
 @EVERY
-def test_an_entry_says_who_what_and_why(entry: FunctionVariant) -> None:
+def test_a_variant_has_a_source_a_text_and_a_reason(entry: FunctionVariant) -> None:
     assert FUNCTIONS[entry.name] is entry
     assert entry.name not in CATALOGUE
     assert any(year in entry.cite for year in map(str, range(1990, 2030)))
@@ -64,9 +64,9 @@ def test_an_entry_says_who_what_and_why(entry: FunctionVariant) -> None:
     assert entry.usual is None or 0 < entry.usual <= 1
     for function in entry.functions:
         assert function.__name__ in tn.__all__
-        told = inspect.getdoc(function) or ""
-        assert "Examples" in told
-        assert "References" in told
+        doc = inspect.getdoc(function) or ""
+        assert "Examples" in doc
+        assert "References" in doc
 
 
 def test_each_that_draws_is_in_the_tables_of_this_file() -> None:
@@ -153,23 +153,23 @@ def test_bad_input_is_one_line(name: str, refusal: Callable[..., str]) -> None:
     call, x = DRAWN[name][1], some(name)
     start = "VariationalDropout" if name == "SparseVariationalDropout" else name
 
-    def told(*arguments: Any, **options: Any) -> str:
+    def line_of(*arguments: Any, **options: Any) -> str:
         line = refusal(InputError, call, *arguments, **options)
         assert line.startswith(f"{start}: ")
         return line
 
     if name != "MaxPoolDropout":  # np.abs comes first there
-        assert "masked array" in told(np.ma.masked_array(x), 0.5, key=Key(0))
-    assert "got int64" in told(np.ones(x.shape, np.int64), 0.5, key=Key(0))
-    assert "use thinnet.Key(0)" in told(x, 0.5, key=0)
-    assert "got 'all'" in told(x, 0.5, key=Key(0), mode="all")
+        assert "masked array" in line_of(np.ma.masked_array(x), 0.5, key=Key(0))
+    assert "got int64" in line_of(np.ones(x.shape, np.int64), 0.5, key=Key(0))
+    assert "use thinnet.Key(0)" in line_of(x, 0.5, key=0)
+    assert "got 'all'" in line_of(x, 0.5, key=Key(0), mode="all")
     if name in RATED:
-        assert "[0, 1], got 1.5" in told(x, 1.5, key=Key(0))
-        assert "[0, 1], got nan" in told(x, float("nan"), key=Key(0))
+        assert "[0, 1], got 1.5" in line_of(x, 1.5, key=Key(0))
+        assert "[0, 1], got nan" in line_of(x, float("nan"), key=Key(0))
     if name in ("MaxPoolDropout", "PatchDropout", "Cutout", "DropHead", "NEFTune"):
-        assert f"got {x.shape[1:]}" in told(x[0], 0.5, key=Key(0))
+        assert f"got {x.shape[1:]}" in line_of(x[0], 0.5, key=Key(0))
     if name in SHARDED:
-        assert "the window has size (1,)" in told(x, 0.5, key=Key(0), window=Window.whole((1,)))
+        assert "the window has size (1,)" in line_of(x, 0.5, key=Key(0), window=Window.whole((1,)))
 
 
 @pytest.mark.parametrize("name", sorted(set(DRAWN) - {"SparseVariationalDropout"}))
@@ -194,7 +194,7 @@ def test_float16_may_overflow_in_silence(name: str) -> None:
         (tn.standout, "logits"),
     ],
 )
-def test_what_stands_beside_x_is_checked(call: Call, name: str, refusal: Callable[..., str]) -> None:
+def test_parameters_are_checked(call: Call, name: str, refusal: Callable[..., str]) -> None:
     for wrong in (np.zeros((3, 2)), "a"):
         assert f"{name} must be numbers that broadcast against (2,), got" in refusal(
             InputError, call, np.ones(2), wrong, key=Key(0)

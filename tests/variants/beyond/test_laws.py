@@ -228,13 +228,13 @@ def test_overlapping_windows_share_a_mask() -> None:
 
 
 def test_windows_that_are_refused(refusal: Callable[..., str]) -> None:
-    def told(x: Any, **more: Any) -> str:
+    def line_of(x: Any, **more: Any) -> str:
         return refusal(InputError, tn.max_pool_dropout, x, 0.5, key=Key(0), **more)
 
     x = np.ones((1, 1, 4, 4))
-    assert told(-x) == "MaxPoolDropout: x has entries below 0; put a rectifier before it."
-    assert told(x, kernel_size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
-    assert told(x, kernel_size=0).endswith("kernel_size must be a whole number of at least 1, got 0.")
+    assert line_of(-x) == "MaxPoolDropout: x has entries below 0; put a rectifier before it."
+    assert line_of(x, kernel_size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
+    assert line_of(x, kernel_size=0).endswith("kernel_size must be a whole number of at least 1, got 0.")
 
 
 # ShakeDrop, Shakeout

@@ -112,10 +112,10 @@ def targeted_dropout(
     axis = check_integer("TargetedDropout", "axis", axis, -array.ndim, array.ndim - 1)
     share = check_number("TargetedDropout", "target", target, 0, 1)
     chance = float(check_rate("TargetedDropout", rate, ()))
-    whole = check_boolean("TargetedDropout", "units", units)
+    units = check_boolean("TargetedDropout", "units", units)
     if key is None or mode == "mean" or not array.size:
         return array.copy()
-    chosen = candidates(array, target=share, units=whole, axis=axis)
+    chosen = candidates(array, target=share, units=units, axis=axis)
     return multiply(gains(key, Window.whole(chosen.shape), chosen, rate=chance), array)
 
 
