@@ -114,4 +114,4 @@ def test_the_flat_share_is_in_the_unit_interval(flat: Any, refusal: Callable[...
 def test_a_curriculum_goes_forwards(refusal: Callable[..., str]) -> None:
     for gamma in (0, -1e-3, math.nan):
         line = refusal(InputError, Curriculum, 0.5, gamma)
-        assert line == f"Curriculum: gamma must be greater than 0, got {gamma!r}."
+        assert line == f"Curriculum: gamma must be a number greater than 0, got {gamma!r}."

@@ -36,6 +36,7 @@ __all__ = [
     "check_choice",
     "check_integer",
     "check_number",
+    "check_numbers",
     "check_out",
     "check_rate",
     "check_shape",
@@ -306,7 +307,7 @@ def check_number(
 
 def check_choice(owner: str, name: str, value: Any, words: tuple[str, ...]) -> Any:
     """Return a value that is one of a few words."""
-    if value not in words or not isinstance(value, str):
+    if not isinstance(value, str) or value not in words:
         check(owner, name, value, Choice(words))
     return value
 
@@ -408,7 +409,10 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
     else:
         if isinstance(x, np.ma.MaskedArray):
             raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
-        array: Array = np.asarray(x)
+        try:
+            array: Array = np.asarray(x)
+        except (TypeError, ValueError):  # a list of lists of several lengths
+            raise InputError(f"{owner}: {name} must be an array, got {format_value(x)}.") from None
         if array.dtype.type not in FLOATS and array.dtype.name != "bfloat16":
             raise InputError(
                 f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; "

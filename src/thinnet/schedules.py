@@ -12,7 +12,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
 from thinnet._checks import Number, check, check_integer, check_number
-from thinnet.errors import InputError
 
 __all__ = [
     "Constant",
@@ -207,8 +206,7 @@ class Curriculum:
 
     def __post_init__(self) -> None:
         _check(self, "rate")
-        if not self.gamma > 0:
-            raise InputError(f"Curriculum: gamma must be greater than 0, got {self.gamma!r}.")
+        check("Curriculum", "gamma", self.gamma, Number(0, ends="()"))
 
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
@@ -296,5 +294,5 @@ def scheduled_drop_path(rate: float, cells: int, *, steps: int) -> list[Linear]:
     Zoph et al.: Learning transferable architectures for scalable image recognition. CVPR 2018, appendix A.7.
     """
     rate = check_number("scheduled_drop_path", "rate", rate, 0, 1)
-    cells = check_integer("scheduled_drop_path", "cells", cells, 1)
+    cells = check_integer("scheduled_drop_path", "cells", cells, 1, 1 << 20)
     return [Linear(0.0, rate * (i + 1) / cells, steps) for i in range(cells)]

@@ -124,14 +124,14 @@ def _check_law(row: Variant, rate: float) -> None:
     if not isinstance(law, TwoPoint | Table):
         got = format_value(law)
         raise InputError(f"{row.name}: law must return a TwoPoint or a Table, got {got} at rate {rate:g}.")
-    gain, shift = law.mean
+    gain, shift = average = tuple(law.mean)
     if not (math.isfinite(gain) and math.isfinite(shift)):
-        raise InputError(f"{row.name}: the law must have a finite mean, got {law.mean} at rate {rate:g}.")
+        raise InputError(f"{row.name}: the law must have a finite mean, got {average} at rate {rate:g}.")
     if rate == 1 or row.formula is None:
         return
     if row.formula.keeps_mean and not (math.isclose(gain, 1) and abs(shift) < 1e-9):
         raise InputError(
-            f"{row.name}: the formula states the mean x, but the law's mean is {law.mean} at rate {rate:g}."
+            f"{row.name}: the formula states the mean x, but the law's mean is {average} at rate {rate:g}."
         )
     if row.formula.zeroes and not (isinstance(law, TwoPoint) and law.dropped == (0.0, 0.0)):
         raise InputError(f"{row.name}: the formula states 0 for dropped entries, but the law does not.")

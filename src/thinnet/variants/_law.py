@@ -61,6 +61,10 @@ class TwoPoint(kernels.TwoPoint):
     mean: Pair
     lanes: int = 1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "mean", Pair(*self.mean))
+
     @functools.cached_property
     def unshifted(self) -> TwoPoint:
         """The law without its shifts, which the gradient of x follows."""
@@ -96,6 +100,9 @@ class Table:
     gains: NDArray[np.float32]
     mean: Pair
     shifts: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", Pair(*self.mean))
 
     @functools.cached_property
     def unshifted(self) -> Table:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import FLOATS, check_array, check_choice, check_out, check_overlap, check_rate
+from thinnet._checks import (
+    FLOATS,
+    check_array,
+    check_choice,
+    check_out,
+    check_overlap,
+    check_rate,
+    check_shape,
+    format_value,
+)
 from thinnet._core import kernels
 from thinnet._core.apply import apply, working_type
 from thinnet._core.random import Key, Window
@@ -16,12 +25,11 @@ from thinnet.errors import InputError
 from thinnet.variants._catalogue import find
 from thinnet.variants._law import TwoPoint, threshold_of
 from thinnet.variants._pattern import check_window, lane_window
-from thinnet.variants._variant import PASSED, Variant
+from thinnet.variants._variant import MODES, PASSED, Mode, Variant
 
 __all__ = ["Mode", "drop", "dropout", "mask", "mean", "sample"]
 
 Array: TypeAlias = NDArray[Any]
-Mode: TypeAlias = Literal["sample", "mean"]
 
 _DROPOUT = find("Dropout")
 _LOWEST_BFLOAT16 = -3.3895313892515355e38
@@ -141,8 +149,7 @@ def drop(
     array = check_array(row.name, x)
     target = np.empty(array.shape, array.dtype) if out is None else check_out(row.name, array, out)
     checked = check_rate(row.name, rate, array.shape)
-    if mode != "sample" and mode != "mean":
-        check_choice(row.name, "mode", mode, ("sample", "mean"))
+    check_choice(row.name, "mode", mode, MODES)
     if type(key) is not Key and not (key is None and mode == "mean"):
         check_key(row.name, key)  # pyright: ignore[reportArgumentType]
     if window is not None:
@@ -221,7 +228,10 @@ def _other(variant: Variant, other: Any, x: Array) -> Any:
     if other is None:
         raise InputError(f"{variant.name}: other is missing; pass {PASSED[variant.other]} as other=.")
     if isinstance(other, int | float) and not isinstance(other, bool):
-        return float(other)
+        try:
+            return float(other)
+        except OverflowError:  # a whole number with hundreds of digits
+            raise InputError(f"{variant.name}: other must be a float, got {format_value(other)}.") from None
     array = check_array(variant.name, other, "other")
     if array.dtype != x.dtype:
         raise InputError(f"{variant.name}: other must have the dtype of x, {x.dtype}, got {array.dtype}.")
@@ -270,6 +280,7 @@ def mask(
            [1, 1, 1, 1]])
     """
     check_key("mask", key)
+    shape = check_shape("mask", "shape", shape)
     if window is not None:
         check_window("mask", window, shape, "the mask")
     threshold = threshold_of(check_rate("mask", rate, shape))

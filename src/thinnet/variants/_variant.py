@@ -13,9 +13,14 @@ from thinnet.errors import InputError
 from thinnet.variants._law import Formula, Law, LawOfRate
 from thinnet.variants._pattern import check_pattern, unfit
 
-__all__ = ["PASSED", "SITES", "Other", "Variant"]
+__all__ = ["MODES", "PASSED", "SITES", "Mode", "Other", "Variant"]
 
 Other: TypeAlias = Literal["zero", "one", "lowest", "previous", "unknown", "null", "pretrained", "twin"]
+
+Mode: TypeAlias = Literal["sample", "mean"]
+"""Draw from the law, or apply its mean."""
+
+MODES = ("sample", "mean")
 
 PASSED = {
     "previous": "the previous state",

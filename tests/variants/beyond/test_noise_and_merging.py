@@ -101,7 +101,7 @@ def test_its_gradient_is_the_sum_over_the_samples() -> None:
 @pytest.mark.parametrize("samples", [0, -1, 2.5, True, "8"])
 def test_samples_are_a_whole_number(samples: Any, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, tn.multi_sample_dropout, np.ones(3), 0.5, key=Key(0), samples=samples)
-    assert line == (f"MultiSampleDropout: samples must be a whole number of at least 1, got {samples!r}.")
+    assert line == (f"MultiSampleDropout: samples must be a whole number in [1, 2**20], got {samples!r}.")
 
 
 # DARE
@@ -153,6 +153,7 @@ def test_what_cannot_be_merged(refusal: Callable[..., str]) -> None:
     assert line(base, [base], 1.5) == "dare_merge: rate must be in [0, 1], got 1.5."
     assert line(base, [base, np.ones((2, 3), int)], 0.5).startswith("dare_merge: tuned[1] must be float16")
     assert line(base, [base], 0.5, key=3).endswith("use thinnet.Key(0).")
-    for weights in ([1.0, 2.0], 1.0, "a", [np.nan]):
+    assert line(base, [base], 0.5, weights="a") == "dare_merge: weights must be real numbers, got 'a'."
+    for weights in ([1.0, 2.0], 1.0, [np.nan]):
         words = "weights must be finite numbers, one for each of 1, got"
         assert line(base, [base], 0.5, weights=weights).startswith(f"dare_merge: {words}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import check_broadcast, check_number
+from thinnet._checks import check_broadcast, check_number, check_numbers
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
@@ -19,6 +19,7 @@ from thinnet.variants._beyond.function import (
     uniforms,
 )
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "concrete_dropout", "concrete_kl", "gains", "slope"]
 
@@ -68,7 +69,7 @@ def concrete_dropout(
     *,
     key: Key | None = None,
     temperature: float = 0.1,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Multiply by a relaxed gain, `(1 - z) / (1 - p)` with `z = sigmoid((logit + log((1 - u) / u)) / t)`.
@@ -147,7 +148,7 @@ def concrete_kl(logit: float, weights: ArrayLike, *, length: float = 1.0) -> flo
     Gal et al.: Concrete dropout. NeurIPS 2017, section 3, equations 3 and 4.
     """
     scale = check_number("concrete_kl", "length", length, 0)
-    matrix = np.asarray(weights, np.float64)
+    matrix = check_numbers("concrete_kl", "weights", weights)
     if matrix.ndim != 2:
         raise InputError(f"concrete_kl: weights must have shape (inputs, outputs), got {matrix.shape}.")
     logit = check_number("concrete_kl", "logit", logit, -700, 700)

@@ -16,6 +16,7 @@ from thinnet.variants._beyond.function import (
     multiply,
 )
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "cutout", "gains"]
 
@@ -47,7 +48,7 @@ def cutout(
     size: int | tuple[int, int],
     *,
     key: Key | None = None,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Erase one box of each image, the same in all channels; its centre is any pixel.

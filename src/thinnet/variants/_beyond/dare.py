@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from thinnet._checks import check_array, check_rate, format_value
+from thinnet._checks import check_array, check_numbers, check_rate, check_type, format_value
 from thinnet._core.random import Key
 from thinnet._core.random.key import check_key
 from thinnet.errors import InputError
@@ -71,6 +71,7 @@ def dare_merge(
     first = check_array("dare_merge", base, "base")
     check_key("dare_merge", key)
     chance = float(check_rate("dare_merge", rate, ()))
+    check_type("dare_merge", "tuned", tuned, Sequence, "pass a list of arrays")
     models = [check_array("dare_merge", each, f"tuned[{k}]") for k, each in enumerate(tuned)]
     if not models or any(each.shape != first.shape for each in models):
         got = [each.shape for each in models]
@@ -89,10 +90,7 @@ def _weights(weights: Sequence[float] | None, count: int) -> list[float]:
     """Return one weight for each model."""
     if weights is None:
         return [1.0] * count
-    try:
-        known = np.asarray(weights, np.float64)
-    except (TypeError, ValueError):
-        known = np.zeros(())
+    known = check_numbers("dare_merge", "weights", weights)
     if known.shape != (count,) or not np.isfinite(known).all():
         raise InputError(
             f"dare_merge: weights must be finite numbers, one for each of {count}, "

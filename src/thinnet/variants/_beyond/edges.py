@@ -34,6 +34,21 @@ def kept_edges(key: Key, edges: NDArray[Any], *, rate: float, undirected: bool) 
     return mask
 
 
+def check_edges(edges: ArrayLike) -> NDArray[np.integer]:
+    """Return a list of edges as an array of whole numbers, (2, E)."""
+    try:
+        known = np.asarray(edges)
+    except (TypeError, ValueError):  # lists of several lengths
+        known = np.zeros((), object)
+    known = known.astype(np.int64) if not known.size else known
+    if known.ndim != 2 or len(known) != 2 or known.dtype.kind not in "iu":
+        raise InputError(
+            f"drop_edges: edges must be whole numbers of shape (2, E), got {known.dtype} of shape "
+            f"{known.shape}."
+        )
+    return known
+
+
 def drop_edges(
     edges: ArrayLike, rate: float, *, key: Key, undirected: bool = False
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
@@ -75,13 +90,7 @@ def drop_edges(
     Rong et al.: DropEdge: towards deep graph convolutional networks on node classification. ICLR 2020,
     section 4.1.
     """
-    known = np.asarray(edges)
-    known = known.astype(np.int64) if not known.size else known
-    if known.ndim != 2 or len(known) != 2 or known.dtype.kind not in "iu":
-        raise InputError(
-            f"drop_edges: edges must be whole numbers of shape (2, E), got {known.dtype} of shape "
-            f"{known.shape}."
-        )
+    known = check_edges(edges)
     check_key("drop_edges", key)
     chance = float(check_rate("drop_edges", rate, ()))
     both = check_boolean("drop_edges", "undirected", undirected)

@@ -14,6 +14,7 @@ from thinnet._core.apply import apply
 from thinnet._core.random import Key, Window, lanes
 from thinnet._core.random.key import check_key
 from thinnet.variants._law import LANES
+from thinnet.variants._variant import MODES, Mode
 
 __all__ = ["Array", "FunctionVariant", "Gains", "add", "check_call", "exact", "multiply", "uniforms"]
 
@@ -52,7 +53,7 @@ class FunctionVariant:
 
 
 def check_call(
-    owner: str, x: ArrayLike, key: Key | None, mode: str, axes: str = "", name: str = "x"
+    owner: str, x: ArrayLike, key: Key | None, mode: Mode, axes: str = "", name: str = "x"
 ) -> Array:
     """Return x as an array of floating point; raise InputError if it, the key or the mode is wrong.
 
@@ -64,7 +65,7 @@ def check_call(
         The names of the axes that x must have, one word each; empty for any number of axes.
     """
     array = check_array(owner, x, name, axes)
-    check_choice(owner, "mode", mode, ("sample", "mean"))
+    check_choice(owner, "mode", mode, MODES)
     if mode == "sample" or key is not None:
         check_key(owner, key)  # pyright: ignore[reportArgumentType]
     return array

@@ -16,6 +16,7 @@ from thinnet.variants._beyond.function import (
 )
 from thinnet.variants._law import threshold_of
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "drop_head", "gains"]
 
@@ -37,7 +38,7 @@ def gains(key: Key, window: Window, *, rate: float) -> Gains:
 
 
 def drop_head(
-    x: ArrayLike, rate: float, *, key: Key | None = None, mode: str = "sample", window: Window | None = None
+    x: ArrayLike, rate: float, *, key: Key | None = None, mode: Mode = "sample", window: Window | None = None
 ) -> Array:
     """Drop heads of each sample, and multiply the others by `heads / kept`: their sum keeps its size.
 

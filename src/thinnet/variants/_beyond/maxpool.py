@@ -15,7 +15,7 @@ from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, che
 from thinnet.variants._law import LANES, threshold_of, unscaled
 from thinnet.variants._pattern import check_window
 from thinnet.variants._sample import drop
-from thinnet.variants._variant import Variant
+from thinnet.variants._variant import Mode, Variant
 
 __all__ = ["ROW", "max_pool_dropout", "mean_weights"]
 
@@ -48,7 +48,7 @@ def max_pool_dropout(
     key: Key | None = None,
     kernel_size: int = 2,
     stride: int | None = None,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Take the largest entry of each window that is not dropped; 0 if all are dropped.

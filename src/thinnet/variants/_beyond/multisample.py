@@ -12,7 +12,7 @@ from thinnet._core.random import Key
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
 from thinnet.variants._law import inverted
 from thinnet.variants._sample import drop
-from thinnet.variants._variant import Variant
+from thinnet.variants._variant import Mode, Variant
 
 __all__ = ["ROW", "multi_sample_dropout"]
 
@@ -23,7 +23,7 @@ _ENTRIES = Variant("MultiSampleDropout", "activation", "...", inverted, cite=_CI
 
 
 def multi_sample_dropout(
-    x: ArrayLike, rate: float, *, key: Key | None = None, samples: int = 8, mode: str = "sample"
+    x: ArrayLike, rate: float, *, key: Key | None = None, samples: int = 8, mode: Mode = "sample"
 ) -> Array:
     """Return x under several masks of dropout, along a new first axis.
 
@@ -39,7 +39,7 @@ def multi_sample_dropout(
     key : Key
         The address of the randomness; the mode "mean" needs none.
     samples : int
-        The number of masks, at least 1; 8 in the paper.
+        The number of masks, in [1, 2**20]; 8 in the paper.
     mode : {"sample", "mean"}
         Draw masks, or return x once, along a first axis of length 1.
 
@@ -51,7 +51,7 @@ def multi_sample_dropout(
     Raises
     ------
     InputError
-        A rate outside [0, 1], fewer than one sample.
+        A rate outside [0, 1], a number of samples outside [1, 2**20].
 
     Examples
     --------
@@ -67,7 +67,7 @@ def multi_sample_dropout(
     """
     array = check_call("MultiSampleDropout", x, key, mode)
     chance = float(check_rate("MultiSampleDropout", rate, ()))
-    count = check_integer("MultiSampleDropout", "samples", samples, 1)
+    count = check_integer("MultiSampleDropout", "samples", samples, 1, 1 << 20)
     if key is None or mode == "mean":
         return array[None].copy()
     every: Any = np.broadcast_to(array, (count, *array.shape))

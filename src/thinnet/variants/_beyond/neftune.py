@@ -10,6 +10,7 @@ from thinnet._checks import check_number
 from thinnet._core.random import Key, Window
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, add, check_call, uniforms
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "neftune_noise", "shifts"]
 
@@ -27,7 +28,7 @@ def shifts(key: Key, window: Window, *, alpha: float) -> Gains:
 
 
 def neftune_noise(
-    x: ArrayLike, alpha: float, *, key: Key | None = None, mode: str = "sample", window: Window | None = None
+    x: ArrayLike, alpha: float, *, key: Key | None = None, mode: Mode = "sample", window: Window | None = None
 ) -> Array:
     """Add uniform noise, `y = x + u * alpha / sqrt(tokens * features)` with u uniform on (-1, 1).
 

@@ -10,6 +10,7 @@ from thinnet._core.random import Key, Window, lanes
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "count_kept", "kept_tokens", "patch_dropout"]
 
@@ -52,7 +53,7 @@ def patch_dropout(
     *,
     key: Key | None = None,
     prefix: int = 0,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> tuple[Array, NDArray[np.intp]]:
     """Remove tokens of each sample; exactly `round((t - prefix) * keep)` stay, at least one, in their order.

@@ -18,6 +18,7 @@ from thinnet.variants._beyond.function import (
 )
 from thinnet.variants._law import LANES, threshold_of
 from thinnet.variants._pattern import check_window, lane_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "gains", "mean_gain", "shake_drop"]
 
@@ -49,7 +50,7 @@ def shake_drop(
     *,
     key: Key | None = None,
     backward: bool = False,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Multiply the branch of each sample by 1 or, with chance `rate`, by uniform noise in (-1, 1).

@@ -10,7 +10,7 @@ from thinnet._core.random import Key
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call, exact
 from thinnet.variants._law import mixed
 from thinnet.variants._sample import drop
-from thinnet.variants._variant import Variant
+from thinnet.variants._variant import Mode, Variant
 
 __all__ = ["ROW", "shakeout", "variant_of"]
 
@@ -37,7 +37,7 @@ def shakeout(
     key: Key | None = None,
     c: float = 0.1,
     axis: int = 0,
-    mode: str = "sample",
+    mode: Mode = "sample",
 ) -> Array:
     """Set an input's weights to `-c * sign(w)` with chance `rate`, else `(w + rate * c * sign(w)) / keep`.
 
@@ -84,8 +84,7 @@ def shakeout(
     array = check_call("Shakeout", weights, key, mode, name="weights")
     axis = check_integer("Shakeout", "axis", axis, -array.ndim, array.ndim - 1)
     other = (-check_number("Shakeout", "c", c, 0) * np.sign(exact(array))).astype(array.dtype)
-    sampled = "sample" if mode == "sample" else "mean"
-    return drop(variant_of(array.ndim, axis), array, rate, key=key, other=other, mode=sampled)
+    return drop(variant_of(array.ndim, axis), array, rate, key=key, other=other, mode=mode)
 
 
 ROW = FunctionVariant(

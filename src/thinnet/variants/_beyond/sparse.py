@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import check_array, check_broadcast, check_number
+from thinnet._checks import check_array, check_broadcast, check_number, check_numbers
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, multiply
 from thinnet.variants._beyond.variational import local_noise
 
@@ -46,9 +46,10 @@ def sparse_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
     Molchanov et al.: Variational dropout sparsifies deep neural networks. ICML 2017, section 4.2,
     equation 14.
     """
-    known = np.asarray(log_alpha, np.float64)
-    left = np.exp(-np.logaddexp(0, K2 + K3 * known))  # 1 - sigmoid
-    return K1 * left + np.logaddexp(0, -known) / 2
+    known = check_numbers("sparse_kl", "log_alpha", log_alpha)
+    with np.errstate(invalid="ignore"):  # NaN comes out as NaN
+        left = np.exp(-np.logaddexp(0, K2 + K3 * known))  # 1 - sigmoid
+        return K1 * left + np.logaddexp(0, -known) / 2
 
 
 def sparse_prune(weights: ArrayLike, log_alpha: ArrayLike, *, threshold: float = 3.0) -> Array:

@@ -18,6 +18,7 @@ from thinnet.variants._beyond.function import (
 )
 from thinnet.variants._law import LANES, threshold_of
 from thinnet.variants._pattern import check_window
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "gains", "mean_gain", "mean_slope", "standout"]
 
@@ -73,7 +74,7 @@ def standout(
     key: Key | None = None,
     alpha: float = 1.0,
     beta: float = 0.0,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Keep each entry with chance `sigmoid(alpha * logits + beta)`; the mean multiplies by that chance.

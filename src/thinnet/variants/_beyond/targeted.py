@@ -11,6 +11,7 @@ from thinnet._checks import check_boolean, check_integer, check_number, check_ra
 from thinnet._core.random import Key, Window, lanes
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, check_call, exact, multiply
 from thinnet.variants._law import threshold_of
+from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "candidates", "gains", "targeted_dropout"]
 
@@ -64,7 +65,7 @@ def targeted_dropout(
     target: float = 0.5,
     units: bool = False,
     axis: int = -1,
-    mode: str = "sample",
+    mode: Mode = "sample",
 ) -> Array:
     """Zero the smallest weights with chance `rate`, and no others; nothing is scaled.
 

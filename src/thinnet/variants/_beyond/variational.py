@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._checks import check_broadcast
+from thinnet._checks import check_broadcast, check_numbers
 from thinnet._core.random import Key, Window, lanes
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
@@ -19,6 +19,7 @@ from thinnet.variants._beyond.function import (
 )
 from thinnet.variants._pattern import check_window
 from thinnet.variants._tables import normal_table
+from thinnet.variants._variant import Mode
 
 __all__ = [
     "CUBIC",
@@ -81,7 +82,7 @@ def variational_dropout(
     log_alpha: ArrayLike,
     *,
     key: Key | None = None,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Multiply by N(1, alpha), `alpha = min(exp(log_alpha), 1)`: Gaussian dropout whose variance is learned.
@@ -133,7 +134,7 @@ def local_noise(
     log_alpha: ArrayLike,
     *,
     key: Key | None = None,
-    mode: str = "sample",
+    mode: Mode = "sample",
     window: Window | None = None,
 ) -> Array:
     """Return `x @ weights + sqrt(x**2 @ (alpha * weights**2)) * noise`: a dense layer with noisy weights.
@@ -177,7 +178,7 @@ def local_noise(
     Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, section 2.3.
     """
     array = check_call("VariationalDropout", x, key, mode, "n inputs")
-    means = np.asarray(weights, np.float64)
+    means = check_numbers("VariationalDropout", "weights", weights)
     if means.ndim != 2 or len(means) != array.shape[1]:
         raise InputError(
             f"VariationalDropout: weights must have shape ({array.shape[1]}, outputs), got {means.shape}."
@@ -213,7 +214,7 @@ def variational_kl(log_alpha: ArrayLike) -> NDArray[np.float64]:
     Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, appendix C,
     equation 36.
     """
-    known = np.minimum(np.asarray(log_alpha, np.float64), 0)
+    known = np.minimum(check_numbers("variational_kl", "log_alpha", log_alpha), 0)
     alpha = np.exp(known)
     return -(known / 2 + alpha * (CUBIC[0] + alpha * (CUBIC[1] + alpha * CUBIC[2])))
 
