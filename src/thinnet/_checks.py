@@ -423,16 +423,26 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
     return array
 
 
+def check_numbers(owner: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Return real numbers as an array of float64."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "fiu" or array.dtype.name == "bfloat16" or not array.size:
+            return array.astype(np.float64)
+    except (TypeError, ValueError):  # a list of lists of several lengths
+        pass
+    raise InputError(f"{owner}: {name} must be real numbers, got {format_value(value)}.")
+
+
 def check_broadcast(owner: str, name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return numbers without NaN that broadcast against a shape, as float64."""
-    try:
-        array = np.asarray(value, np.float64)
-        fits = _broadcasts(array.shape, shape)
-    except (TypeError, ValueError, OverflowError):
-        array, fits = np.zeros(()), False
-    if not fits:
-        got = f"shape {np.asarray(value).shape}" if hasattr(value, "__len__") else format_value(value)
-        raise InputError(f"{owner}: {name} must be numbers that broadcast against {shape}, got {got}.")
+    array = check_numbers(owner, name, value)
+    if not _broadcasts(array.shape, shape):
+        raise InputError(
+            f"{owner}: {name} must be numbers that broadcast against {shape}, got shape {array.shape}."
+        )
     if bool(np.isnan(array).any()):
         raise InputError(f"{owner}: {name} must not hold NaN.")
     return array

@@ -233,7 +233,9 @@ def test_windows_that_are_refused(refusal: Callable[..., str]) -> None:
 
     x = np.ones((1, 1, 4, 4))
     assert line_of(-x) == "MaxPoolDropout: x has entries below 0; put a rectifier before it."
-    assert line_of(x, kernel_size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
+    assert (
+        line_of(x, kernel_size=5) == "MaxPoolDropout: windows of 5 are larger than x, of shape (1, 1, 4, 4)."
+    )
     assert line_of(x, kernel_size=0).endswith("kernel_size must be a whole number of at least 1, got 0.")
 
 
