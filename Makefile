@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples wheel twin kernels stub bench variants vectors gallery clean
+.PHONY: study test check lint types floors examples fallbacks wheel twin kernels stub bench variants vectors gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -26,6 +26,11 @@ floors: .venv/dev.done
 
 examples: .venv/dev.done
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= -o pythonpath=docs src docs README.md
+
+# The tests of thinnet.torch without PyTorch's private names, as under a version that has renamed them.
+FALLBACKS ?= tests/torch tests/peers/test_torch_operators.py tests/peers/test_torch_modules.py
+fallbacks: .venv/dev.done
+	THINNET_TORCH_FALLBACKS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(FALLBACKS)
 
 # An environment with an installed thinnet and the packages of .venv, but without the sources.
 OVERLAY = rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) && \

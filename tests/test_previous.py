@@ -580,7 +580,7 @@ def torch_modules() -> dict[str, tuple[Any, tuple[Any, ...]]]:
         "pool": (tt.MaxPoolDropout2d(2, p=0.5), (maps,)),
         "patches": (tt.PatchDropout(0.5, prefix=1), (tokens,)),
         "words": (tt.EmbeddingDropout(nn.Embedding(9, 4), 0.4), (torch.arange(18).reshape(3, 6) % 9,)),
-        "standout": (tt.Standout(0.5, 1.0), (rows, tensor(LOGITS))),
+        "standout": (tt.Standout(alpha=0.5, beta=1.0), (rows, tensor(LOGITS))),
         "concrete": (tt.ConcreteDropout(0.3), (rows,)),
         "connect": (tt.DropConnect(nn.Linear(12, 3), 0.5), (rows,)),
         "weights": (tt.WeightDrop(nn.LSTM(3, 4), p=0.4), (tokens,)),

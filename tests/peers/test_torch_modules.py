@@ -33,7 +33,7 @@ OURS: dict[type[nn.Module], tuple[tuple[dict[str, Any], ...], tuple[tuple[int, .
     tt.GaussianDropout: (RATES[:3], ((5,), (2, 3, 4))),
     tt.DropPath: (RATES, ((4, 3), (2, 3, 4, 2))),
     tt.StochasticDepth: (({"mode": "row", "p": 0.3}, {"mode": "batch", "p": 0.6}), ((4, 3), (2, 3, 4, 2))),
-    tt.DropBlock2d: (({"block_size": 2}, {"p": 0.6, "block_size": 3}), ((2, 2, 4, 4),)),
+    tt.DropBlock2d: (({"block": 2}, {"p": 0.6, "block": 3}), ((2, 2, 4, 4),)),
     tt.LockedDropout: (RATES, ((2, 3, 4),)),
 }
 MIRRORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)

@@ -14,7 +14,7 @@ from torch import nn
 import thinnet.torch as tt
 from thinnet import CATALOGUE, Key
 from thinnet.errors import InputError
-from thinnet.torch._streams.streams import Keyed
+from thinnet.torch._modules.base import Keyed
 from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
@@ -37,15 +37,16 @@ def tensor(name: str) -> torch.Tensor:
 
 
 @EVERY
-def test_a_module_of_torchs_with_another_forward(name: str) -> None:
+def test_a_module_of_torchs_with_another_forward(name: str, refusal: Callable[..., str]) -> None:
     ours, theirs = getattr(tt, name), getattr(nn, name)
     assert issubclass(ours, theirs)
     for arguments in ({}, {"p": 0.25}, {"p": 1.0, "inplace": True}):
         assert repr(ours(**arguments)) == repr(theirs(**arguments))
         assert dict(ours(**arguments).state_dict()) == {}
-    for wrong in (-0.1, 1.1):
-        with pytest.raises(ValueError, match="probability"):
-            ours(wrong)
+    for wrong in (-0.1, 1.1, "a", True):
+        line = refusal(InputError, ours, wrong)
+        assert line == refusal(InputError, tt.Drop, name, wrong)
+        assert line.startswith(f"{name}: p must be")
 
 
 @EVERY
@@ -167,7 +168,7 @@ def test_names_of_the_others() -> None:
 
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
-    assert refusal(InputError, tt.Drop, "Zoneout").startswith("Zoneout: wants a second operand")
+    assert refusal(InputError, tt.Drop, "Zoneout").startswith("Zoneout: needs a second operand")
     assert refusal(InputError, tt.Drop, "Dropout", 2) == "Dropout: p must be in [0, 1], got 2."
     assert refusal(InputError, tt.DropBlock2d, 0.1, 0).startswith("DropBlock2d: block must be")
 

@@ -92,11 +92,11 @@ def test_a_variational_lstm_draws_once_for_all_steps() -> None:
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, tt.VariationalLSTM, 2, 2, dropout=0.5).endswith(
-        "no dropout= and no proj_size=."
+        "in place of dropout, and no proj_size."
     )
     assert refusal(InputError, tt.VariationalLSTM, 2, 2, p_hidden=2).startswith("VariationalLSTM: p_hidden")
     assert refusal(InputError, tt.ZoneoutLSTMCell, 2, 2, p_cell=-1).startswith("ZoneoutLSTMCell: p_cell must")
     packed = nn.utils.rnn.pack_sequence([torch.ones(3, 2), torch.ones(1, 2)])
     net = tt.VariationalLSTM(2, 2)
-    assert refusal(InputError, net, packed).endswith("pad them instead.")
+    assert refusal(InputError, net, packed).endswith("pad_packed_sequence.")
     assert net.eval()(packed)[0].data.shape == (4, 2)

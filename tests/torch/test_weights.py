@@ -7,10 +7,12 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import thinnet as tn
 import thinnet.torch as tt
 from thinnet.errors import InputError
 from thinnet.torch._internals import FORCED
@@ -50,7 +52,7 @@ def test_drop_connect(layer: nn.Module, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
 def test_weight_drop_of_recurrent_layers(kind: Any) -> None:
     plain = kind(4, 8)
-    wrapped = tt.WeightDrop(copy.deepcopy(plain), ["weight_hh_l0"], 0.5)
+    wrapped = tt.WeightDrop(copy.deepcopy(plain), 0.5, weights=["weight_hh_l0"])
     x = torch.randn(5, 2, 4)
     key = weight_key(wrapped)
     y = wrapped(x)[0]
@@ -73,7 +75,7 @@ def test_weight_drop_of_recurrent_layers(kind: Any) -> None:
 
 
 def test_weight_drop_of_several_weights() -> None:
-    wrapped = tt.WeightDrop(nn.LSTM(4, 8, 2), ["weight_hh_l0", "weight_hh_l1"], 0.5)
+    wrapped = tt.WeightDrop(nn.LSTM(4, 8, 2), 0.5, weights=["weight_hh_l0", "weight_hh_l1"])
     assert list(tt.seed(wrapped, 0)) == [f"module.parametrizations.weight_hh_l{i}.0" for i in (0, 1)]
     assert not torch.equal(wrapped(torch.ones(3, 1, 4))[0], wrapped(torch.ones(3, 1, 4))[0])
 
@@ -102,6 +104,23 @@ def test_embedding_dropout_is_that_of_the_table(dtype: torch.dtype) -> None:
     y.float().sum().backward()
     assert bool((table.weight.grad[2] == 0).all())
     assert torch.equal(module.eval()(words), table(words))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_embedding_dropout_has_the_bits_of_numpy(dtype: torch.dtype, p: float) -> None:
+    special = torch.tensor([1.0, -1.0, 0.0, -0.0, torch.inf, -torch.inf, torch.nan], dtype=dtype)
+    table = nn.Embedding.from_pretrained(special.expand(40, 7).clone(), freeze=False)
+    module, words = tt.EmbeddingDropout(table, p), torch.arange(40)
+    key = weight_key(module)
+    y = module(words)
+    whole = tn.drop("EmbeddingDropout", table.weight.detach().numpy(), p, key=key)
+    assert np.array_equal(np.signbit(y.detach().numpy()), np.signbit(whole))
+    assert np.array_equal(y.detach().numpy(), whole, equal_nan=True)
+    y.backward(torch.full_like(y, torch.nan))
+    dropped = torch.from_numpy(whole[:, 0] == 0)
+    assert bool((table.weight.grad[dropped] == 0).all())
+    assert not bool(table.weight.grad[dropped].signbit().any())
 
 
 def test_branches() -> None:
@@ -224,25 +243,43 @@ def test_standout() -> None:
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     linear = nn.Linear(2, 2)
-    assert refusal(InputError, tt.DropConnect, nn.ReLU()).endswith("takes Linear and Conv layers, got ReLU.")
-    assert refusal(InputError, tt.WeightDrop, linear, "wait").endswith("has no parameter 'wait'.")
+    assert refusal(InputError, tt.DropConnect, nn.ReLU()).endswith(
+        "must be a Linear or Conv layer, got ReLU."
+    )
+    assert refusal(InputError, tt.WeightDrop, linear, weights="wait").endswith(
+        "has no parameter 'wait'; it has ['weight', 'bias']."
+    )
     assert refusal(InputError, tt.DropConnect, linear, 1.5) == "DropConnect: p must be in [0, 1], got 1.5."
-    assert refusal(InputError, tt.TargetedDropout, linear, 0.5, 3).startswith("TargetedDropout: target")
-    assert refusal(InputError, tt.ConcreteDropout, 1.0) == "ConcreteDropout: p must be in (0, 1), got 1.0."
-    assert refusal(InputError, tt.VariationalLinear, 2, 2, p=0.7).startswith(
-        "VariationalLinear: p, to begin with"
+    assert refusal(InputError, tt.TargetedDropout, linear, 0.5, target=3).startswith(
+        "TargetedDropout: target"
+    )
+    assert refusal(InputError, tt.ConcreteDropout, 1.0).endswith("p must be a number in (0, 1), got 1.0.")
+    for p in (0.7, 0.0, "a"):
+        assert refusal(InputError, tt.VariationalLinear, 2, 2, p=p).startswith(
+            "VariationalLinear: p must be a number in (0, 0.5], got "
+        )
+    for name in ("alpha", "beta"):
+        assert refusal(InputError, tt.Standout, **{name: "a"}).startswith(f"Standout: {name} must be")
+    for kind in (tt.SparseVariationalLinear, tt.SparseVariationalConv2d):
+        sizes = (2, 2, 1)[: 2 + (kind is tt.SparseVariationalConv2d)]
+        assert refusal(InputError, kind, *sizes, threshold="a").startswith(f"{kind.__name__}: threshold must")
+        assert refusal(InputError, kind, *sizes, threshold=float("nan")).endswith("got nan.")
+    assert refusal(InputError, tt.ZoneoutGRUCell, 2, 2, p=-1).startswith("ZoneoutGRUCell: p must be in")
+    assert refusal(InputError, tt.ZoneoutLSTMCell, 2, 2, p_cell="a").startswith(
+        "ZoneoutLSTMCell: p_cell must"
+    )
+    assert refusal(InputError, tt.VariationalLSTM, 2, 2, p_input=2).startswith(
+        "VariationalLSTM: p_input must"
     )
     assert refusal(InputError, tt.StochasticDepth, 0.5, "all").startswith(
         'StochasticDepth: mode must be "batch"'
     )
-    assert refusal(InputError, tt.ConcreteDropout, 0.1, 0).endswith("must be greater than 0, got 0.")
+    assert refusal(InputError, tt.ConcreteDropout, temperature=0).endswith("greater than 0, got 0.")
     assert refusal(InputError, tt.EmbeddingDropout, 3).endswith("must be a torch.nn.Embedding, got int.")
     assert refusal(InputError, tt.MaxPoolDropout2d, 0).startswith("MaxPoolDropout2d: kernel_size must be")
     assert refusal(InputError, tt.PatchDropout, 0.5, -1).startswith("PatchDropout: prefix must be a whole")
     assert refusal(InputError, tt.WeightDrop, None).endswith("must be a torch.nn.Module, got NoneType.")
-    assert refusal(InputError, tt.ShakeDrop, True).startswith(
-        "ShakeDrop: p must be a number in [0, 1], got True"
-    )
+    assert refusal(InputError, tt.ShakeDrop, True).endswith("p must be a number in [0, 1], got True.")
 
 
 MAPS, ROWS = torch.rand(4, 2, 8, 8), torch.randn(4, 8)
@@ -318,7 +355,7 @@ def first(y: Any) -> torch.Tensor:
 
 @pytest.mark.skipif(FORCED, reason="no public name of PyTorch surrounds a move; the fallback spends a key")
 def test_recurrent_weights_that_are_moved_stay_leaves_and_spend_no_key() -> None:
-    layer = tt.WeightDrop(nn.LSTM(3, 4), "weight_hh_l0", 0.5)
+    layer = tt.WeightDrop(nn.LSTM(3, 4), 0.5)
     tt.seed(layer, 0)
     moved = copy.deepcopy(layer).to(torch.float64).to(torch.float32)
     copy.deepcopy(moved)

@@ -1,9 +1,8 @@
-"""Floor 4: dropout for PyTorch, the bits of the NumPy library; `import thinnet.torch as tt`.
+"""Dropout for PyTorch with the bits of the NumPy library; `import thinnet.torch as tt`.
 
-`op.py` is the one operator under everything and `lanes.py` what is drawn without it; `keys.py`, `streams.py`
-and `shards.py` say where a key comes from and which part of an array a tensor is. `functional` has functions,
-`modules` classes, and `replace.py`, `schedule.py` and `summary.py` are for whole models. Nothing is compiled
-against torch.
+`functional` holds the functions; the modules and the tools for whole models (`replace`, `restore`, `seed`,
+`step`, `schedule`, `summary`) are here. Imports go down the floors `_models`, `_modules`, `functional`,
+`_streams`, `_ops`, `_apply`, `_internals`. Nothing is compiled against torch.
 """
 
 from thinnet.errors import need
@@ -13,6 +12,7 @@ need("torch", extra="torch", owner="thinnet.torch")
 from thinnet.torch import functional
 from thinnet.torch._models.replace import replace, restore
 from thinnet.torch._models.schedule import schedule
+from thinnet.torch._models.seeding import seed, step
 from thinnet.torch._models.summary import summary
 from thinnet.torch._modules import (
     AlphaDropout,
@@ -47,7 +47,6 @@ from thinnet.torch._modules import (
 )
 from thinnet.torch._ops.memory import get_kept_bytes, set_kept_bytes
 from thinnet.torch._streams.shards import shard
-from thinnet.torch._streams.streams import seed, step
 
 __all__ = [
     "AlphaDropout",

@@ -180,7 +180,7 @@ def test_compiled_whole_and_once() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_every_module_is_compiled_whole_in_both_modes(row: Variant) -> None:
     torch.compiler.reset()
-    module = torch.nn.Sequential(torch.nn.ReLU(), tt.Drop(row.name, 0.3, row.block or None))
+    module = torch.nn.Sequential(torch.nn.ReLU(), tt.Drop(row.name, 0.3, block=row.block or None))
     compiled, (x, _) = torch.compile(module, fullgraph=True, backend="eager"), some(row, 9)
     assert compiled(x).shape == x.shape
     assert torch.equal(compiled.eval()(x), module.eval()(x))

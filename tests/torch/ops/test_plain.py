@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
 from thinnet import CATALOGUE, Key, Window
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import plain
-from thinnet.torch._ops.draw import Law, draw
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
@@ -44,23 +41,3 @@ def test_windows(name: str, start: tuple[int, ...]) -> None:
     x = torch.ones(size)
     y = op.drop(x, None, ADDRESS, (name, ()), 0.3, [*start, *window.shape])
     assert torch.equal(plain.sample(CATALOGUE[name], x, 0.3, KEY, other=None, window=window), y)
-
-
-def test_another_device_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What any device but the CPU calls, on the one device that is sure to be there."""
-    x, law = torch.randn(6, 8), Law(CATALOGUE["Dropout"], 0.25, Key(5), (), True)
-    expected = draw(x, None, law)
-    seen: list[str] = []
-
-    def sample(row: Variant, *arguments: Any, **named: Any) -> torch.Tensor:
-        seen.append(row.name)
-        return original(row, *arguments, **named)
-
-    original = plain.sample
-    monkeypatch.setattr(plain, "sample", sample)
-
-    class Elsewhere(torch.Tensor):
-        is_cpu = False
-
-    assert torch.equal(draw(x.as_subclass(Elsewhere), None, law), expected)
-    assert seen == ["Dropout"]

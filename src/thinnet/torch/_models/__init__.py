@@ -1,1 +1,1 @@
-"""Whole models: replace, schedule, summary."""
+"""Tools for whole models: replace and restore, seed and step, schedule, summary."""

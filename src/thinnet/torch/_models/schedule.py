@@ -1,74 +1,85 @@
-"""Rates that change while a model trains."""
+"""Rates that follow the step while a model trains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from thinnet._checks import format_value
 from thinnet.errors import InputError
 from thinnet.schedules import Schedule
-from thinnet.torch._streams.streams import Keyed, streams
-from thinnet.torch.functional._entry import chance
+from thinnet.torch._models.modules_of import keyed_modules
+from thinnet.torch._modules.base import Keyed, check_p
 
 __all__ = ["RateSchedule", "schedule"]
 
 
+class _Scheduled(NamedTuple):
+    """A module, the tensor that holds its rate for compiled code, and the function of the step."""
+
+    module: Keyed
+    rate: torch.Tensor
+    at: Schedule
+
+
 class RateSchedule:
-    """What `schedule` returns: the step, and the modules whose rates follow it.
+    """The step of a model, and the modules whose rates follow it; `schedule` returns one.
 
     Attributes
     ----------
+    t : int
+        The present step.
     rates : dict
-        The rate of each module, by its name, at the present step.
+        Qualified name → rate at the present step.
     """
 
-    def __init__(self, targets: dict[str, tuple[Any, Schedule]]) -> None:
-        self._targets = targets
+    def __init__(self, scheduled: dict[str, _Scheduled]) -> None:
+        self._scheduled = scheduled
         self.step(0)
 
     def step(self, t: int | None = None) -> None:
-        """Go to step t, or to the next one."""
+        """Enter step t, or the next step."""
         self.t = self.t + 1 if t is None else t
         self.rates = {
-            name: chance(f"schedule, {name or 'the model'}, step {self.t}", float(at(self.t)), "p")
-            for name, (_, at) in self._targets.items()
+            name: check_p(f"schedule, {name or 'the model'}, step {self.t}", at(self.t))
+            for name, (_, _, at) in self._scheduled.items()
         }
-        for name, (module, _) in self._targets.items():
+        for name, (module, rate, _) in self._scheduled.items():
             module.p = self.rates[name]
-            module._rate.fill_(module.p)
+            rate.fill_(module.p)
 
     def state_dict(self) -> dict[str, int]:
-        """Return the step, to go on from later."""
+        """Return the step, for `load_state_dict`."""
         return {"t": self.t}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go to the step of a `state_dict`."""
+        """Enter the step of a `state_dict`."""
         self.step(state["t"])
 
 
 def schedule(
     model: nn.Module,
-    rate: Schedule | Mapping[str, Schedule],
+    p: Schedule | Mapping[str, Schedule],
     *,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> RateSchedule:
     """Let rates follow a function of the step: one for all of thinnet's modules, or one for each of some.
 
-    The step is that of the model's streams where it has them (`thinnet.torch.seed`), else the optimizer's
-    where one is given, else it goes on where `step()` of what is returned is called. Another rate of a row of
-    the catalogue does not compile a model again.
+    A model with streams (`thinnet.torch.seed`) gives the step; else the optimizer counts it where there is
+    one, else the returned schedule's `step()`. A compiled model is not compiled again for another rate of a
+    row of the catalogue.
 
     Parameters
     ----------
     model : Module
-        With thinnet's modules in it.
-    rate : function of an int, or a mapping of them by qualified name
-        As `thinnet.schedules` has them, or any other.
+        A model with modules of thinnet.
+    p : function of an int, or mapping of qualified names to such functions
+        One of `thinnet.schedules`, or any other function from a step to a rate.
     optimizer : Optimizer, optional
-        Each of its steps moves on by one.
+        Each `optimizer.step()` enters the next step.
 
     Returns
     -------
@@ -78,7 +89,8 @@ def schedule(
     Raises
     ------
     InputError
-        No module with a rate, a name that is none, a rate outside [0, 1].
+        The model holds no module with a rate, an unknown name, a value that is not a function, or a rate
+        outside [0, 1].
 
     Examples
     --------
@@ -91,22 +103,35 @@ def schedule(
     >>> ramp.rates
     {'0': 0.25, '2': 0.25}
     """
-    rated: dict[str, Keyed] = {name: m for name, m in streams("schedule", model).items() if "p" in vars(m)}
-    if not rated:
-        raise InputError("schedule: the model holds no module of thinnet's with a rate.")
-    each = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(rated, rate)
-    if unknown := [name for name in each if name not in rated]:
-        raise InputError(f"schedule: no module of thinnet's named {unknown[0]!r}; there are {list(rated)}.")
-    for name in each:
-        rated[name]._rate = torch.zeros((), dtype=torch.float64)
-    made = RateSchedule({name: (rated[name], at) for name, at in each.items()})
+    rated = {name: m for name, m in keyed_modules("schedule", model).items() if "p" in vars(m)}
+    scheduled = _scheduled(rated, dict(p) if isinstance(p, Mapping) else dict.fromkeys(rated, p))
+    result = RateSchedule(scheduled)
+    for module, rate, _ in scheduled.values():
+        module._rate = rate
     if optimizer is not None and not any(m._stream for m in rated.values()):
         hook: Any = optimizer.register_step_post_hook
-        hook(lambda *_: made.step())
-        return made
-    for name in each:
-        rated[name]._follow = made.step
+        hook(lambda *_: result.step())
+        return result
+    for module, _, _ in scheduled.values():
+        module._follow = result.step
     for clock in {m._stream.clock for m in rated.values() if m._stream is not None}:
-        clock.watchers.append(made.step)
-        made.step(clock.step)
-    return made
+        clock.followers.append(result.step)
+        result.step(clock.step)
+    return result
+
+
+def _scheduled(rated: dict[str, Keyed], functions: dict[str, Schedule]) -> dict[str, _Scheduled]:
+    if not rated:
+        raise InputError("schedule: the model holds no module of thinnet with a rate.")
+    for name, at in functions.items():
+        if name not in rated:
+            raise InputError(f"schedule: no module of thinnet is named {name!r}; there are {list(rated)}.")
+        if not callable(at):
+            raise InputError(
+                f"schedule: p must be a function of the step, got {format_value(at)}; use "
+                f"thinnet.schedules.Constant({format_value(at)})."
+            )
+    return {
+        name: _Scheduled(rated[name], torch.zeros((), dtype=torch.float64), at)
+        for name, at in functions.items()
+    }

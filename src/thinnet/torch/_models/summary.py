@@ -1,4 +1,4 @@
-"""What drops in a model: its modules and, by a traced run, the functions that it calls."""
+"""Every random operation in a model: its modules and, with inputs, the functions that it calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,10 +14,11 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from thinnet._core.random import Window
 from thinnet.errors import MissingPackage
-from thinnet.torch._internals import DispatchMode, schema_of
-from thinnet.torch._models.replace import twin
-from thinnet.torch._streams.streams import Keyed, named
-from thinnet.variants import CATALOGUE
+from thinnet.torch._internals import DispatchMode, is_wrapper, schema_of
+from thinnet.torch._models.modules_of import modules_of
+from thinnet.torch._models.replace import counterpart
+from thinnet.torch._modules.base import Keyed
+from thinnet.variants import Variant, find
 from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._pattern import lane_window
 
@@ -31,18 +32,18 @@ class Row:
     Parameters
     ----------
     module : str
-        Its qualified name.
+        The qualified name of the module.
     variant : str
-        Its name in the catalogue or, of what is not thinnet's, that of the function that draws.
+        The name in the catalogue; for others than thinnet, the name of the class or function.
     p : float or None
-        The rate; None where there is not one.
+        The rate; None where there is no single rate.
     site : str
-        Where it acts.
+        The site of the variant, or "function".
     ours : bool
         Whether it is thinnet's.
     mask_bytes : int or None
-        Of a mask for one forward, at one number of x's dtype for each draw: what thinnet does not keep, and
-        what others do. None without inputs.
+        Size of the masks of one forward, at one number of x's dtype for each draw: others keep them for
+        backward, thinnet does not. None without inputs.
     """
 
     module: str
@@ -55,14 +56,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """What `summary` returns; printed, it is a table.
+    """The random operations of a model; its text is a table.
 
     Parameters
     ----------
     rows : tuple of Row
-        In the order of the model.
+        In the order of the model's modules.
     notes : tuple of str
-        What a reader should know.
+        Remarks below the table.
     """
 
     rows: tuple[Row, ...]
@@ -70,7 +71,7 @@ class Summary:
 
     @property
     def saved(self) -> int:
-        """Bytes of masks that one forward does not keep."""
+        """Bytes of masks that thinnet does not keep for one backward pass."""
         return sum(row.mask_bytes or 0 for row in self.rows if row.ours)
 
     def __str__(self) -> str:
@@ -87,19 +88,22 @@ class Summary:
                     ("no" if row.ours else "yes") if known else "",
                 )
             )
-        wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        places = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<><><", wide, strict=True))
-        lines = [places.format(*line).rstrip() for line in cells]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        template = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<><><", widths, strict=True))
+        lines = [template.format(*line).rstrip() for line in cells]
         return "\n".join([*lines, *self.notes])
 
 
-# Other numbers that are drawn in a forward: what drops by hand, or adds noise.
+# Operators that draw other numbers in a forward: dropout written by hand, or added noise.
 _NOISE = {f"aten::{name}" for name in ("rand", "rand_like", "uniform_", "randn", "randn_like", "normal_")}
 
 
 @dataclass
 class _Draw:
-    """One draw that was seen: where, by which function or variant, at which rate, of how many bytes."""
+    """One random operator of a traced forward.
+
+    `function` is the function or variant, `size` the bytes of the mask.
+    """
 
     module: str
     function: str
@@ -110,7 +114,7 @@ class _Draw:
 
 
 class _Functions(TorchFunctionMode):
-    """Knows which function of torch is being called."""
+    """Keeps the name of the function of torch that is running."""
 
     current = ""
 
@@ -128,31 +132,35 @@ class _Functions(TorchFunctionMode):
 
 
 class _Draws(DispatchMode):
-    """Sees what draws: thinnet's operators, Bernoulli numbers, and fused kernels that have them inside."""
+    """Collects random operators: thinnet's, Bernoulli numbers, and fused kernels that draw inside.
 
-    def __init__(self, functions: _Functions, inside: list[str]) -> None:
+    `running` holds the names of the modules whose forward is running, the innermost last.
+    """
+
+    def __init__(self, functions: _Functions, running: list[str]) -> None:
         super().__init__()
-        self.functions, self.inside, self.found = functions, inside, cast("list[_Draw]", [])
+        self.functions, self.running = functions, running
+        self.found: list[_Draw] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         schema = schema_of(func)
         given = {a.name: v for a, v in zip(schema.arguments, args, strict=False)} | (kwargs or {})
         out = func(*args, **(kwargs or {}))
-        if (seen := _seen(schema.name, given, out)) is not None:
-            p, size = seen
-            place = self.inside[-1] if self.inside else ""
+        if (drawn := _rate_and_size(schema.name, given, out)) is not None:
+            p, size = drawn
+            module = self.running[-1] if self.running else ""
             x = given.get("x", given.get("self", given.get("input", given.get("query"))))
             device = x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
             name = given.get("variant", self.functions.current or schema.name)
             ours = func.namespace == "thinnet"
-            self.found.append(_Draw(place, name, ours, p, size, device))
+            self.found.append(_Draw(module, name, ours, p, size, device))
         return out
 
 
-def _seen(name: str, given: dict[str, Any], out: Any) -> tuple[float | None, int] | None:
-    """Return the rate and the bytes of a mask, if an operator draws one."""
+def _rate_and_size(name: str, given: dict[str, Any], out: Any) -> tuple[float | None, int] | None:
+    """Return the rate and the bytes of the mask that an operator draws, or None if it draws none."""
     if name == "thinnet::drop":
-        x, row = given["x"], CATALOGUE[given["variant"]]
+        x, row = given["x"], find(given["variant"])
         lanes = math.prod(lane_window(row.pattern, Window.whole(tuple(x.shape)), row.name).size)
         return given["rate"], lanes * x.element_size()
     if name in ("thinnet::lanes", "thinnet::normals"):
@@ -170,28 +178,30 @@ def _seen(name: str, given: dict[str, Any], out: Any) -> tuple[float | None, int
 
 
 def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
-    """Say what drops in a model: its modules and, given inputs, every function that draws in a forward.
+    """List every random operation in a model: its modules and, with inputs, functional calls too.
 
-    With inputs the model runs once in training mode, without gradients; its buffers, modes, streams and
-    torch's generator are afterwards what they were. What draws without being one of thinnet's modules, as
-    `F.dropout` or the `dropout_p` of attention, has a row by the module that calls it.
+    With inputs the model runs once in training mode, without gradients; its buffers, modes and streams and
+    torch's generator are restored afterwards. A functional call, as of `F.dropout` or of attention with
+    `dropout_p`, has a row under the module that makes it.
 
     Parameters
     ----------
     model : Module
-        Any.
+        Any model.
     *inputs, **more
-        What its forward takes; without any, only modules are listed.
+        The arguments of its forward; without any, only modules are listed.
 
     Returns
     -------
     Summary
-        With `rows`, `notes` and `saved`; printed, it is a table.
+        With `rows`, `notes` and `saved`; its text is a table.
 
     Raises
     ------
     InputError
-        A model that is none.
+        The model is not a module.
+    MissingPackage
+        Inputs, in a version of PyTorch that cannot observe operators.
 
     Examples
     --------
@@ -201,27 +211,30 @@ def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
     module  variant    p  site        mask bytes  kept
     1       Dropout  0.2  activation          64  no
     """
-    model = getattr(model, "_orig_mod", model)  # of what torch.compile returns
-    every = named("summary", model)
+    every = modules_of("summary", model)
+    while (children := list(model.named_children())) and is_wrapper(model, children[0][0]):
+        model = children[0][1]  # the model inside torch.compile's wrapper
+        every = modules_of("summary", model)
     draws = _traced(model, inputs, more) if inputs or more else None
     rows: list[Row] = []
-    for name, module in every:
+    for name, module in every.items():
         mine = [draw for draw in draws or () if draw.module == name]
         size = None if draws is None else sum(draw.size for draw in mine)
         if isinstance(module, Keyed):
             site = _site(module.variant)
-            rows.append(Row(name, module.variant, getattr(module, "p", None), site, True, size))
-        elif (made := twin(module)) is not None:
+            variant = getattr(module.variant, "name", module.variant)
+            rows.append(Row(name, variant, getattr(module, "p", None), site, True, size))
+        elif (ours := counterpart(module)) is not None:
             kind = type(module)
             package = kind.__module__.partition(".")[0]
-            rows.append(Row(name, f"{package}'s {kind.__name__}", made.p, _site(made.variant), False, size))
+            rows.append(Row(name, f"{package}'s {kind.__name__}", ours.p, _site(ours.variant), False, size))
         else:
-            rows += _foreign(name, mine)
+            rows += _rows_of_functions(name, mine)
     return Summary(tuple(rows), _notes(rows, draws))
 
 
-def _foreign(name: str, draws: list[_Draw]) -> list[Row]:
-    """Return one row for each function, and rate, that draws in a module."""
+def _rows_of_functions(name: str, draws: list[_Draw]) -> list[Row]:
+    """Return one row for each random function and rate in a module."""
     merged: dict[tuple[str, float | None, bool], int] = {}
     for draw in draws:
         kind = draw.function, draw.p, draw.ours
@@ -229,30 +242,34 @@ def _foreign(name: str, draws: list[_Draw]) -> list[Row]:
     return [Row(name, function, p, "function", ours, size) for (function, p, ours), size in merged.items()]
 
 
-def _site(variant: str) -> str:
-    return (CATALOGUE[variant] if variant in CATALOGUE else FUNCTIONS[variant]).site
+def _site(variant: str | Variant) -> str:
+    return (FUNCTIONS[variant] if variant in FUNCTIONS else find(variant)).site
 
 
 def _notes(rows: list[Row], draws: list[_Draw] | None) -> tuple[str, ...]:
     notes: list[str] = []
     if any(not row.ours and row.site != "function" for row in rows):
-        notes.append("thinnet.torch.replace(model) puts thinnet's modules in the place of others.")
+        notes.append("thinnet.torch.replace(model) replaces the other modules by thinnet's.")
     if any(not row.ours and row.site == "function" for row in rows):
-        notes.append("Functions are not reached by thinnet.torch.replace; thinnet.torch.functional has them.")
+        notes.append(
+            "thinnet.torch.replace does not reach functions; thinnet.torch.functional has counterparts."
+        )
     if draws is None:
-        notes.append("Functions that draw are found with inputs: thinnet.torch.summary(model, x).")
-    devices = {str(draw.device) for draw in draws or () if draw.device.type not in ("cpu", "meta")}
+        notes.append("Functions are listed with inputs only: thinnet.torch.summary(model, x).")
+    devices = {
+        str(draw.device) for draw in draws or () if draw.ours and draw.device.type not in ("cpu", "meta")
+    }
     if devices:
         where = ", ".join(sorted(devices))
         notes.append(
-            f"On {where} masks are drawn by torch's own operations, which is slower; the bits are the same."
+            f"On {where} torch's own operations draw the masks: slower than on the CPU, with the same bits."
         )
     return tuple(notes)
 
 
 @contextlib.contextmanager
-def _untouched(model: nn.Module) -> Generator[None]:
-    """Leave modes, streams and torch's generator as they were."""
+def _restoring_state(model: nn.Module) -> Generator[None]:
+    """Train without streams inside the context; restore modes, streams and torch's generator after it."""
     every = list(model.modules())
     modes = [module.training for module in every]
     streams = [(module, module._stream) for module in every if isinstance(module, Keyed) and module._stream]
@@ -270,22 +287,22 @@ def _untouched(model: nn.Module) -> Generator[None]:
 
 
 def _traced(model: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> list[_Draw]:
-    inside: list[str] = []
-    names = {module: name for name, module in named("summary", model)}
+    running: list[str] = []
+    names = {module: name for name, module in model.named_modules()}
     hooks: list[Any] = []
     for module in names:
-        hooks.append(module.register_forward_pre_hook(lambda m, _: inside.append(names[m]), prepend=True))
-        hooks.append(module.register_forward_hook(lambda *_: inside.pop() and None, always_call=True))
+        hooks.append(module.register_forward_pre_hook(lambda m, _: running.append(names[m]), prepend=True))
+        hooks.append(module.register_forward_hook(lambda *_: running.pop() and None, always_call=True))
     if DispatchMode is object:
         raise MissingPackage(
             "summary: with inputs it needs PyTorch's TorchDispatchMode, which this version lacks or "
             "THINNET_TORCH_FALLBACKS switches off; call thinnet.torch.summary(model) without inputs."
         )
     functions = _Functions()
-    draws = _Draws(functions, inside)
+    draws = _Draws(functions, running)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:
-        with _untouched(model), torch.no_grad(), functions, draws:
+        with _restoring_state(model), torch.no_grad(), functions, draws:
             torch.func.functional_call(model, buffers, inputs, more)
     finally:
         for hook in hooks:

@@ -1,8 +1,8 @@
-"""Modules: torch's dropouts with their arguments, and others by the names that people know them by.
+"""Modules: torch's dropouts with torch's arguments, and others under their usual names.
 
-`activations.py` has those between layers, `branches.py` those of residual branches, `attention.py` those of
-attention, `embeddings.py` those of tokens, `recurrent.py` cells, `weights.py` what drops weights and
-`learned.py` what learns its rate.
+`activations` holds the modules between layers, `branches` those of residual branches, `attention` those of
+attention, `embeddings` those of tokens, `recurrent` cells and layers, `weights` the wrappers that drop
+weights, and `learned` the modules that learn or compute their rates.
 """
 
 from thinnet.torch._modules.activations import (

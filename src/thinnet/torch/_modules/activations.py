@@ -1,7 +1,7 @@
-"""Modules: torch's own dropouts with their arguments, and others by the names that people know them by.
+"""Modules between layers: torch's own dropouts, any variant of the catalogue, and max-pooling.
 
-The first are subclasses of torch's, so whatever looks for `nn.Dropout` finds them; `p`, `inplace`, the repr,
-the meaning of train and eval, and an empty `state_dict` are theirs.
+The first six are subclasses of torch's, so `isinstance(module, nn.Dropout)` finds them; `p`, `inplace`, the
+repr, the meaning of train and eval, and the empty `state_dict` are torch's.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from typing import Any
 
 from torch import fx, nn
 
+from thinnet._checks import check_integer
 from thinnet.errors import InputError
-from thinnet.torch._modules.base import Block, Rated, Tensor, dropped, noted, traceable
-from thinnet.torch._streams.streams import Keyed
+from thinnet.torch._modules.base import Block, Keyed, Rated, Tensor, check_p, drop_by, record_call, traceable
 from thinnet.torch.functional import drop, max_pool_dropout
-from thinnet.torch.functional._entry import whole
-from thinnet.variants import find
-from thinnet.variants._variant import PASSED
+from thinnet.variants import Variant, find
 
 __all__ = [
     "AlphaDropout",
@@ -33,88 +31,112 @@ __all__ = [
 ]
 
 
-class Dropout(Keyed, nn.Dropout):
+class _Mirrored(Keyed):
+    """A dropout of torch: torch's class is the second base; x itself in evaluation."""
+
+    inplace: bool
+    axes: int | None = None  # of a batch; with one axis less, x is one sample
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        checked = check_p(type(self).__name__, p)
+        super().__init__(checked, inplace)  # pyright: ignore[reportCallIssue] - torch's, the second base
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return a sample of the variant while training, input itself in evaluation."""
+        if isinstance(input, fx.Proxy):
+            return record_call(self, input)
+        if not self.training:
+            return input
+        y = self._drop(input)
+        return input.copy_(y) if self.inplace else y
+
+    def _drop(self, x: Tensor) -> Tensor:
+        if self.axes is None or x.dim() != self.axes - 1:
+            return drop(self.variant, x, self.rate, key=self.key())
+        if self.axes == 4:  # torch takes three axes for (n, c, length)
+            return drop("Dropout1d", x, self.rate, key=self.key())
+        return drop(self.variant, x.unsqueeze(0), self.rate, key=self.key()).squeeze(0)
+
+
+class Dropout(_Mirrored, nn.Dropout):
     """`torch.nn.Dropout` without a mask in memory.
+
+    Parameters
+    ----------
+    p : float
+        Chance that an entry is dropped, in [0, 1].
+    inplace : bool
+        Write the result to x.
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1].
 
     Examples
     --------
     >>> Dropout(0.5)
     Dropout(p=0.5, inplace=False)
+
+    References
+    ----------
+    Srivastava et al.: Dropout. JMLR 15, 2014, sections 4 and 10.
     """
 
     variant = "Dropout"
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input with entries dropped while training, input itself in evaluation."""
-        return _mirrored(self, input)
+
+class Dropout1d(_Mirrored, nn.Dropout1d):
+    """`torch.nn.Dropout1d`: whole channels of (n, c, length) or (c, length)."""
+
+    variant, axes = "Dropout1d", 3
 
 
-class Dropout1d(Keyed, nn.Dropout1d):
-    """`torch.nn.Dropout1d`: whole channels of (n, c, length), or of (c, length)."""
+class Dropout2d(_Mirrored, nn.Dropout2d):
+    """`torch.nn.Dropout2d`: whole channels of (n, c, h, w) or (n, c, length)."""
 
-    variant = "Dropout1d"
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input (n, c, l) with channels dropped while training, input itself in evaluation."""
-        return _mirrored(self, input, 3)
+    variant, axes = "Dropout2d", 4
 
 
-class Dropout2d(Keyed, nn.Dropout2d):
-    """`torch.nn.Dropout2d`: whole channels of (n, c, h, w), or of (n, c, length)."""
+class Dropout3d(_Mirrored, nn.Dropout3d):
+    """`torch.nn.Dropout3d`: whole channels of (n, c, d, h, w) or (c, d, h, w)."""
 
-    variant = "Dropout2d"
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input (n, c, h, w) with channels dropped while training, input itself in evaluation."""
-        return _mirrored(self, input, 4)
+    variant, axes = "Dropout3d", 5
 
 
-class Dropout3d(Keyed, nn.Dropout3d):
-    """`torch.nn.Dropout3d`: whole channels of (n, c, d, h, w), or of (c, d, h, w)."""
-
-    variant = "Dropout3d"
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input (n, c, d, h, w) with channels dropped while training, input itself in evaluation."""
-        return _mirrored(self, input, 5)
-
-
-class AlphaDropout(Keyed, nn.AlphaDropout):
-    """`torch.nn.AlphaDropout`: keeps mean and variance behind SELU."""
+class AlphaDropout(_Mirrored, nn.AlphaDropout):
+    """`torch.nn.AlphaDropout`: preserves mean and variance after SELU."""
 
     variant = "AlphaDropout"
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input with entries set to SELU's lower limit while training, input itself in evaluation."""
-        return _mirrored(self, input)
 
-
-class FeatureAlphaDropout(Keyed, nn.FeatureAlphaDropout):
+class FeatureAlphaDropout(_Mirrored, nn.FeatureAlphaDropout):
     """`torch.nn.FeatureAlphaDropout`: AlphaDropout of whole channels of (n, c, …)."""
 
     variant = "FeatureAlphaDropout"
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return input with channels set to SELU's lower limit while training, input itself in evaluation."""
-        return _mirrored(self, input)
 
 
 class Drop(Rated):
     """Any variant of the catalogue that needs no second operand.
 
+    Evaluation applies the mean of the variant's law.
+
     Parameters
     ----------
-    variant : str
-        A row of `thinnet.CATALOGUE`.
-    p : float
-        Chance that an entry is dropped, in [0, 1]; the variant's usual rate if not given.
+    variant : str or Variant
+        A name in `thinnet.CATALOGUE`, or a variant of your own.
+    p : float, optional
+        Chance that an entry is dropped, in [0, 1]; by default the variant's usual rate.
     block : int or tuple of int, optional
-        How long blocks are along each axis that has them.
+        Length of a block along each axis that has blocks; by default the variant's.
+    pattern : str, optional
+        Which entries share one lane: "n c 1 1" draws one for each sample and channel. By default the
+        variant's.
 
     Raises
     ------
     InputError
-        No such variant, or one that wants a second operand; p outside [0, 1].
+        An unknown variant, a variant that needs a second operand, or a rate outside [0, 1].
 
     Examples
     --------
@@ -122,22 +144,34 @@ class Drop(Rated):
     Drop('UnitDropout', p=0.2)
     """
 
-    def __init__(self, variant: str, p: float | None = None, block: Block = None) -> None:
+    def __init__(
+        self,
+        variant: str | Variant,
+        p: float | None = None,
+        *,
+        block: Block = None,
+        pattern: str | None = None,
+    ) -> None:
         row = find(variant).sized(block)
-        if row.other in PASSED:
+        if pattern is not None:
+            row = row.patterned(pattern)
+        if row.needs_other:
             raise InputError(
-                f"{variant}: wants a second operand; use thinnet.torch.functional.drop(other=…)."
+                f"{row.name}: needs a second operand; use thinnet.torch.functional.drop(…, other=…)."
             )
-        super().__init__(row.usual if p is None else p, variant)
-        self.variant, self.block = variant, block
+        super().__init__(row.usual if p is None else p, row.name)
+        self.variant, self.block, self.pattern = variant, block, pattern
 
     def forward(self, input: Tensor) -> Tensor:
         """Return a sample of the variant while training, its mean in evaluation."""
-        return dropped(self, input, block=self.block)
+        pattern: Any = {} if self.pattern is None else {"pattern": self.pattern}
+        return drop_by(self, input, block=self.block, **pattern)
 
     def extra_repr(self) -> str:
-        name = repr(self.variant) + ", " if type(self) is Drop else ""
-        return f"{name}p={self.p}" + (f", block={self.block}" if self.block is not None else "")
+        name = f"{self.variant!r}, " if type(self) is Drop else ""
+        options = {"block": self.block, "pattern": self.pattern}
+        given = [f", {option}={value!r}" for option, value in options.items() if value is not None]
+        return f"{name}p={self.p}{''.join(given)}"
 
 
 class GaussianDropout(Drop):
@@ -153,19 +187,28 @@ class GaussianDropout(Drop):
 
 
 class DropBlock2d(Drop):
-    """Zeroes squares of feature maps; the asked rate holds at the borders too.
+    """Zeroes square blocks of feature maps, (n, c, h, w), and divides the rest by keep.
+
+    The rate is exact at borders and corners too.
+
+    Parameters
+    ----------
+    p : float
+        Chance that an entry is dropped, in [0, 1].
+    block : int or tuple of int
+        Height and width of a block.
 
     References
     ----------
     Ghiasi et al.: DropBlock. NeurIPS 2018, section 3.
     """
 
-    def __init__(self, p: float = 0.1, block_size: int | tuple[int, int] = 7) -> None:
-        super().__init__("DropBlock2d", p, block_size)
+    def __init__(self, p: float = 0.1, block: int | tuple[int, int] = 7) -> None:
+        super().__init__("DropBlock2d", p, block=block)
 
 
 class LockedDropout(Drop):
-    """One mask for a whole sequence, (n, time, features).
+    """Drops features of (n, time, features) with one mask for all time steps of a sample.
 
     References
     ----------
@@ -177,14 +220,15 @@ class LockedDropout(Drop):
 
 
 class MaxPoolDropout2d(Rated):
-    """Max-pooling of (n, c, h, w) that drops entries first; evaluation weights a window's by their chances.
+    """Max-pooling of (n, c, h, w) that drops entries before it takes the maximum.
 
-    Entries have to be at least 0, as behind a rectifier.
+    Evaluation weights the entries of a window by the chances that each is the maximum. Entries must be at
+    least 0, as after a ReLU.
 
     Parameters
     ----------
     kernel_size, stride : int
-        Of the windows; the stride is the size if not given.
+        Of the windows; the stride is the kernel size by default.
     p : float
         Chance that an entry is dropped, in [0, 1].
 
@@ -195,14 +239,16 @@ class MaxPoolDropout2d(Rated):
 
     variant = "MaxPoolDropout"
 
-    def __init__(self, kernel_size: int, stride: int | None = None, p: float = 0.5) -> None:
+    def __init__(self, kernel_size: int, stride: int | None = None, *, p: float = 0.5) -> None:
         super().__init__(p)
-        self.kernel_size = whole("MaxPoolDropout2d", kernel_size, "kernel_size", 1)
-        self.stride = kernel_size if stride is None else whole("MaxPoolDropout2d", stride, "stride", 1)
+        self.kernel_size = check_integer("MaxPoolDropout2d", "kernel_size", kernel_size, 1)
+        self.stride = (
+            kernel_size if stride is None else check_integer("MaxPoolDropout2d", "stride", stride, 1)
+        )
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
-        """Return the pooled maps of input (n, c, h, w): of sampled maxima while training, else their mean."""
+        """Return the maxima of kept entries while training, the mean of that law in evaluation."""
         key = self.key() if self.training else None
         return max_pool_dropout(
             input,
@@ -215,18 +261,3 @@ class MaxPoolDropout2d(Rated):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, p={self.p}"
-
-
-def _mirrored(module: Any, x: Tensor, axes: int | None = None) -> Tensor:
-    """Drop; with an axis less than named, x is one sample without the axis of the samples."""
-    if isinstance(x, fx.Proxy):
-        return noted(module, x)
-    if not module.training:
-        return x
-    if axes is None or x.dim() != axes - 1:
-        y = drop(module.variant, x, module.rate, key=module.key())
-    elif axes == 4:
-        y = drop("Dropout1d", x, module.rate, key=module.key())
-    else:
-        y = drop(module.variant, x.unsqueeze(0), module.rate, key=module.key()).squeeze(0)
-    return x.copy_(y) if module.inplace else y

@@ -1,4 +1,4 @@
-"""Modules for attention: whole heads behind it, keys before its softmax."""
+"""Modules for attention: whole heads after it, keys before its softmax."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class DropHead(Rated):
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
-        """Return input (n, heads, l, e) with heads dropped while training, input itself in evaluation."""
+        """Return input with heads dropped while training, input itself in evaluation."""
         return drop_head(input, self.p, key=self.key() if self.training else None, training=self.training)
 
 
 class DropKey(Drop):
-    """Sets attention logits to the lowest finite number before the softmax, so weights still sum to 1.
+    """Sets attention logits to the lowest finite number before the softmax, so that weights sum to 1.
 
     References
     ----------

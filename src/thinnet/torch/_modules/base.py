@@ -1,4 +1,4 @@
-"""What modules share: a variant, a rate, a key for each call."""
+"""The base of all modules: a variant, a rate, and a key for each call."""
 
 from __future__ import annotations
 
@@ -7,16 +7,56 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
-from torch import fx
+from torch import fx, nn
 
-from thinnet.torch._streams.streams import Keyed
+from thinnet._checks import check_rate
+from thinnet.errors import InputError
+from thinnet.torch._ops import keys
+from thinnet.torch._streams.streams import ModuleStream
 from thinnet.torch.functional import drop
-from thinnet.torch.functional._entry import chance
 
-__all__ = ["Block", "Rated", "Tensor", "dropped", "noted", "traceable"]
+__all__ = ["Block", "Keyed", "Rated", "Tensor", "check_p", "drop_by", "record_call", "traceable"]
 
 Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
+
+
+def check_p(owner: str, value: Any, name: str = "p") -> float:
+    """Return a rate as a float in [0, 1].
+
+    Examples
+    --------
+    >>> check_p("Dropout", 1.5)
+    Traceback (most recent call last):
+    thinnet.errors.InputError: Dropout: p must be in [0, 1], got 1.5.
+    """
+    return check_rate(owner, value, (), name)
+
+
+class Keyed(nn.Module):
+    """A module that draws: its key comes from its stream if it has one, else from torch's generator."""
+
+    variant: Any  # a name, or a Variant
+    p: Any
+    _stream: ModuleStream | None = None
+    _rate: Tensor | None = None
+    _follow: Callable[[int], None] | None = None
+
+    @property
+    def rate(self) -> Any:
+        """The rate; compiled code gets a tensor where a schedule changes it: a number would be a constant."""
+        return self._rate if self._rate is not None and torch.compiler.is_compiling() else self.p
+
+    def key(self) -> keys.AnyKey:
+        """Return the key of this call."""
+        return keys.fresh() if self._stream is None else self._stream.draw()
+
+    def __prepare_scriptable__(self) -> Any:
+        """Refuse `torch.jit.script`, which asks this method before it looks inside."""
+        raise InputError(
+            f"{type(self).__name__}: torch.jit.script does not take it; use torch.compile or torch.export, "
+            "or thinnet.torch.restore(model) first."
+        )
 
 
 class Rated(Keyed):
@@ -24,37 +64,38 @@ class Rated(Keyed):
 
     def __init__(self, p: float, owner: str | None = None) -> None:
         super().__init__()
-        self.p = chance(owner or type(self).__name__, p)
+        self.p = check_p(owner or type(self).__name__, p)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
-def dropped(module: Any, x: Tensor, *, p: float | None = None, **more: Any) -> Tensor:
-    """Apply a module's row of the catalogue, at its rate or another, in the mode that it is in."""
+def drop_by(module: Any, x: Tensor, *, p: float | None = None, **options: Any) -> Tensor:
+    """Apply the variant of a module in the module's mode, at its rate or at another."""
     if isinstance(x, fx.Proxy):
-        return noted(module, x)
+        return record_call(module, x)
     if not module.training:
-        return drop(module.variant, x, module.p if p is None else p, training=False, **more)
-    return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **more)
+        return drop(module.variant, x, module.p if p is None else p, training=False, **options)
+    return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **options)
 
 
-def noted(module: Any, *inputs: Any, **named: Any) -> Any:
-    """Return what stands for the call of a module while torch.fx traces.
+def record_call(module: Any, *inputs: Any, **named: Any) -> Any:
+    """Return the node of a module's call while torch.fx traces.
 
-    Tracing looks inside modules that are not torch's own; it would take the mode and the key for constants.
+    torch.fx would trace through modules that are not torch's own, and record the mode and the key as
+    constants.
     """
     tracer: Any = next(x for x in inputs if isinstance(x, fx.Proxy)).tracer
     return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, named)
 
 
 def traceable(forward: Callable[..., Any]) -> Any:
-    """Let torch.fx note the calls of a module instead of looking inside."""
+    """Decorate a forward: torch.fx records one call of the module instead of tracing through it."""
 
     @functools.wraps(forward)
     def call(self: Any, *inputs: Any, **named: Any) -> Any:
         if any(isinstance(x, fx.Proxy) for x in inputs):
-            return noted(self, *inputs, **named)
+            return record_call(self, *inputs, **named)
         return forward(self, *inputs, **named)
 
     return call

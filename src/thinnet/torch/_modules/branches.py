@@ -1,9 +1,9 @@
-"""Modules for residual branches: what they drop is added to what goes around it."""
+"""Modules for residual branches: they drop a branch before it is added to its shortcut."""
 
 from __future__ import annotations
 
+from thinnet._checks import check_choice
 from thinnet._core.random import Window
-from thinnet.errors import InputError
 from thinnet.torch._modules.activations import Drop
 from thinnet.torch._modules.base import Rated, Tensor, traceable
 from thinnet.torch.functional import drop, shake_drop
@@ -24,10 +24,10 @@ class DropPath(Drop):
 
 
 class StochasticDepth(Rated):
-    """Zeroes a branch for the whole mini-batch or for samples, and divides it by keep elsewhere.
+    """Zeroes a branch for the mini-batch or for samples, and divides it by keep otherwise.
 
-    As torchvision's: in training, what is kept is divided by keep, and evaluation changes nothing. The row
-    StochasticDepth of the catalogue is the paper's, which multiplies by keep in evaluation instead.
+    torchvision's: training divides by keep, and evaluation returns x. The row StochasticDepth of the
+    catalogue is the paper's, which multiplies by keep in evaluation instead.
 
     Parameters
     ----------
@@ -35,6 +35,11 @@ class StochasticDepth(Rated):
         Chance that a branch is dropped, in [0, 1].
     mode : {"batch", "row"}
         One draw for the mini-batch, or one for each sample, as DropPath does.
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1], or another mode.
 
     Examples
     --------
@@ -50,9 +55,7 @@ class StochasticDepth(Rated):
 
     def __init__(self, p: float, mode: str = "batch") -> None:
         super().__init__(p)
-        if mode not in ("batch", "row"):
-            raise InputError(f'StochasticDepth: mode must be "batch" or "row", got {mode!r}.')
-        self.mode = mode
+        self.mode: str = check_choice("StochasticDepth", "mode", mode, ("batch", "row"))
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
@@ -61,7 +64,7 @@ class StochasticDepth(Rated):
             return input
         if self.mode == "row":
             return drop("DropPath", input, self.rate, key=self.key())
-        one = input.unsqueeze(0)  # the mini-batch is one sample, wherever its rows are
+        one = input.unsqueeze(0)  # the mini-batch counts as one sample, in every shard
         whole = Window.whole(tuple(one.shape))
         return drop("DropPath", one, self.rate, key=self.key(), window=whole).squeeze(0)
 
@@ -70,9 +73,9 @@ class StochasticDepth(Rated):
 
 
 class ShakeDrop(Rated):
-    """Multiplies the branch of each sample by 1 or, with chance p, by noise on (-1, 1); backward by other.
+    """Multiplies the branch of each sample by 1 or, with chance p, by uniform noise on (-1, 1).
 
-    Evaluation multiplies by keep.
+    Backward multiplies the same samples by other noise, uniform on (0, 1). Evaluation multiplies by keep.
 
     References
     ----------

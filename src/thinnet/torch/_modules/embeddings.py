@@ -5,25 +5,31 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from thinnet._checks import check_integer
 from thinnet.errors import InputError
+from thinnet.torch._apply import apply
 from thinnet.torch._modules.base import Rated, Tensor, traceable
 from thinnet.torch.functional import drop, patch_dropout
-from thinnet.torch.functional._entry import whole
 
 __all__ = ["EmbeddingDropout", "PatchDropout"]
 
 
 class EmbeddingDropout(Rated):
-    """Drops rows of an embedding's table, and so a word wherever it stands, and divides the others by keep.
+    """Drops rows of an embedding's table, so a word at all its places, and divides the others by keep.
 
     Only the rows that are looked up are multiplied; the bits are those of dropping the whole table.
 
     Parameters
     ----------
     embedding : Embedding
-        What is wrapped; its weight stays where it is, as `embedding.weight`.
+        The wrapped module; its weight stays at `embedding.weight`.
     p : float
         Chance that a word is dropped, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        Another module than an Embedding, or a rate outside [0, 1].
 
     Examples
     --------
@@ -54,7 +60,7 @@ class EmbeddingDropout(Rated):
         rows = self.embedding(input)
         if not self.training:
             return rows
-        # halves are multiplied in float32, as where the whole table is dropped
+        # Half precision is multiplied in float32, as where the whole table is dropped.
         wide = torch.promote_types(rows.dtype, torch.float32)
         gains = drop(
             "EmbeddingDropout",
@@ -62,18 +68,20 @@ class EmbeddingDropout(Rated):
             self.rate,
             key=self.key(),
         )
-        return (rows * gains[input]).to(rows.dtype)
+        return apply(gains[input], 0.0, rows)
 
 
 class PatchDropout(Rated):
-    """Removes tokens of each sample, (n, t, features): `round((t - prefix) * (1 - p))` stay, in their order.
+    """Removes tokens of each sample, (n, t, features): `round((t - prefix) * (1 - p))` remain, in order.
+
+    Evaluation returns x.
 
     Parameters
     ----------
     p : float
-        Share of tokens that is removed, in [0, 1].
+        Share of the tokens that is removed, in [0, 1].
     prefix : int
-        How many at the front always stay: 1 where the first is the class token.
+        Number of leading tokens that always remain: 1 where the first is the class token.
 
     References
     ----------
@@ -84,7 +92,7 @@ class PatchDropout(Rated):
 
     def __init__(self, p: float = 0.5, prefix: int = 1) -> None:
         super().__init__(p)
-        self.prefix = whole("PatchDropout", prefix, "prefix", 0)
+        self.prefix = check_integer("PatchDropout", "prefix", prefix, 0)
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:

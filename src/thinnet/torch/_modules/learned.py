@@ -1,7 +1,7 @@
 """Modules that learn their rates or variances, or compute them from activations.
 
-Those with a prior have `kl()`, what they add to the loss of all rows: divide it by the number of rows where
-the loss is a mean.
+Modules with a prior have `kl()`, a regularisation term to add to the loss summed over all rows; divide it by
+the number of rows where the loss is a mean.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from thinnet.errors import InputError
-from thinnet.torch._modules.base import Tensor, traceable
+from thinnet._checks import Number, check, check_number
+from thinnet.torch._modules.base import Keyed, Tensor, traceable
 from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards
-from thinnet.torch._streams.streams import Keyed
 from thinnet.torch.functional import concrete_dropout, concrete_kl, sparse_kl, standout, variational_kl
 from thinnet.torch.functional._entry import check_local
 
@@ -29,23 +28,28 @@ __all__ = [
     "VariationalLinear",
 ]
 
-_MOST = 300.0  # of log_alpha, where exp would leave float32
+_MOST = 300.0  # of log_alpha; exp of more overflows float32
 
 
 class ConcreteDropout(Keyed):
-    """Dropout in front of a layer, whose rate is learned by gradient descent.
+    """Dropout before a layer, with a rate that is learned by gradient descent.
 
     Parameters
     ----------
     p : float
-        The rate to begin with, in (0, 1).
+        The initial rate, in (0, 1).
     temperature : float
-        How soft masks are, greater than 0.
+        Softness of the masks, greater than 0.
 
     Attributes
     ----------
     logit : Parameter
-        `log(p / (1 - p))`.
+        `log(p / (1 - p))`, shape ().
+
+    Raises
+    ------
+    InputError
+        A rate outside (0, 1), or a temperature of 0 or less.
 
     Examples
     --------
@@ -60,18 +64,16 @@ class ConcreteDropout(Keyed):
 
     variant = "ConcreteDropout"
 
-    def __init__(self, p: float = 0.1, temperature: float = 0.1) -> None:
+    def __init__(self, p: float = 0.1, *, temperature: float = 0.1) -> None:
         super().__init__()
-        if not isinstance(p, float) or not 0 < p < 1:
-            raise InputError(f"ConcreteDropout: p must be in (0, 1), got {p!r}.")
-        if not isinstance(temperature, int | float) or not temperature > 0:
-            raise InputError(f"ConcreteDropout: temperature must be greater than 0, got {temperature!r}.")
+        check("ConcreteDropout", "p", p, Number(0, 1, "()"))
+        check("ConcreteDropout", "temperature", temperature, Number(0, ends="()"))
         self.logit = nn.Parameter(torch.tensor(math.log(p / (1 - p))))
-        self.temperature = temperature
+        self.temperature = float(temperature)
 
     @property
     def p(self) -> float:
-        """The rate that has been learned."""
+        """The learned rate."""
         return torch.sigmoid(self.logit.detach()).item()
 
     @traceable
@@ -83,7 +85,15 @@ class ConcreteDropout(Keyed):
         )
 
     def kl(self, weight: Tensor, *, length: float = 1.0) -> Tensor:
-        """Return what the loss of all rows gains; weight is that of the layer behind."""
+        """Return the regularisation term to add to the loss summed over all rows.
+
+        Parameters
+        ----------
+        weight : Tensor, shape (outputs, inputs, …)
+            The weight of the next layer.
+        length : float
+            Length scale of the weight's Gaussian prior.
+        """
         return concrete_kl(self.logit, weight, length=length)
 
     def extra_repr(self) -> str:
@@ -93,7 +103,18 @@ class ConcreteDropout(Keyed):
 class Standout(Keyed):
     """Keeps an entry with chance `sigmoid(alpha * logits + beta)`; evaluation multiplies by that chance.
 
-    Logits are what a second layer says of the same inputs or, as in the paper, the inputs of the activation.
+    The logits come from a second layer on the same inputs or, as in the paper, are the inputs of the
+    activation.
+
+    Parameters
+    ----------
+    alpha, beta : float
+        Scale and shift of the logits.
+
+    Raises
+    ------
+    InputError
+        A scale or shift that is not a finite number.
 
     Examples
     --------
@@ -109,9 +130,10 @@ class Standout(Keyed):
 
     variant = "Standout"
 
-    def __init__(self, alpha: float = 1.0, beta: float = 0.0) -> None:
+    def __init__(self, *, alpha: float = 1.0, beta: float = 0.0) -> None:
         super().__init__()
-        self.alpha, self.beta = alpha, beta
+        self.alpha = check_number("Standout", "alpha", alpha)
+        self.beta = check_number("Standout", "beta", beta)
 
     @traceable
     def forward(self, input: Tensor, logits: Tensor) -> Tensor:
@@ -124,16 +146,28 @@ class Standout(Keyed):
 
 
 def _sampled(module: Keyed, mean: Tensor, variance: Tensor) -> Tensor:
-    """Draw sums instead of weights: the local reparameterization trick."""
+    """Return a sample of N(mean, variance): the local reparameterization trick draws sums, not weights."""
     mean, key = check_local(module.variant, mean), module.key()
     place = shards.window(module.variant, mean, key)
     noise = gains("VariationalDropout noise", key, mean.shape, place, device=mean.device).to(mean.dtype)
-    # at a variance of zero the root has no derivative
+    # The root has no derivative at a variance of 0.
     return mean + variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt() * noise
 
 
 class VariationalLinear(Keyed, nn.Linear):
-    """`torch.nn.Linear` with weights drawn from N(w, alpha * w**2), alpha up to 1 learned for each of them.
+    """`torch.nn.Linear` with weights drawn from N(w, alpha * w**2); alpha, at most 1, is learned for each.
+
+    Parameters
+    ----------
+    in_features, out_features, bias, device, dtype
+        As torch's.
+    p : float
+        The initial rate, in (0, 0.5]; alpha is p / (1 - p).
+
+    Raises
+    ------
+    InputError
+        A rate outside (0, 0.5].
 
     Examples
     --------
@@ -149,11 +183,17 @@ class VariationalLinear(Keyed, nn.Linear):
     variant = "VariationalDropout"
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, p: float = 0.2, **factory: Any
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        p: float = 0.2,
     ) -> None:
-        super().__init__(in_features, out_features, bias, **factory)
-        if not isinstance(p, float) or not 0 < p <= 0.5:
-            raise InputError(f"VariationalLinear: p, to begin with, must be in (0, 0.5], got {p!r}.")
+        super().__init__(in_features, out_features, bias, device, dtype)
+        check("VariationalLinear", "p", p, Number(0, 0.5, "(]"))
         self.log_alpha = nn.Parameter(torch.full_like(self.weight, math.log(p / (1 - p))))
 
     @traceable
@@ -166,20 +206,20 @@ class VariationalLinear(Keyed, nn.Linear):
         return _sampled(self, mean, F.linear(input.square(), spread.square()))
 
     def kl(self) -> Tensor:
-        """Return what the loss of all rows gains, up to a constant."""
+        """Return the regularisation term to add to the loss summed over all rows, up to a constant."""
         return variational_kl(self.log_alpha).sum()
 
 
 class _Sparse(Keyed):
-    """Weights drawn from N(w, sigma**2); a weight that is all noise is zero in evaluation."""
+    """Weights drawn from N(w, sigma**2); evaluation zeroes the weights whose noise exceeds a threshold."""
 
     variant = "SparseVariationalDropout"
     weight: Tensor
     log_sigma2: Tensor
     threshold: float
 
-    def _begin(self, threshold: float) -> None:
-        self.threshold = threshold
+    def _add_variance(self, threshold: float) -> None:
+        self.threshold = check_number(type(self).__name__, "threshold", threshold)
         self.log_sigma2 = nn.Parameter(torch.full_like(self.weight, -10.0))
 
     @property
@@ -193,17 +233,32 @@ class _Sparse(Keyed):
         return self.log_alpha.detach() <= self.threshold
 
     def kl(self) -> Tensor:
-        """Return what the loss of all rows gains; warm its weight up from 0."""
+        """Return the regularisation term to add to the loss summed over all rows.
+
+        Increase its weight from 0 in the first epochs.
+        """
         return sparse_kl(self.log_alpha).sum()
 
 
 class SparseVariationalLinear(_Sparse, nn.Linear):
-    """`torch.nn.Linear` that learns a variance for each weight; what becomes all noise is pruned.
+    """`torch.nn.Linear` that learns a variance for each weight; evaluation prunes weights that are noise.
+
+    Parameters
+    ----------
+    in_features, out_features, bias, device, dtype
+        As torch's.
+    threshold : float
+        Evaluation zeroes the weights whose log(alpha) is greater.
 
     Attributes
     ----------
     log_sigma2 : Parameter
-        Of the weight's shape.
+        Logarithms of the variances, in the weight's shape.
+
+    Raises
+    ------
+    InputError
+        A threshold that is not a finite number.
 
     Examples
     --------
@@ -217,10 +272,17 @@ class SparseVariationalLinear(_Sparse, nn.Linear):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, threshold: float = 3.0, **factory: Any
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        threshold: float = 3.0,
     ) -> None:
-        super().__init__(in_features, out_features, bias, **factory)
-        self._begin(threshold)
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self._add_variance(threshold)
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
@@ -232,7 +294,19 @@ class SparseVariationalLinear(_Sparse, nn.Linear):
 
 
 class SparseVariationalConv2d(_Sparse, nn.Conv2d):
-    """`torch.nn.Conv2d` that learns a variance for each weight; what becomes all noise is pruned.
+    """`torch.nn.Conv2d` that learns a variance for each weight; evaluation prunes weights that are noise.
+
+    Parameters
+    ----------
+    in_channels, out_channels, kernel_size and all options
+        As torch's.
+    threshold : float
+        Evaluation zeroes the weights whose log(alpha) is greater.
+
+    Raises
+    ------
+    InputError
+        A threshold that is not a finite number.
 
     References
     ----------
@@ -240,10 +314,16 @@ class SparseVariationalConv2d(_Sparse, nn.Conv2d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, threshold: float = 3.0, **more: Any
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        *positions: Any,
+        threshold: float = 3.0,
+        **options: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, **more)
-        self._begin(threshold)
+        super().__init__(in_channels, out_channels, kernel_size, *positions, **options)
+        self._add_variance(threshold)
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:

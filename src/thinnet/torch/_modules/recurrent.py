@@ -1,4 +1,4 @@
-"""Recurrent cells and layers that drop their states."""
+"""Recurrent cells and layers that drop their inputs and states."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import torch
 from torch import nn
 
 from thinnet.errors import InputError
-from thinnet.torch._modules.base import Tensor, dropped, traceable
-from thinnet.torch._streams.streams import Keyed
+from thinnet.torch._modules.base import Keyed, Tensor, check_p, drop_by, traceable
 from thinnet.torch.functional import drop
-from thinnet.torch.functional._entry import chance
 
 __all__ = ["VariationalLSTM", "ZoneoutGRUCell", "ZoneoutLSTMCell"]
 
 
 class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
-    """`torch.nn.LSTMCell` that keeps entries of the states before; evaluation mixes both.
+    """`torch.nn.LSTMCell` that keeps entries of the previous states; evaluation mixes old and new by p.
 
     Parameters
     ----------
-    input_size, hidden_size, bias
+    input_size, hidden_size, bias, device, dtype
         As torch's.
     p_hidden, p_cell : float
-        Chance that an entry of h or c stays what it was, in [0, 1].
+        Chance that an entry of h or c keeps its previous value, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1].
 
     Examples
     --------
@@ -45,13 +48,15 @@ class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         p_hidden: float = 0.05,
         p_cell: float = 0.5,
-        **factory: Any,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, **factory)
-        self.p_hidden = chance("ZoneoutLSTMCell", p_hidden, "p_hidden")
-        self.p_cell = chance("ZoneoutLSTMCell", p_cell, "p_cell")
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.p_hidden = check_p("ZoneoutLSTMCell", p_hidden, "p_hidden")
+        self.p_cell = check_p("ZoneoutLSTMCell", p_cell, "p_cell")
 
     @traceable
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -60,22 +65,27 @@ class ZoneoutLSTMCell(Keyed, nn.LSTMCell):
             zeros = input.new_zeros(*input.shape[:-1], self.hidden_size)
             hx = zeros, zeros
         h, c = super().forward(input, hx)
-        h = dropped(self, h, p=self.p_hidden, other=hx[0])
-        return h, dropped(self, c, p=self.p_cell, other=hx[1])
+        h = drop_by(self, h, p=self.p_hidden, other=hx[0])
+        return h, drop_by(self, c, p=self.p_cell, other=hx[1])
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, p_hidden={self.p_hidden}, p_cell={self.p_cell}"
 
 
 class ZoneoutGRUCell(Keyed, nn.GRUCell):
-    """`torch.nn.GRUCell` that keeps entries of the state before; evaluation mixes both.
+    """`torch.nn.GRUCell` that keeps entries of the previous state; evaluation mixes old and new by p.
 
     Parameters
     ----------
-    input_size, hidden_size, bias
+    input_size, hidden_size, bias, device, dtype
         As torch's.
     p : float
-        Chance that an entry of h stays what it was, in [0, 1].
+        Chance that an entry of h keeps its previous value, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1].
 
     References
     ----------
@@ -85,39 +95,47 @@ class ZoneoutGRUCell(Keyed, nn.GRUCell):
     variant = "Zoneout"
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, p: float = 0.1, **factory: Any
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        p: float = 0.1,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, **factory)
-        self.p = chance("ZoneoutGRUCell", p)
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.p = check_p("ZoneoutGRUCell", p)
 
     @traceable
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Return the next state; entries keep their previous value while training."""
         hx = input.new_zeros(*input.shape[:-1], self.hidden_size) if hx is None else hx
-        return dropped(self, super().forward(input, hx), other=hx)
+        return drop_by(self, super().forward(input, hx), other=hx)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, p={self.p}"
 
 
 class VariationalLSTM(Keyed, nn.LSTM):
-    """`torch.nn.LSTM` with one mask for inputs and one for states of each layer, the same at every step.
+    """`torch.nn.LSTM` with one mask for the inputs and one for the states of each layer, at all time steps.
 
-    Parameters, states and shapes are torch's, and so is evaluation. Training goes step by step, in Python.
+    Parameters, states and shapes are torch's, and so is evaluation. Training loops over the time steps in
+    Python.
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, bidirectional
+    input_size, hidden_size, num_layers, bias, batch_first, bidirectional, device, dtype
         As torch's.
     p_input : float
         Chance that an entry of a layer's inputs is dropped, in [0, 1].
     p_hidden : float
-        Chance that an entry of its states is, where they enter the gates.
+        Chance that an entry of its state is dropped where it enters the gates, in [0, 1].
 
     Raises
     ------
     InputError
-        In training, packed sequences.
+        A rate outside [0, 1], torch's `dropout` or `proj_size`, or a packed sequence in training.
 
     Examples
     --------
@@ -139,15 +157,20 @@ class VariationalLSTM(Keyed, nn.LSTM):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        *,
         p_input: float = 0.25,
         p_hidden: float = 0.25,
         **more: Any,
     ) -> None:
         if more.get("dropout") or more.get("proj_size"):
-            raise InputError("VariationalLSTM: takes p_input and p_hidden, no dropout= and no proj_size=.")
-        super().__init__(input_size, hidden_size, num_layers, **more)
-        self.p_input = chance("VariationalLSTM", p_input, "p_input")
-        self.p_hidden = chance("VariationalLSTM", p_hidden, "p_hidden")
+            raise InputError(
+                "VariationalLSTM: takes p_input and p_hidden in place of dropout, and no proj_size."
+            )
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, **more)
+        self.p_input = check_p("VariationalLSTM", p_input, "p_input")
+        self.p_hidden = check_p("VariationalLSTM", p_hidden, "p_hidden")
 
     @traceable
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride] - torch's has overloads
@@ -157,7 +180,10 @@ class VariationalLSTM(Keyed, nn.LSTM):
         if not self.training:
             return super().forward(input, hx)
         if not isinstance(input, torch.Tensor):
-            raise InputError("VariationalLSTM: takes no packed sequences in training; pad them instead.")
+            raise InputError(
+                "VariationalLSTM: input must be a tensor in training, got a packed sequence; use "
+                "torch.nn.utils.rnn.pad_packed_sequence."
+            )
         single = input.dim() == 2
         x: Tensor = input.unsqueeze(1) if single else input.transpose(0, 1) if self.batch_first else input
         sides = 2 if self.bidirectional else 1
@@ -170,7 +196,7 @@ class VariationalLSTM(Keyed, nn.LSTM):
             outputs: list[Tensor] = []
             for side in range(sides):
                 i = layer * sides + side
-                y, end = self._pass(x, h[i], c[i], f"_l{layer}" + ("_reverse" if side else ""))
+                y, end = self._run(x, h[i], c[i], f"_l{layer}" + ("_reverse" if side else ""))
                 outputs.append(y)
                 ends.append(end)
             x = torch.cat(outputs, -1) if sides == 2 else outputs[0]
@@ -179,22 +205,22 @@ class VariationalLSTM(Keyed, nn.LSTM):
             return x.squeeze(1), (h.squeeze(1), c.squeeze(1))
         return x.transpose(0, 1) if self.batch_first else x, (h, c)
 
-    def _pass(self, x: Tensor, h: Tensor, c: Tensor, suffix: str) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Go through a sequence, (time, n, features), in one layer and direction."""
+    def _run(self, x: Tensor, h: Tensor, c: Tensor, suffix: str) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Run a sequence, (time, n, features), through one layer in one direction."""
 
-        def own(name: str) -> Any:
-            return getattr(self, name + suffix, None)
+        def weight(name: str) -> Any:
+            return getattr(self, name + suffix)
 
         x = drop("LockedDropout", x.transpose(0, 1), self.p_input, key=self.key()).transpose(0, 1)
         key = self.key()
-        bias = own("bias_ih") + own("bias_hh") if self.bias else None
-        inputs = nn.functional.linear(x, own("weight_ih"), bias)  # (time, n, 4 * hidden)
+        bias = weight("bias_ih") + weight("bias_hh") if self.bias else None
+        inputs = nn.functional.linear(x, weight("weight_ih"), bias)  # (time, n, 4 * hidden)
         if suffix.endswith("reverse"):
             inputs = inputs.flip(0)
         outputs: list[Tensor] = []
         for gates in inputs:
-            seen = drop("VariationalRNN", h, self.p_hidden, key=key)
-            i, f, g, o = (gates + seen @ own("weight_hh").T).chunk(4, -1)
+            thinned = drop("VariationalRNN", h, self.p_hidden, key=key)
+            i, f, g, o = (gates + thinned @ weight("weight_hh").T).chunk(4, -1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
             outputs.append(h)

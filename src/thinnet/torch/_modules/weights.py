@@ -1,43 +1,46 @@
 """Wrappers that drop the weights of a layer, once for each forward, through torch's parametrizations.
 
-A layer's weight moves to `layer.parametrizations.weight.original`; `layer.weight` is the dropped one.
+A layer's weight moves to `layer.parametrizations.weight.original`; `layer.weight` is the dropped weight.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, cast
 
 from torch import nn
 from torch.nn.utils import parametrize
 
+from thinnet._checks import check_boolean
 from thinnet.errors import InputError
 from thinnet.torch._internals import Convertible
-from thinnet.torch._modules.base import Rated, Tensor, dropped, traceable
+from thinnet.torch._modules.base import Rated, Tensor, check_p, drop_by, traceable
 from thinnet.torch.functional import targeted_dropout
-from thinnet.torch.functional._entry import chance
 
 __all__ = ["DropConnect", "TargetedDropout", "WeightDrop"]
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-class _Weight(Rated):
-    """What a weight is seen through: a row of the catalogue."""
+class _Dropped(Rated):
+    """A parametrization: the weight after a row of the catalogue."""
 
     def __init__(self, p: float, name: str) -> None:
         super().__init__(p, name)
         self.variant = name
 
     def forward(self, weight: Tensor) -> Tensor:
-        return dropped(self, weight)
+        return drop_by(self, weight)
 
 
-class _Targeted(_Weight):
+class _Targeted(_Dropped):
+    """A parametrization: the weight after targeted dropout."""
+
     def __init__(self, p: float, target: float, units: bool) -> None:
         super().__init__(p, "TargetedDropout")
-        self.target, self.units = chance("TargetedDropout", target, "target"), units
+        self.target = check_p("TargetedDropout", target, "target")
+        self.units = check_boolean("TargetedDropout", "units", units)
 
     def forward(self, weight: Tensor) -> Tensor:
         key = self.key() if self.training else None
@@ -47,26 +50,26 @@ class _Targeted(_Weight):
 
 
 class WeightDrop(Convertible):
-    """Zeroes recurrent weights once for all steps of time, and divides the others by keep.
+    """Zeroes recurrent weights with one mask for all time steps, and divides the others by keep.
 
     Parameters
     ----------
     module : Module
-        Whose weights are dropped: an LSTM, GRU or RNN, or anything else.
-    weights : str or sequence of str
-        Their names.
+        An LSTM, GRU, RNN or any other module.
     p : float
         Chance that a weight is dropped, in [0, 1].
+    weights : str or sequence of str
+        The names of the module's parameters that are dropped.
 
     Raises
     ------
     InputError
-        The module has no parameter of that name.
+        The module has no parameter of that name, or a rate outside [0, 1].
 
     Examples
     --------
-    >>> WeightDrop(nn.LSTM(4, 8), ["weight_hh_l0"], 0.5).extra_repr()
-    "weights=['weight_hh_l0'], p=0.5"
+    >>> WeightDrop(nn.LSTM(4, 8), 0.5, weights=["weight_hh_l0"]).extra_repr()
+    "p=0.5, weights=['weight_hh_l0']"
 
     References
     ----------
@@ -75,7 +78,9 @@ class WeightDrop(Convertible):
 
     variant = "WeightDrop"
 
-    def __init__(self, module: nn.Module, weights: Any = "weight_hh_l0", p: float = 0.5) -> None:
+    def __init__(
+        self, module: nn.Module, p: float = 0.5, *, weights: str | Sequence[str] = "weight_hh_l0"
+    ) -> None:
         super().__init__()
         if not isinstance(module, nn.Module):
             raise InputError(
@@ -84,18 +89,21 @@ class WeightDrop(Convertible):
         self.module = module
         self.weights = [weights] if isinstance(weights, str) else list(weights)
         for name in self.weights:
-            self._see(name, self._made(p))
+            self._parametrize(name, self._make(p))
 
-    def _made(self, p: float) -> _Weight:
-        return _Weight(p, self.variant)
+    def _make(self, p: float) -> _Dropped:
+        return _Dropped(p, self.variant)
 
-    def _see(self, name: str, through: _Weight) -> None:
-        if name not in dict(self.module.named_parameters(recurse=False)):
-            raise InputError(f"{type(self).__name__}: the module has no parameter {name!r}.")
-        # the rule says that a parametrization keeps shape and dtype, and asks at once; no number is drawn
-        through.eval()
-        parametrize.register_parametrization(self.module, name, through)
-        through.train(self.module.training)
+    def _parametrize(self, name: str, dropped: _Dropped) -> None:
+        parameters = [own for own, _ in self.module.named_parameters(recurse=False)]
+        if name not in parameters:
+            raise InputError(
+                f"{type(self).__name__}: the module has no parameter {name!r}; it has {parameters}."
+            )
+        # Registration computes the weight once to compare its shape and dtype; that must not spend a key.
+        dropped.eval()
+        parametrize.register_parametrization(self.module, name, dropped)
+        dropped.train(self.module.training)
 
     @traceable
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -104,7 +112,7 @@ class WeightDrop(Convertible):
         with parametrize.cached():
             if not isinstance(module, nn.RNNBase):
                 return module(*inputs, **named)
-            # It reads its weights again where they have changed, and keeps a list of them, which is put back.
+            # A recurrent layer stores the changed weights that it reads; they must not outlive the call.
             before = dict(vars(module))
             try:
                 return module(*inputs, **named)
@@ -114,32 +122,32 @@ class WeightDrop(Convertible):
     @contextlib.contextmanager
     def converting(self) -> Generator[None]:
         """Drop nothing while the module is moved: recurrent layers read and keep their weights then."""
-        drawing = [self._through(i) for i in range(len(self.weights))]
-        modes = [through.training for through in drawing]
-        for through in drawing:
-            through.training = False
+        every = [self._dropped(i) for i in range(len(self.weights))]
+        modes = [dropped.training for dropped in every]
+        for dropped in every:
+            dropped.training = False
         try:
             yield
         finally:
-            for through, mode in zip(drawing, modes, strict=True):
-                through.training = mode
+            for dropped, mode in zip(every, modes, strict=True):
+                dropped.training = mode
 
     @property
     def p(self) -> float:
         """The chance that a weight is dropped."""
-        return self._through(0).p
+        return self._dropped(0).p
 
     @p.setter
     def p(self, value: float) -> None:
         for i in range(len(self.weights)):
-            self._through(i).p = value
+            self._dropped(i).p = value
 
-    def _through(self, i: int) -> _Weight:
-        listed: Any = self.module.parametrizations
-        return cast("_Weight", listed[self.weights[i]][-1])
+    def _dropped(self, i: int) -> _Dropped:
+        parametrizations: Any = self.module.parametrizations
+        return cast("_Dropped", parametrizations[self.weights[i]][-1])
 
     def extra_repr(self) -> str:
-        return f"weights={self.weights}, p={self.p}"
+        return f"p={self.p}, weights={self.weights}"
 
 
 class DropConnect(WeightDrop):
@@ -148,14 +156,19 @@ class DropConnect(WeightDrop):
     Parameters
     ----------
     layer : Linear, Conv1d, Conv2d or Conv3d
-        Whose weight is dropped.
+        The wrapped layer; its weight is dropped.
     p : float
         Chance that a weight is dropped, in [0, 1].
+
+    Raises
+    ------
+    InputError
+        Another layer, or a rate outside [0, 1].
 
     Examples
     --------
     >>> DropConnect(nn.Linear(4, 2), 0.5).extra_repr()
-    "weights=['weight'], p=0.5"
+    "p=0.5, weights=['weight']"
 
     References
     ----------
@@ -165,7 +178,7 @@ class DropConnect(WeightDrop):
     variant = "DropConnect"
 
     def __init__(self, layer: nn.Module, p: float = 0.5) -> None:
-        super().__init__(_checked("DropConnect", layer), "weight", p)
+        super().__init__(_check_layer("DropConnect", layer), p, weights="weight")
 
 
 class TargetedDropout(WeightDrop):
@@ -174,13 +187,18 @@ class TargetedDropout(WeightDrop):
     Parameters
     ----------
     layer : Linear, Conv1d, Conv2d or Conv3d
-        Whose weight is dropped.
+        The wrapped layer; its weight is dropped.
     p : float
         Chance that a candidate is dropped, in [0, 1].
     target : float
-        Share of each output's weights that are candidates, the smallest; with `units`, share of outputs.
+        Share of each output's weights that are candidates, the smallest ones; with `units`, share of outputs.
     units : bool
-        Whole outputs instead of single weights.
+        Drop whole outputs instead of single weights.
+
+    Raises
+    ------
+    InputError
+        Another layer, or a rate or share outside [0, 1].
 
     References
     ----------
@@ -189,15 +207,15 @@ class TargetedDropout(WeightDrop):
 
     variant = "TargetedDropout"
 
-    def __init__(self, layer: nn.Module, p: float = 0.5, target: float = 0.5, units: bool = False) -> None:
-        self._target = target, units
-        super().__init__(_checked("TargetedDropout", layer), "weight", p)
+    def __init__(self, layer: nn.Module, p: float = 0.5, *, target: float = 0.5, units: bool = False) -> None:
+        self._candidates = target, units
+        super().__init__(_check_layer("TargetedDropout", layer), p, weights="weight")
 
-    def _made(self, p: float) -> _Weight:
-        return _Targeted(p, *self._target)
+    def _make(self, p: float) -> _Dropped:
+        return _Targeted(p, *self._candidates)
 
 
-def _checked(owner: str, layer: nn.Module) -> nn.Module:
+def _check_layer(owner: str, layer: nn.Module) -> nn.Module:
     if not isinstance(layer, _LAYERS):
-        raise InputError(f"{owner}: takes Linear and Conv layers, got {type(layer).__name__}.")
+        raise InputError(f"{owner}: layer must be a Linear or Conv layer, got {type(layer).__name__}.")
     return layer

@@ -240,7 +240,8 @@ def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
 
 _library: Any = torch.library
 for _name in ("drop", "drop_scheduled"):
-    _LIBRARY.impl(_name, _on_meta, "Meta")
+    # It decides on the device of the result: x may lie on another device than the key.
+    _library.register_fake(f"thinnet::{_name}", _on_meta, lib=_LIBRARY)
     _LIBRARY.impl(_name, _draw, "CompositeExplicitAutograd")
     _library.register_vmap(f"thinnet::{_name}", _vmap, lib=_LIBRARY)
 _drop: Any = register_derivatives(_LIBRARY, "drop", _Drop, _completed)

@@ -1,1 +1,1 @@
-"""Where a module's key comes from, and which part of an array a tensor is."""
+"""Where the key of a module's call comes from, and which part of a global array a tensor is."""

@@ -1,15 +1,15 @@
-"""Which part of a global array a tensor is: a share of the batch, or what a DTensor's placements say."""
+"""Which part of a global array a tensor is: a share of the batch, or the local part of a DTensor."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Generator
-from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
+from thinnet._checks import check_integer
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_backward
 from thinnet.torch._ops import keys
@@ -19,37 +19,44 @@ __all__ = ["active", "is_distributed", "local", "shard", "window"]
 Tensor: TypeAlias = torch.Tensor
 
 
-class _Rows(threading.local):
-    whole = 0
-    start = 0
+class _Rows(NamedTuple):
+    """The rows of this process: `start`, `start + 1`, … of `total` rows; all rows where the total is 0."""
+
+    total: int = 0
+    start: int = 0
 
 
-_rows = _Rows()
-_REMEMBERED = 4096
-# What was said when a key was drawn with, for the forward that is repeated in backward, behind the `with` and
-# perhaps in another thread.
-_said: dict[tuple[int, int], tuple[int, int]] = {}
+class _Current(threading.local):
+    rows = _Rows()
+
+
+_current = _Current()
+_REMEMBERED = 4096  # keys
+# The shard at the time a key was first used, for recomputation in backward, which may run after the `with`
+# block and in another thread. Keys are (value, step).
+_used: dict[tuple[int, int], _Rows] = {}
 
 
 @contextlib.contextmanager
 def shard(global_batch: int, start: int) -> Generator[None]:
-    """Say that rows here are rows start, start + 1, … of a larger batch: then each gets its part of one mask.
+    """Declare the rows of this process to be rows start, start + 1, … of a larger batch that shares one mask.
 
-    Within, whatever drops activations takes the first axis of what it is given for the batch. All processes
-    need the same keys: the same `torch.manual_seed` before the forward, or `thinnet.torch.seed`. Weights are
-    no rows: their masks are whole.
+    Inside the context the first axis of every tensor of activations is the batch, and each process draws its
+    part of the mask of the global batch. All processes need the same keys: the same `torch.manual_seed`
+    before the forward, or `thinnet.torch.seed`. Masks of weights have no batch; every process draws all of
+    them.
 
     Parameters
     ----------
     global_batch : int
-        Rows of all processes together.
+        Number of rows of all processes together.
     start : int
-        Where the rows of this process begin.
+        Number of the first row of this process.
 
     Raises
     ------
     InputError
-        Numbers that are none, or a tensor, inside, that does not fit into the batch.
+        A number of rows below 1, a start below 0, or a tensor inside that reaches beyond the batch.
 
     Examples
     --------
@@ -61,63 +68,62 @@ def shard(global_batch: int, start: int) -> Generator[None]:
     >>> torch.equal(part, whole[2:])
     True
     """
-    for name, value, least in (("global_batch", global_batch, 1), ("start", start, 0)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise InputError(f"shard: {name} must be a whole number of at least {least}, got {value!r}.")
-    before = _rows.whole, _rows.start
-    _rows.whole, _rows.start = int(global_batch), int(start)
+    before = _current.rows
+    _current.rows = _Rows(
+        check_integer("shard", "global_batch", global_batch, 1), check_integer("shard", "start", start, 0)
+    )
     try:
         yield
     finally:
-        _rows.whole, _rows.start = before
+        _current.rows = before
 
 
 def active() -> bool:
-    """Say whether rows are a part of a larger batch, or have been."""
-    return _rows.whole != 0 or len(_said) > 0
+    """Return whether rows are part of a larger batch, or were when a remembered key was used."""
+    return _current.rows.total != 0 or len(_used) > 0
 
 
 def window(owner: str, x: Tensor, key: keys.AnyKey) -> list[int]:
-    """Return `[*start, *shape]` of the part that the rows of x are, or an empty list if they are all."""
-    whole, start = _rows_of(key) if active() else (0, 0)
-    if not whole or not x.dim():
+    """Return `[*start, *shape]` of the rows of x in the global batch, or an empty list if x is all of it."""
+    total, start = _rows_of(key) if active() else _Rows()
+    if not total or not x.dim():
         return []
     rows, *rest = x.shape
-    if start + rows > whole:
+    if start + rows > total:
         raise InputError(
-            f"{owner}: rows {start} to {start + rows} do not fit into shard(global_batch={whole}); its first "
-            "axis has to be the batch."
+            f"{owner}: rows {start} to {start + rows} do not fit into shard(global_batch={total}); the first "
+            "axis must be the batch."
         )
-    return [start, *(0 for _ in rest), whole, *rest]
+    return [start, *(0 for _ in rest), total, *rest]
 
 
-def _rows_of(key: keys.AnyKey) -> tuple[int, int]:
-    here = _rows.whole, _rows.start
+def _rows_of(key: keys.AnyKey) -> _Rows:
+    here = _current.rows
     known = keys.known(key)
     if known is None:
         return here
     name = known.value, known.step
     if in_backward():
-        return _said.get(name, here)
-    if here[0]:
-        if len(_said) >= _REMEMBERED:
-            _said.pop(next(iter(_said)), None)
-        _said[name] = here
+        return _used.get(name, here)
+    if here.total:
+        if len(_used) >= _REMEMBERED:
+            _used.pop(next(iter(_used)), None)
+        _used[name] = here
     return here
 
 
 def is_distributed(x: Any) -> bool:
-    """Say whether this is a DTensor, without loading what knows them."""
+    """Return whether x is a DTensor, without importing torch.distributed."""
     return type(x).__name__ == "DTensor"
 
 
 def local(owner: str, x: Any) -> tuple[Tensor, list[int], Any]:
-    """Return a DTensor's own part, which window of the whole it is, and how to put the answer back.
+    """Return the local part of a DTensor, its window `[*start, *shape]`, and a function back to a DTensor.
 
     Raises
     ------
     InputError
-        A tensor whose parts have yet to be summed.
+        A placement that is neither replicated nor sharded, as of partial sums.
     """
     from torch.distributed.tensor import DTensor, Shard
 
@@ -135,9 +141,9 @@ def local(owner: str, x: Any) -> tuple[Tensor, list[int], Any]:
 
 
 def _start_of(x: Any) -> list[int]:
-    """Return the index in a DTensor at which this process' part begins.
+    """Return the index in a DTensor at which the local part begins.
 
-    `Shard` cuts as `torch.chunk` does, and cuts again what an earlier axis of the mesh left.
+    `Shard` cuts as `torch.chunk` does; each axis of the mesh cuts the part that the axes before it left.
     """
     start, size = [0] * x.dim(), list(x.shape)
     for axis, (place, number) in enumerate(zip(x.placements, x.device_mesh.get_coordinate(), strict=True)):

@@ -1,0 +1,126 @@
+"""Seeds and steps of whole models: masks that no longer depend on torch's generator."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from thinnet._core.random import Key
+from thinnet.errors import InputError
+from thinnet.torch._models.modules_of import keyed_modules, modules_of
+from thinnet.torch._modules.base import Keyed
+from thinnet.torch._streams.streams import Clock, ModuleStream
+
+__all__ = ["seed", "step"]
+
+
+def seed(
+    model: nn.Module, seed: int | Key, *, optimizer: torch.optim.Optimizer | None = None
+) -> dict[str, Key]:
+    """Give each of thinnet's modules in a model a stream of keys by its qualified name.
+
+    From now on masks depend on the seed, the module's name, the step and the number of the call within the
+    step. torch's generator advances as before and no longer decides. Shared modules go by their first name;
+    wrappers (`torch.compile`, DistributedDataParallel, FSDP) change no name. A copy of the model continues
+    from the step and the call of the original.
+
+    Parameters
+    ----------
+    model : Module
+        A model with modules of thinnet.
+    seed : int or Key
+        In [0, 2**64).
+    optimizer : Optimizer, optional
+        Each `optimizer.step()` enters the next step; without one, `thinnet.torch.step` enters a step.
+
+    Returns
+    -------
+    dict
+        Name → `Key(seed).fold(name)`; call c at step t draws with `.fold(c).at(t)`.
+
+    Raises
+    ------
+    InputError
+        The model holds no module of thinnet, or the seed or the optimizer is not one.
+
+    Examples
+    --------
+    >>> import thinnet.torch as tt
+    >>> model = nn.Sequential(nn.Linear(4, 8), tt.Dropout(0.5))
+    >>> key = seed(model, 0)["1"]
+    >>> x = torch.ones(2, 8)
+    >>> torch.equal(model[1](x), tt.functional.dropout(x, 0.5, key=key.fold(0).at(0)))
+    True
+    """
+    root = seed if isinstance(seed, Key) else Key(seed)
+    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        model = cast("nn.Module", model.module)
+    found = keyed_modules("seed", model)
+    if not found:
+        raise InputError(
+            "seed: the model holds no module of thinnet; use thinnet.torch.replace(model) first."
+        )
+    if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
+        raise InputError(f"seed: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
+    clock = Clock()
+    for name, module in found.items():
+        if module._stream is not None:
+            for handle in module._stream.clock.hooks:
+                handle.remove()
+        module._stream = ModuleStream(name or "the model", root.fold(name), clock)
+        if module._follow is not None and module._follow not in clock.followers:
+            clock.followers.append(module._follow)
+    if optimizer is not None:
+        hook: Any = optimizer.register_step_post_hook
+        clock.hooks.append(hook(lambda *_: clock.set(clock.step + 1)))
+    clock.set(0)
+    return {name: root.fold(name) for name in found}
+
+
+@contextlib.contextmanager
+def step(model: nn.Module, t: int) -> Generator[None]:
+    """Draw the masks of step t inside the context; entering a step again draws its masks again.
+
+    Parameters
+    ----------
+    model : Module
+        A model that `seed` has given streams.
+    t : int
+        In [0, 2**32).
+
+    Raises
+    ------
+    InputError
+        The model has no streams, or the step is outside [0, 2**32).
+
+    Examples
+    --------
+    >>> import thinnet.torch as tt
+    >>> model = nn.Sequential(tt.Dropout(0.5))
+    >>> _ = seed(model, 0)
+    >>> def masked(t):
+    ...     with step(model, t):
+    ...         return model(torch.ones(20))
+    >>> torch.equal(masked(3), masked(3)), torch.equal(masked(3), masked(4))
+    (True, False)
+    """
+    clocks = {
+        module._stream.clock
+        for module in modules_of("step", model).values()
+        if isinstance(module, Keyed) and module._stream is not None
+    }
+    if not clocks:
+        raise InputError("step: the model has no streams; use thinnet.torch.seed(model, 0) first.")
+    t = Key(0).at(t).step
+    before = [(clock, clock.step) for clock in clocks]
+    for clock in clocks:
+        clock.set(t)
+    try:
+        yield
+    finally:
+        for clock, old in before:
+            clock.set(old)
