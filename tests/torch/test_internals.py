@@ -18,7 +18,11 @@ import thinnet.torch as tt
 from thinnet.torch import _internals
 
 ROOM = Path(_internals.__file__).parent
-FILES = sorted(path for path in ROOM.parent.rglob("*.py") if path != Path(_internals.__file__))
+FILES = sorted(
+    path
+    for path in ROOM.parent.rglob("*.py")
+    if path != ROOM / "_internals.py" and "torch" in path.read_text("utf-8")
+)
 
 
 def private(name: str) -> bool:
@@ -38,7 +42,9 @@ def own_names(tree: ast.AST) -> set[str]:
 
 def test_no_other_file_uses_a_private_name_of_torch() -> None:
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
-    ours = set().union(*(own_names(tree) for path, tree in trees.items() if ROOM in path.parents))
+    ours = {"_replace", "_asdict"}.union(
+        *(own_names(tree) for path, tree in trees.items() if ROOM in path.parents)
+    )
     offenders: list[str] = []
     for path, tree in trees.items():
         for node in ast.walk(tree):
