@@ -82,7 +82,7 @@ __all__ = [
     "variational_kl",
 ]
 
-# Where each name lives. A name is imported when it is first used, so `import thinnet` costs next to nothing.
+# The module of each name. A name is imported when it is first used, so `import thinnet` loads no other module.
 _HOMES = {
     "thinnet": ("errors", "net", "schedules", "sklearn", "study", "torch", "variants"),
     "thinnet.errors": ("DataError", "FileError", "InputError", "MissingPackage", "RunError", "ThinnetError"),
