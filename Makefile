@@ -25,7 +25,7 @@ floors: .venv/dev.done
 	$(BIN)/lint-imports
 
 examples: .venv/dev.done
-	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= -o pythonpath=docs src docs README.md
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob="*.md" -o testpaths= src docs README.md
 
 # The tests of thinnet.torch without PyTorch's private names, as under a version that has renamed them.
 FALLBACKS ?= tests/torch tests/peers/test_torch_operators.py tests/peers/test_torch_modules.py
@@ -84,8 +84,8 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/torch_modules.py
 	$(BENCH) benchmarks/torch_steps.py
 	$(BENCH) benchmarks/table.py
-	$(BENCH) docs/tables.py
-	$(BENCH) docs/errors.py
+	$(BENCH) tools/sklearn_tables.py
+	$(BENCH) tools/variant_errors.py
 	$(BENCH) tools/speed.py
 
 # The pages of docs/variants, generated from the rows of the catalogue.
@@ -98,7 +98,7 @@ vectors: .venv/dev.done
 
 # Figures and pictures of the pages in docs/gallery; DATA="--mnist FOLDER ..." adds the data sets that are not part of the repository.
 gallery: .venv/dev.done
-	$(BENCH) docs/exhibits.py $(DATA)
+	$(BENCH) tools/gallery_pages.py $(DATA)
 
 KERNELS := CMakeLists.txt $(shell find csrc -name '*.[ch]pp')
 

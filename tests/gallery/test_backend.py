@@ -14,28 +14,30 @@ import pytest
 from thinnet._core.random import Key
 from thinnet.errors import InputError, MissingPackage
 from thinnet.gallery import EXHIBITS, show
-from thinnet.gallery import _backend as backend
 from thinnet.gallery import _overfit as overfit
+from thinnet.gallery._backend import NUMPY
+from thinnet.gallery._show import TORCH_EXHIBITS, choose_backend
 
 
 def test_numpy_trains_networks_as_they_are() -> None:
     made = overfit.network(0.5, Key(0))
-    chosen = backend.choose("numpy", "xor")
-    assert chosen is backend.NUMPY
-    assert chosen.network(made) is made
-    assert chosen.beside("early", {}, lambda other: {}) == []
+    chosen = choose_backend("numpy", "xor")
+    assert chosen is NUMPY
+    assert chosen.trainable(made) is made
+    assert chosen.comparison("early", {}, lambda other: {}) == []
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_exhibits_take_a_backend_or_refuse_it(name: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     run = importlib.import_module(f"thinnet.gallery._{name}").run
-    assert ("backend" in inspect.signature(run).parameters) == (name in backend.TWINS)
-    if name not in backend.TWINS:
-        line = refusal(InputError, show, name, tmp_path / "new", (), "torch")
-        assert line.startswith(f"gallery {name}: has no twin in PyTorch, got --backend 'torch'; leave")
-        assert line.endswith("choose overfit or convnet.")
-    line = refusal(InputError, show, name, tmp_path / "new", (), "jax")
-    assert line == f"gallery {name}: --backend must be numpy or torch, got 'jax'."
+    assert ("backend" in inspect.signature(run).parameters) == (name in TORCH_EXHIBITS)
+    if name not in TORCH_EXHIBITS:
+        line = refusal(InputError, show, name, tmp_path / "new", backend="torch")
+        assert line == (
+            f"gallery {name}: backend must be numpy, got 'torch'; PyTorch trains only overfit and convnet."
+        )
+    line = refusal(InputError, show, name, tmp_path / "new", backend="jax")
+    assert line == f"gallery {name}: backend must be numpy or torch, got 'jax'."
     assert not (tmp_path / "new").exists()
 
 
@@ -43,7 +45,7 @@ def test_without_pytorch(
     tmp_path: Path, refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    line = refusal(MissingPackage, show, "overfit", tmp_path / "new", (), "torch")
+    line = refusal(MissingPackage, show, "overfit", tmp_path / "new", backend="torch")
     assert line.startswith("thinnet gallery --backend torch: the package torch is not installed")
     assert line.endswith('pip install "thinnet[torch]"')
     assert not (tmp_path / "new").exists()

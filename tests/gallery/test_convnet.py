@@ -8,8 +8,8 @@ import pytest
 
 from thinnet.errors import InputError
 from thinnet.gallery import _convnet as convnet
+from thinnet.gallery import _exhibit as exhibit
 from thinnet.gallery import _images as images
-from thinnet.gallery import _shown as shown
 
 # (keep, mean of the output, share of zeros); Stanford CS231n, assignment 2, Dropout.ipynb
 KNOWN = [
@@ -20,7 +20,7 @@ KNOWN = [
 
 
 def test_the_known_answers_of_dropout() -> None:
-    rows = convnet.handed()[1:]
+    rows = convnet.fixed_masks()[1:]
     for row, (keep, mean, zeros) in zip(rows, KNOWN, strict=True):
         assert [float(cell) for cell in row[:3]] == [keep, round(mean, 6), zeros]
         ours = [float(cell) for cell in row[3:]]
@@ -32,12 +32,12 @@ def test_the_known_answers_of_dropout() -> None:
 
 def test_images_are_stretched_onto_a_ground_of_32() -> None:
     x = np.arange(1, 65, dtype=np.float32).reshape(1, 1, 8, 8)
-    assert np.array_equal(convnet.stretched(x), x.repeat(4, 2).repeat(4, 3))
-    large = convnet.stretched(np.ones((2, 1, 28, 28), np.float32))
+    assert np.array_equal(convnet.enlarge(x), x.repeat(4, 2).repeat(4, 3))
+    large = convnet.enlarge(np.ones((2, 1, 28, 28), np.float32))
     assert large.shape == (2, 1, 32, 32)
     assert large.sum() == 2 * 28 * 28
     assert large[0, 0, 2:30, 2:30].all()
-    long = convnet.stretched(np.ones((1, 3, 32, 20), np.float32))
+    long = convnet.enlarge(np.ones((1, 3, 32, 20), np.float32))
     assert long.shape == (1, 3, 32, 32)
     assert long.sum() == 3 * 32 * 20
 
@@ -65,4 +65,4 @@ def test_it_tells_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     made = convnet.run(seeds=2, epochs=1)
     told = "\n".join(made.lines)
     assert all(way in told for family in convnet.FAMILIES.values() for way in family.ways)
-    assert shown.picture(made).startswith(b"\x89PNG")
+    assert exhibit.picture(made).startswith(b"\x89PNG")

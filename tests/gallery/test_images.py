@@ -118,23 +118,23 @@ BAD: list[tuple[Callable[[Path], Path], type, str]] = [
     (
         lambda folder: archive(folder / "a.npz", x_test=np.ones((4, 5, 5, 3), np.uint8)),
         InputError,
-        "images to train on are (5, 4, 3), to test on (5, 5, 3).",
+        "training images have shape (5, 4, 3), but test images have (5, 5, 3).",
     ),
-    (lambda folder: cut(archive(folder / "a.npz")), FileError, "cut short or damaged"),
+    (lambda folder: cut(archive(folder / "a.npz")), FileError, "truncated or damaged"),
     (
         lambda folder: cut(mnist(folder) / "t10k-images-idx3-ubyte.gz").parent,
         FileError,
-        "cut short or damaged",
+        "truncated or damaged",
     ),
     (
         lambda folder: cut(mnist(folder, packed=False) / "t10k-labels-idx1-ubyte").parent,
         InputError,
-        "not an idx file of 1 axes of bytes, or cut short.",
+        "not an idx file of 1 axes of bytes, or truncated.",
     ),
     (
         lambda folder: cut(mnist(folder, packed=False) / "t10k-images-idx3-ubyte").parent,
         InputError,
-        "not an idx file of 3 axes of bytes, or cut short.",
+        "not an idx file of 3 axes of bytes, or truncated.",
     ),
     (
         lambda folder: without(mnist(folder) / "t10k-labels-idx1-ubyte.gz"),
@@ -153,4 +153,4 @@ def test_what_is_refused(
 
 def test_one_place_alone(tmp_path: Path, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, images.load, "layer", (tmp_path, tmp_path))
-    assert line == "gallery layer: --data takes one file or folder of images, got 2."
+    assert line == "gallery layer: data must be one file or folder of images, got 2."

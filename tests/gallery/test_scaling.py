@@ -32,8 +32,8 @@ def test_the_published_figures(way: str) -> None:
     first = [generator.randn(k, d) / np.sqrt(d) for d, k in ((2, 20), (20, 3), (3, 1))]
     generator = np.random.RandomState(1)
     gains = [(generator.rand(units, 211) < 0.86).T / (0.86 if way == "scaled" else 1.0) for units in (20, 3)]
-    behind = [None, None] if way == "none" else [scaling.Masked(gain) for gain in gains]
-    network = scaling.network(first, behind, Key(0))
+    dropouts = [None, None] if way == "none" else [scaling.Masked(gain) for gain in gains]
+    network = scaling.network(first, dropouts, key=Key(0))
     (x, y), (x_test, y_test) = scaling.read(TRAIN), scaling.read(TEST)
     history = network.fit(x, y, epochs=30_000, batch=211, optimizer=net.SGD(0.3))
     costs, train, test = PUBLISHED[way]
@@ -44,7 +44,7 @@ def test_the_published_figures(way: str) -> None:
 
 
 def test_points_are_noisy_regions() -> None:
-    x, y = scaling.points(Key(1), 4000)
+    x, y = scaling.points(4000, key=Key(1))
     assert x.shape == (4000, 2)
     assert 0.3 < y.mean() < 0.7
     alone = y[x[:, 1] > 0.35].mean()
@@ -53,7 +53,7 @@ def test_points_are_noisy_regions() -> None:
 
 def test_vanilla_and_unscaled_are_trained_alike() -> None:
     """So the exhibit trains them once."""
-    data = scaling.points(Key(1), 211)
+    data = scaling.points(211, key=Key(1))
     made = [scaling._begun(way, 5) for way in ("UnscaledDropout", "VanillaDropout")]
     for network in made:
         network.fit(*data, epochs=50, batch=211, optimizer=net.SGD(0.3))
@@ -87,4 +87,4 @@ def test_files_that_are_refused(
 
 def test_one_file_is_not_enough(tmp_path: Path, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, scaling.run, (tmp_path / "a.csv",))
-    assert line == "gallery scaling: --data takes two files, to train and to test, got 1."
+    assert line == "gallery scaling: data must be two files, to train and to test, got 1."

@@ -20,7 +20,7 @@ from thinnet.gallery import _convnet as convnet
 from thinnet.gallery import _images as images
 from thinnet.gallery import _overfit as overfit
 from thinnet.gallery._backend import NUMPY, Losses
-from thinnet.gallery._twins import Drawn, Dropped, Torch, Twin, module
+from thinnet.gallery._twins import MaskComparison, TorchBackend, Twin, TwinDropout, module
 from thinnet.net._layers import Layer
 from thinnet.schedules import Cosine, Linear
 from thinnet.variants import drop
@@ -31,7 +31,7 @@ WAYS = [(name, way) for name, family in convnet.FAMILIES.items() for way in fami
 @pytest.mark.parametrize(("name", "way"), WAYS)
 def test_every_network_of_the_convnet_exhibit_has_an_equal_twin(name: str, way: str) -> None:
     family, data = convnet.FAMILIES[name], images.digits(20).some(20, 10)
-    x, x_test = (convnet.stretched(part) if name == "vgg" else part for part in (data.x, data.x_test))
+    x, x_test = (convnet.enlarge(part) if name == "vgg" else part for part in (data.x, data.x_test))
     made = family.make(data, family.ways[way], Key(3))
     # in float64 rounding has no time to grow
     network, again = (
@@ -41,42 +41,42 @@ def test_every_network_of_the_convnet_exhibit_has_an_equal_twin(name: str, way: 
     twin = Twin(again)
     np.testing.assert_allclose(twin.logits(x_test), network.logits(x_test), rtol=1e-9)
     # two epochs of batches of 8, 8 and 4: their order is drawn, the last is smaller
-    told = [
+    losses = [
         each.fit(x, data.y, epochs=2, batch=8, optimizer=net.Adam(Cosine(1e-3, 0.0, 6))).loss
         for each in (network, twin)
     ]
-    np.testing.assert_allclose(*told, rtol=1e-7)
+    np.testing.assert_allclose(*losses, rtol=1e-7)
     np.testing.assert_allclose(twin.logits(x_test), network.logits(x_test), rtol=1e-5)
-    drawing = [each for each in network.layers if isinstance(each, net.Dropout) and each.rate]
-    assert len(twin.drawn) == 4 * len(drawing)  # at steps 0, 1, 2, 4
-    assert all(each.equal for each in twin.drawn)
-    assert (way == "no dropout") == (not drawing)
+    random = [each for each in network.layers if isinstance(each, net.Dropout) and each.rate]
+    assert len(twin.comparisons) == 4 * len(random)  # at steps 0, 1, 2, 4
+    assert all(each.equal for each in twin.comparisons)
+    assert (way == "no dropout") == (not random)
 
 
 def test_the_curve_is_learned_alike() -> None:
-    torchs = Torch()
+    torchs = TorchBackend()
     ours, theirs = (overfit.learn(0.5, 0.01, 1, 20, each) for each in (NUMPY, torchs))
     np.testing.assert_allclose(theirs.loss, ours.loss, rtol=1e-3)
     np.testing.assert_allclose(theirs.curve, ours.curve, atol=1e-3)
-    assert torchs.twins[0].drawn == [Drawn(True, 20 * 300)] * 2 * 6  # steps 0, 1, 2, 4, 8, 16
+    assert torchs.twins[0].comparisons == [MaskComparison(True, 20 * 300)] * 2 * 6  # steps 0, 1, 2, 4, 8, 16
 
 
 def test_a_dropout_layer_draws_at_its_key_and_step() -> None:
     x = np.arange(1, 65, dtype=np.float32).reshape(2, 2, 4, 4)
     layer = net.Dropout(Linear(0.2, 0.6, 8), variant="DropBlock2d", block=2)
-    twin = Dropped(layer, Key(1).at(8))
+    twin = TwinDropout(layer, Key(1).at(8))
     expected = drop("DropBlock2d", x, 0.6, key=Key(1).at(8), block=2)
     assert np.array_equal(twin(torch.tensor(x)).numpy(), expected)
     twin.key = Key(1).at(7)
     assert not np.array_equal(twin(torch.tensor(x)).numpy(), expected)
-    mean = Dropped(net.Dropout(Linear(0.0, 0.25, 8), variant="VanillaDropout"), Key(1)).eval()
+    mean = TwinDropout(net.Dropout(Linear(0.0, 0.25, 8), variant="VanillaDropout"), Key(1)).eval()
     assert np.array_equal(mean(torch.tensor(x)).numpy(), 0.75 * x)
 
 
 @pytest.mark.parametrize("wrong", ["key", "rate"])
 def test_masks_that_differ_are_told(wrong: str) -> None:
-    backend = Torch()
-    twin = backend.network(overfit.network(0.5, Key(0)))
+    backend = TorchBackend()
+    twin = backend.trainable(overfit.network(0.5, Key(0)))
     first: Any = twin.modules[2]
     if wrong == "key":
         first.key = Key(5)
@@ -84,10 +84,10 @@ def test_masks_that_differ_are_told(wrong: str) -> None:
         first.layer = net.Dropout(0.25)
     x, y, _ = overfit.points(Key(0))
     twin.fit(x, y, epochs=2, batch=20, optimizer=net.Adam())
-    assert [each.equal for each in twin.drawn] == [False, True, False, True]
-    told = {"this": Losses([1.0, 2.0], [3.0, 5.0])}
-    lines = backend.beside("early", told, lambda other: {"this": Losses([1.0, 2.25], [3.5, 5.0])})
-    assert lines[1].endswith("beside NumPy, masks equal: 2 of 4 layers and steps, 24,000 entries")
+    assert [each.equal for each in twin.comparisons] == [False, True, False, True]
+    found = {"this": Losses([1.0, 2.0], [3.0, 5.0])}
+    lines = backend.comparison("early", found, lambda other: {"this": Losses([1.0, 2.25], [3.5, 5.0])})
+    assert lines[1].endswith("compared with NumPy, masks equal: 2 of 4 layers and steps, 24,000 entries")
     assert lines[3].split() == ["this", "2.5e-01", "4.250000", "4.000000", "5.0e-01"]
 
 
@@ -141,7 +141,7 @@ def test_convnets_are_told_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
     families = {name: convnet.FAMILIES[name] for name in ("dense", "convnet")}
     for name, value in {"TRAIN": 40, "TEST": 20, "FAMILIES": families}.items():
         monkeypatch.setattr(convnet, name, value)
-    lines = convnet.run(seeds=2, epochs=1, backend=Torch()).lines
+    lines = convnet.run(seeds=2, epochs=1, backend=TorchBackend()).lines
     at = next(i for i, line in enumerate(lines) if line.startswith("PyTorch"))
     # two steps and two seeds; two ways with two layers each, three with one
     assert "masks equal: 28 of 28 layers and steps" in lines[at]

@@ -235,7 +235,9 @@ def test_dropout_may_change_between_warm_starts() -> None:
 def test_sizes_may_not_change_between_warm_starts(refusal: Callable[..., str]) -> None:
     mlp = MLPClassifier((8,), max_iter=1, warm_start=True).fit(X, Y)
     line = refusal(InputError, mlp.set_params(hidden_layer_sizes=(9,)).fit, X, Y)
-    assert line.startswith("MLPClassifier: its layers have [8, 10] units, but now [9, 10] are asked for")
+    assert line.startswith(
+        "MLPClassifier: the fitted layers have [8, 10] units, but the parameters ask for [9, 10]"
+    )
 
 
 def test_weights_may_be_put_in_place_of_others() -> None:

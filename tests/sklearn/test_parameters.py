@@ -18,12 +18,12 @@ from thinnet.sklearn import MLPClassifier, MLPRegressor
 from thinnet.sklearn import _parameters as parameters
 
 KINDS = [MLPClassifier, MLPRegressor]
-OURS = ["dropout", "input_dropout", "variant", "max_norm"]
+OURS = ["dropout", "input_dropout", "variant", "pattern", "max_norm"]
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_signatures_are_scikit_learns_and_four_more(kind: type) -> None:
+def test_signatures_are_scikit_learns_and_five_more(kind: type) -> None:
     ours = inspect.signature(kind).parameters
     theirs = inspect.signature(getattr(sklearn.neural_network, kind.__name__)).parameters
     assert [*theirs, *OURS] == list(ours)
@@ -80,12 +80,12 @@ TOGETHER: list[tuple[dict[str, Any], str]] = [
     ({"hidden_layer_sizes": [], "dropout": 0.5}, "MLPClassifier: dropout needs a hidden layer to act on"),
     (
         {"solver": "lbfgs", "dropout": 0.5},
-        'MLPClassifier: solver="lbfgs" searches along lines of one fixed loss',
+        'MLPClassifier: solver="lbfgs" minimises one fixed loss',
     ),
-    ({"solver": "lbfgs", "dropout": [0.5]}, 'MLPClassifier: solver="lbfgs" searches'),
-    ({"solver": "lbfgs", "input_dropout": 0.1}, 'MLPClassifier: solver="lbfgs" searches'),
-    ({"solver": "lbfgs", "dropout": Linear(0.0, 0.5, 10)}, 'MLPClassifier: solver="lbfgs" searches'),
-    ({"solver": "lbfgs", "max_norm": 3.0}, 'MLPClassifier: solver="lbfgs" takes its steps without bounds'),
+    ({"solver": "lbfgs", "dropout": [0.5]}, 'MLPClassifier: solver="lbfgs" minimises'),
+    ({"solver": "lbfgs", "input_dropout": 0.1}, 'MLPClassifier: solver="lbfgs" minimises'),
+    ({"solver": "lbfgs", "dropout": Linear(0.0, 0.5, 10)}, 'MLPClassifier: solver="lbfgs" minimises'),
+    ({"solver": "lbfgs", "max_norm": 3.0}, 'MLPClassifier: solver="lbfgs" does not bound its steps'),
     (
         {"learning_rate_init": Linear(0.1, 0.0, 10), "learning_rate": "adaptive", "solver": "sgd"},
         'MLPClassifier: learning_rate must be "constant" where learning_rate_init is a schedule',

@@ -44,7 +44,7 @@ REFUSED: list[tuple[str, dict[str, Any], Callable[[Any], Any]]] = [
     ("got -0.5 at step 5", {"learning_rate_init": runs_out, "batch_size": 10}, lambda m: m.fit(X, Y)),
     ("diverged", {"learning_rate_init": 1e300, "solver": "sgd"}, lambda m: m.fit(X, Y)),
     ("NaN", {}, lambda m: m.fit(X * np.nan, Y)),
-    ("more than zero", {}, lambda m: m.fit(X[:, :3], Y, sample_weight=np.zeros(60))),
+    ("greater than zero", {}, lambda m: m.fit(X[:, :3], Y, sample_weight=np.zeros(60))),
     ("got -0.5 at step 5", {"learning_rate_init": runs_out, "batch_size": 10}, lambda m: m.partial_fit(X, Y)),
     ("new classes", {}, lambda m: m.partial_fit(X, Y + 5)),
     ("early_stopping=False", {"early_stopping": True}, lambda m: m.partial_fit(X, Y)),
@@ -78,7 +78,9 @@ def test_what_was_not_fitted_still_is_not(
 
 def test_a_refused_piece_keeps_the_outputs(refusal: Callable[..., str]) -> None:
     two = regressor().fit(X, np.stack([V, -V], axis=1))
-    assert "its layers have [6, 2] units, but now [6, 1]" in refusal(InputError, two.partial_fit, X, V)
+    assert "the fitted layers have [6, 2] units, but the parameters ask for [6, 1]" in refusal(
+        InputError, two.partial_fit, X, V
+    )
     assert two.predict(X).shape == (60, 2)
     fresh = classifier()
     refusal(InputError, fresh.partial_fit, X, Y, classes=[0, 1])
@@ -90,8 +92,8 @@ def test_a_fitted_model_answers_as_it_was_fitted(refusal: Callable[..., str]) ->
     before = model.predict(X)
     model.set_params(loss="poisson")
     assert np.array_equal(model.predict(X), before)
-    assert "trained for another loss" in refusal(InputError, model.fit, X, abs(V))
-    assert "trained for another loss" in refusal(InputError, model.partial_fit, X, abs(V))
+    assert "fitted with another loss" in refusal(InputError, model.fit, X, abs(V))
+    assert "fitted with another loss" in refusal(InputError, model.partial_fit, X, abs(V))
     assert np.array_equal(model.predict(X), before)
     dropped = classifier(dropout=0.3, variant="VanillaDropout").fit(X, Y)
     proba = dropped.predict_proba(X)
@@ -155,7 +157,7 @@ def test_weights_of_rows_may_be_one_number(refusal: Callable[..., str]) -> None:
     np.testing.assert_allclose(one.coefs_[0], none.coefs_[0], rtol=1e-6)
     with pytest.raises(ValueError, match="sample_weight must have shape"):
         classifier().fit(X, Y, sample_weight=np.ones((60, 1)))
-    assert "more than zero" in refusal(
+    assert "greater than zero" in refusal(
         InputError, classifier(solver="lbfgs").fit, X, Y, np.where(X[:, 0] > 0, 0, 0)
     )
 

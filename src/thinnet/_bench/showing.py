@@ -7,30 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from thinnet._bench.measuring import Row
+from thinnet._drawing import COLOURS, STYLE
 from thinnet._files import replacing
 
 __all__ = ["bars", "draw", "machine_line", "table"]
 
-_OURS, _OTHERS, _INK, _MUTED = "#0072b2", "#b4bac2", "#1c2127", "#5d6570"
-_ACCENT = "bold cyan"  # the same on a terminal
-_STYLE: dict[str, Any] = {
+_OURS, _OTHERS, _INK, _MUTED = COLOURS["dropout"], "#b4bac2", COLOURS["ink"], COLOURS["muted"]
+_ACCENT = "bold cyan"  # the colour of thinnet on a terminal
+# A chart of bars has its labels beside the bars, so it needs no grid and no lower axis.
+_STYLE = STYLE | {
+    "axes.grid": False,
+    "axes.linewidth": 0.8,
     "axes.spines.bottom": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.edgecolor": _MUTED,
+    "axes.spines.left": True,
     "axes.titlecolor": _INK,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "figure.facecolor": "#ffffff",
-    "font.family": "DejaVu Sans",
     "font.size": 9.5,
-    "savefig.facecolor": "#ffffff",
-    "svg.hashsalt": "thinnet",
-    "text.color": _INK,
-    "text.parse_math": False,
+    "svg.fonttype": "path",
     "ytick.color": _INK,
-    "ytick.major.size": 0,
+    "ytick.labelsize": "medium",
 }
 
 

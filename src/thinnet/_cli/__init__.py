@@ -198,7 +198,7 @@ def gallery(
             print(f"{known:<{width}}  {about}")
         return
     _need_study()
-    for line in gallery.show(name, out, [*(data or ()), *(more or ())], backend):
+    for line in gallery.show(name, out, data=[*(data or ()), *(more or ())], backend=backend):
         print(line)
 
 

@@ -1,8 +1,8 @@
-"""Floor 7: classic experiments that taught people dropout, each one file and one picture.
+"""Classic experiments that taught dropout, each one file and one picture.
 
-`show` runs one by its name: figures over seeds, a picture, and a sentence that says what is seen.
+`show` runs an exhibit by its name: figures over seeds, a picture, and a sentence with the conclusion.
 """
 
-from thinnet.gallery._shown import EXHIBITS, show
+from thinnet.gallery._show import EXHIBITS, show
 
 __all__ = ["EXHIBITS", "show"]

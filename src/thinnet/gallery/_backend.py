@@ -1,4 +1,4 @@
-"""Which library trains the networks of an exhibit: NumPy, or PyTorch, whose part is `twins.py`."""
+"""The library that trains the networks of an exhibit: NumPy here, PyTorch in `_twins.py`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from typing import Any, Protocol, TypeAlias
 from numpy.typing import ArrayLike, NDArray
 
 from thinnet import net
-from thinnet.errors import InputError, need
 from thinnet.net._training import OnEpoch
 
-__all__ = ["NUMPY", "TWINS", "Backend", "Losses", "Told", "Trainable", "choose"]
-
-TWINS = ("overfit", "convnet")
-"""The exhibits that PyTorch trains too."""
+__all__ = ["NUMPY", "Backend", "Losses", "LossesByNetwork", "TrainableNetwork"]
 
 
-class Trainable(Protocol):
-    """What an exhibit asks of a network, whoever trains it."""
+class TrainableNetwork(Protocol):
+    """The part of a network that exhibits use, whichever library trains it."""
 
     def fit(
         self,
@@ -35,7 +31,7 @@ class Trainable(Protocol):
         ...
 
     def logits(self, x: ArrayLike) -> NDArray[Any]:
-        """Return what the mean network says about rows."""
+        """Return the logits of the mean network."""
         ...
 
 
@@ -46,67 +42,39 @@ class Losses:
     Parameters
     ----------
     early, late : list of float
-        One for each network, when training has hardly begun, and behind it.
+        One loss for each network: near the start of training, and after it.
     """
 
     early: list[float]
     late: list[float]
 
 
-Told: TypeAlias = dict[str, Losses]
-"""What the networks are, and their losses."""
+LossesByNetwork: TypeAlias = dict[str, Losses]
+"""The description of each kind of network, and its losses."""
 
 
 class Backend:
     """NumPy: networks are trained as they are."""
 
-    def network(self, made: net.Network) -> Trainable:
-        """Return what is trained in the place of a network that was made."""
-        return made
+    def trainable(self, network: net.Network) -> TrainableNetwork:
+        """Return the network to train in place of `network`."""
+        return network
 
-    def beside(self, early: str, told: Told, again: Callable[[Backend], Told]) -> list[str]:
-        """Return lines that compare with NumPy; it has nobody to compare with.
+    def comparison(
+        self, early: str, losses: LossesByNetwork, rerun: Callable[[Backend], LossesByNetwork]
+    ) -> list[str]:
+        """Return comparison lines with NumPy; empty, since this is the NumPy backend.
 
         Parameters
         ----------
         early : str
-            What the early losses are.
-        told : dict
-            The losses found.
-        again : function of a backend
-            Finds them once more.
+            Description of the early losses.
+        losses : dict
+            The losses of this backend.
+        rerun : function of a backend
+            Computes the losses with another backend.
         """
         return []
 
 
 NUMPY = Backend()
-
-
-def choose(name: str, exhibit: str) -> Backend:
-    """Return the backend that `--backend` names.
-
-    Raises
-    ------
-    InputError
-        No such backend, or an exhibit without a twin in PyTorch.
-    MissingPackage
-        PyTorch is not installed.
-
-    Examples
-    --------
-    >>> choose("numpy", "xor") is NUMPY
-    True
-    """
-    if name == "numpy":
-        return NUMPY
-    if name != "torch":
-        raise InputError(f"gallery {exhibit}: --backend must be numpy or torch, got {name!r}.")
-    if exhibit not in TWINS:
-        raise InputError(
-            f"gallery {exhibit}: has no twin in PyTorch, got --backend {name!r}; leave the option out, or "
-            f"choose {' or '.join(TWINS)}."
-        )
-    need("torch", extra="torch", owner="thinnet gallery --backend torch")
-    from thinnet.gallery._twins import Torch
-
-    return Torch()

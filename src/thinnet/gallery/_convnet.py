@@ -20,17 +20,20 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core.random import Key
+from thinnet._drawing import COLOURS
+from thinnet._statistics import mean_interval
 from thinnet.errors import InputError
 from thinnet.gallery import _images as images
-from thinnet.gallery._backend import NUMPY, Backend, Losses, Told
+from thinnet.gallery._backend import NUMPY, Backend, Losses, LossesByNetwork
+from thinnet.gallery._exhibit import Exhibit
 from thinnet.gallery._images import Images
 from thinnet.gallery._scaling import Masked
-from thinnet.gallery._shown import Shown, interval, spread, table
+from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer
 from thinnet.schedules import Cosine
 from thinnet.variants import drop
 
-__all__ = ["FAMILIES", "Family", "Tested", "handed", "learn", "run", "stretched"]
+__all__ = ["FAMILIES", "Family", "Scores", "enlarge", "fixed_masks", "learn", "run"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -41,22 +44,22 @@ _BLOCK = net.Dropout(0.25, variant="DropBlock2d", block=2)
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture, and the dropouts that are tried in it.
+    """One architecture, and the kinds of dropout that are compared in it.
 
     Parameters
     ----------
     title : str
-        What it is.
+        The name in tables.
     ways : dict
-        Dropout of each kind, as `make` takes it.
+        The argument `dropout` of `make` for each kind.
     make : function of (images, dropout, key)
         Returns the network.
     rate : float
-        Adam's first learning rate, which falls to 0 along half a cosine.
+        The initial learning rate of Adam, which falls to 0 along half a cosine.
     epochs : (int, int)
-        On digits, and on other images, of which there are more.
+        Number of epochs on digits, and on larger data sets.
     seeds : int
-        How many.
+        Number of seeds.
     """
 
     title: str
@@ -108,7 +111,7 @@ FAMILIES = {
         {
             "no dropout": (0.0, None),
             "0.5, dense layers": (0.5, None),
-            "and behind pools": (0.5, net.Dropout(0.05, variant="DropBlock2d", block=3)),
+            "and after pools": (0.5, net.Dropout(0.05, variant="DropBlock2d", block=3)),
         },
         _vgg,
         1e-3,
@@ -118,8 +121,8 @@ FAMILIES = {
 }
 
 
-def handed() -> list[list[str]]:
-    """Return mean and share of zeros behind CS231n's masks, handed in, and behind ours, row by row."""
+def fixed_masks() -> list[list[str]]:
+    """Return the mean and the share of zeros after the fixed masks of CS231n, and after ours, by row."""
     generator = np.random.RandomState(231)
     x = generator.randn(500, 500) + 10
     rows = [["x of mean 10, keep", "their mask: mean", "zeros", "our mask: mean", "zeros"]]
@@ -133,37 +136,37 @@ def handed() -> list[list[str]]:
     return rows
 
 
-def stretched(x: Array) -> Array:
-    """Return images with each pixel repeated, as often as fits into 32 x 32, on a black ground."""
+def enlarge(x: Array) -> Array:
+    """Return images with each pixel repeated as often as fits into 32 x 32, centred on black."""
     times = [max(1, SIDE // length) for length in x.shape[2:]]
     large = x.repeat(times[0], axis=2).repeat(times[1], axis=3)
-    spare = [SIDE - length for length in large.shape[2:]]
-    around = [(free // 2, free - free // 2) for free in spare]
-    return np.pad(large, [(0, 0), (0, 0), *around])
+    margins = [SIDE - length for length in large.shape[2:]]
+    padding = [(margin // 2, margin - margin // 2) for margin in margins]
+    return np.pad(large, [(0, 0), (0, 0), *padding])
 
 
-class Tested(NamedTuple):
-    """What one network came to: its test error and test loss, and the training loss of its first epoch."""
+class Scores(NamedTuple):
+    """The test error and test loss of a network, and the training loss of its first epoch."""
 
     error: float
     loss: float
     first: float
 
 
-Found: TypeAlias = dict[str, dict[str, list[Tested]]]
+Results: TypeAlias = dict[str, dict[str, list[Scores]]]
 
 
 def learn(
     family: Family, dropout: Any, data: Images, seed: int, epochs: int, backend: Backend = NUMPY
-) -> Tested:
+) -> Scores:
     """Train one network and test it."""
-    x, x_test = (stretched(part) if family.make is _vgg else part for part in (data.x, data.x_test))
-    network = backend.network(family.make(data, dropout, Key(seed).fold("convnet")))
+    x, x_test = (enlarge(part) if family.make is _vgg else part for part in (data.x, data.x_test))
+    network = backend.trainable(family.make(data, dropout, Key(seed).fold("convnet")))
     rate = Cosine(family.rate, 0.0, epochs * -(-len(x) // BATCH))
     history = network.fit(x, data.y, epochs=epochs, batch=BATCH, optimizer=net.Adam(rate))
     z = network.logits(x_test)
     each, _ = net.SoftmaxCrossEntropy().rows(z, data.y_test)
-    return Tested(float((z.argmax(axis=1) != data.y_test).mean()), float(each.mean()), history.loss[0])
+    return Scores(float((z.argmax(axis=1) != data.y_test).mean()), float(each.mean()), history.loss[0])
 
 
 def run(
@@ -171,8 +174,8 @@ def run(
     seeds: int | None = None,
     epochs: int | None = None,
     backend: Backend = NUMPY,
-) -> Shown:
-    """Train every family with each of its dropouts, over seeds, and tell what came of it."""
+) -> Exhibit:
+    """Train every family with each kind of dropout, over seeds, and return the exhibit."""
     sides = images.load("convnet", data).shape[1:]
     if max(sides) > SIDE:
         raise InputError(f"gallery convnet: images must be at most {SIDE} high and wide, got {sides}.")
@@ -182,20 +185,22 @@ def run(
         (family, parts[: seeds or family.seeds], epochs or family.epochs[bool(data)])
         for family in FAMILIES.values()
     ]
-    found = _learned(plans, backend)
-    lines = table(handed())
+    found = _train_all(plans, backend)
+    lines = table_lines(fixed_masks())
     for family, some, long in plans:
         title = f"{family.title}, {some[0].name}, {long} epochs, {len(some)} seeds"
-        lines += ["", *table(_rows(title, found[family.title]))]
-    lines += backend.beside("loss of epoch 1", _told(found), lambda other: _told(_learned(plans, other)))
-    sentence = (
-        "Compare the intervals, not the best row: a few seeds tell few of these apart, and where training is "
-        "short dropout underfits."
+        lines += ["", *table_lines(_rows(title, found[family.title]))]
+    lines += backend.comparison(
+        "loss of epoch 1", _losses(found), lambda other: _losses(_train_all(plans, other))
     )
-    return Shown(lines, sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
+    sentence = (
+        "Compare the intervals, not the best row: a few seeds separate few of these rows, and dropout "
+        "underfits where training is short."
+    )
+    return Exhibit(lines, sentence, lambda figure: _draw(figure, found), (10.4, 4.8))
 
 
-def _learned(plans: list[tuple[Family, list[Images], int]], backend: Backend) -> Found:
+def _train_all(plans: list[tuple[Family, list[Images], int]], backend: Backend) -> Results:
     return {
         family.title: {
             name: [learn(family, dropout, part, seed, epochs, backend) for seed, part in enumerate(parts)]
@@ -205,16 +210,16 @@ def _learned(plans: list[tuple[Family, list[Images], int]], backend: Backend) ->
     }
 
 
-def _rows(title: str, ways: dict[str, list[Tested]]) -> list[list[str]]:
+def _rows(title: str, ways: dict[str, list[Scores]]) -> list[list[str]]:
     errors = {name: np.array([each.error for each in several]) for name, several in ways.items()}
-    rows = [[title, "test error", "minus that without"]]
+    rows = [[title, "test error", "minus no dropout"]]
     for name, found in errors.items():
-        gap = "" if name == "no dropout" else spread(found - errors["no dropout"], "+.2f", 100, " %")
-        rows.append([name, spread(found, ".2f", 100, " %"), gap])
+        gap = "" if name == "no dropout" else interval_text(found - errors["no dropout"], "+.2f", 100, " %")
+        rows.append([name, interval_text(found, ".2f", 100, " %"), gap])
     return rows
 
 
-def _told(found: Found) -> Told:
+def _losses(found: Results) -> LossesByNetwork:
     return {
         f"{title}, {name}": Losses([each.first for each in several], [each.loss for each in several])
         for title, ways in found.items()
@@ -222,15 +227,13 @@ def _told(found: Found) -> Told:
     }
 
 
-def _draw(figure: Any, found: Found) -> None:
-    from thinnet.study._report.axes import COLOURS
-
+def _draw(figure: Any, found: Results) -> None:
     panels = figure.subplots(2, 3, height_ratios=(3, 1))
     for panel, (title, ways) in zip(panels[0], found.items(), strict=True):
         for i, (name, several) in enumerate(ways.items()):
             colour = COLOURS["without" if name == "no dropout" else "dropout"]
             percent = 100 * np.array([each.error for each in several])
-            mean, low, high = interval(percent)
+            mean, low, high = mean_interval(percent)
             panel.plot([low, high], [i, i], color=colour, linewidth=4, alpha=0.25, solid_capstyle="butt")
             panel.plot(percent, [i] * len(percent), "o", color=colour, markersize=3, alpha=0.6)
             panel.plot([mean], [i], "|", color=colour, markersize=14, markeredgewidth=2)

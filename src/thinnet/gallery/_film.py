@@ -1,4 +1,4 @@
-"""Animations: one GIF, and one page with a slider that asks the network for nothing."""
+"""Animations: a GIF, and a page with a slider that needs no connection."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ _PAGE = """<!doctype html>
 
 
 def gif(frames: Sequence[Any]) -> bytes:
-    """Return Pillow images as an animation that begins anew at its end."""
+    """Return Pillow images as an animation that repeats."""
     first, *others = [frame.quantize(_COLOURS) for frame in frames]
-    kept = io.BytesIO()
-    first.save(kept, "GIF", save_all=True, append_images=others, duration=_PAUSE, loop=0)
-    return kept.getvalue()
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=_PAUSE, loop=0)
+    return file.getvalue()
 
 
 def page(title: str, frames: Sequence[Any]) -> bytes:
     """Return Pillow images as a page with a slider and a button."""
     coded: list[str] = []
     for frame in frames:
-        kept = io.BytesIO()
-        frame.quantize(_COLOURS).save(kept, "PNG", optimize=True)
-        coded.append(base64.b64encode(kept.getvalue()).decode())
-    told: dict[str, Any] = {"title": html.escape(title), "first": coded[0], "last": len(coded) - 1}
-    return _PAGE.format(**told, frames=coded, pause=_PAUSE).encode()
+        file = io.BytesIO()
+        frame.quantize(_COLOURS).save(file, "PNG", optimize=True)
+        coded.append(base64.b64encode(file.getvalue()).decode())
+    fields: dict[str, Any] = {"title": html.escape(title), "first": coded[0], "last": len(coded) - 1}
+    return _PAGE.format(**fields, frames=coded, pause=_PAUSE).encode()

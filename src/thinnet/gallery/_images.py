@@ -1,4 +1,4 @@
-"""Images that exhibits learn from: scikit-learn's digits, or a file of the user's."""
+"""The images of the exhibits: scikit-learn's digits, or a file of the user."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images to train on and to test on.
+    """Images for training and test.
 
     Parameters
     ----------
     name : str
-        What they are called.
+        Name of the data set.
     x, x_test : ndarray of float32, shape (n, channels, height, width)
         In [0, 1].
     y, y_test : ndarray of int, shape (n,)
-        Classes from 0 on.
+        Classes 0, 1 and so on.
     """
 
     name: str
@@ -49,15 +49,15 @@ class Images:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return int(max(self.y.max(), self.y_test.max())) + 1
 
     def flat(self) -> Images:
-        """Return the same, one row of numbers an image."""
+        """Return the images as flat rows."""
         return Images(self.name, self.x.reshape(len(self.x), -1), self.y, _rows(self.x_test), self.y_test)
 
     def some(self, train: int, test: int) -> Images:
-        """Return the first images of each part."""
+        """Return the first images for training and for test."""
         return Images(self.name, self.x[:train], self.y[:train], self.x_test[:test], self.y_test[:test])
 
 
@@ -66,17 +66,17 @@ def _rows(x: Array) -> Array:
 
 
 def load(owner: str, data: tuple[Path, ...], train: int = 898, seed: int = 0) -> Images:
-    """Return what `--data` names, or digits, so many to train on, split by a seed."""
+    """Return the images of a data file, or digits, of which `train` are for training, split by a seed."""
     if len(data) > 1:
-        raise InputError(f"gallery {owner}: --data takes one file or folder of images, got {len(data)}.")
+        raise InputError(f"gallery {owner}: data must be one file or folder of images, got {len(data)}.")
     return read(data[0]) if data else digits(train, seed)
 
 
 def digits(train: int = 898, seed: int = 0) -> Images:
-    """Return scikit-learn's 1,797 digits of 8 x 8, so many to train on and the others to test on."""
+    """Return scikit-learn's 1,797 digits of 8 x 8, `train` for training and the others for test."""
     from sklearn import datasets, model_selection
 
-    table, splitter = cast("Any", datasets), cast("Any", model_selection)  # they tell no types
+    table, splitter = cast("Any", datasets), cast("Any", model_selection)  # they have no type hints
     x, y = table.load_digits(return_X_y=True)
     images = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     parts = splitter.train_test_split(images, y, train_size=train, stratify=y, random_state=seed)
@@ -87,14 +87,14 @@ def read(path: Path) -> Images:
     """Read MNIST's folder of four idx files, or an .npz with x_train, y_train, x_test and y_test.
 
     The idx files may be compressed; `train10k` may stand for `train`. An .npz holds uint8 images, (n, height,
-    width) or (n, height, width, channels). Nothing in a file is run.
+    width) or (n, height, width, channels). No code in a file is executed.
 
     Raises
     ------
     FileError
-        The file cannot be read, or is cut short.
+        The file cannot be read, or is truncated.
     InputError
-        It holds something else.
+        The content is not such images.
     """
     try:
         found = _mnist(path) if path.is_dir() else _archive(path)
@@ -102,8 +102,8 @@ def read(path: Path) -> Images:
         raise FileError(f"{path}: cannot be read: {explain(error)}.") from error
     except InputError:
         raise
-    except Exception as error:  # what unpacking a damaged file raises has no common base
-        raise FileError(f"{path}: cut short or damaged ({error}); name a whole file.") from None
+    except Exception as error:  # errors of damaged archives have no common base
+        raise FileError(f"{path}: truncated or damaged ({error}); use a complete file.") from None
     x, y, x_test, y_test = found
     for images, classes in ((x, y), (x_test, y_test)):
         if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
@@ -123,7 +123,9 @@ def read(path: Path) -> Images:
             f"{len(classes)} from {classes[0]} to {max(classes[-1], y_test.max())}."
         )
     if x.shape[1:] != x_test.shape[1:]:
-        raise InputError(f"{path}: images to train on are {x.shape[1:]}, to test on {x_test.shape[1:]}.")
+        raise InputError(
+            f"{path}: training images have shape {x.shape[1:]}, but test images have {x_test.shape[1:]}."
+        )
     name = "MNIST" if path.is_dir() else path.stem
     return Images(name, _scaled(x), y.astype(np.intp), _scaled(x_test), y_test.astype(np.intp))
 
@@ -166,5 +168,5 @@ def _idx(path: Path, axes: int) -> Array:
         data = gzip.decompress(data)
     sizes = [int.from_bytes(data[at : at + 4]) for at in range(4, 4 + 4 * axes, 4)]
     if data[:4] != bytes([0, 0, 8, axes]) or len(data) - 4 - 4 * axes != math.prod(sizes):
-        raise InputError(f"{path}: not an idx file of {axes} axes of bytes, or cut short.")
+        raise InputError(f"{path}: not an idx file of {axes} axes of bytes, or truncated.")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(sizes)

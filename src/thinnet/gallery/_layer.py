@@ -1,6 +1,7 @@
-"""The dropout layer of the books that build networks from scratch: vanilla and inverted, and the ensemble.
+"""The dropout layer of books that build networks from scratch: vanilla, inverted, and the ensemble.
 
-Ten units by hand; all thinned networks of a small one, averaged; and 300 digits learned by six hidden layers.
+Ten units worked by hand; the average of all thinned networks of a small one; and 300 digits learned by six
+hidden layers.
 
 References
 ----------
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core.random import Key
+from thinnet._drawing import COLOURS
+from thinnet._statistics import mean_interval
 from thinnet.gallery import _images as images
+from thinnet.gallery._exhibit import Exhibit
 from thinnet.gallery._images import Images
-from thinnet.gallery._shown import Shown, interval, spread, table
+from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer
 from thinnet.variants import TwoPoint, find, mask
 
@@ -37,7 +41,7 @@ SMALL = {"one layer": (12,), "two layers": (6, 6)}
 
 
 class BookDropout:
-    """Keep the mask of forward for backward; scale at test (vanilla), or already in training (inverted).
+    """Dropout that stores its mask for backward; it scales at test (vanilla) or in training (inverted).
 
     Parameters
     ----------
@@ -60,18 +64,18 @@ class BookDropout:
         self.gains: Any = self.mean
 
     def forward(self, x: Array, *, key: Key | None = None) -> Array:
-        """Return y: with a key some units are dropped, without one none."""
+        """Return y: with a key some units are dropped, without one the mean is applied."""
         drawn = None if key is None else mask(x.shape, self.rate, key=key)
         self.gains = self.mean if drawn is None else drawn * self.gain
         return x * self.gains
 
     def backward(self, dy: Array) -> Array:
-        """Return dx, through the mask that forward drew."""
+        """Return dx, with the mask of forward."""
         return dy * self.gains
 
 
 def ten() -> list[str]:
-    """Return ten units at rate 0.6, worked."""
+    """Return the table of ten units at rate 0.6."""
     x, key, rate = np.ones(10), Key(10).fold("ten"), 0.6
     step = next(step for step in itertools.count() if mask((10,), rate, key=key.at(step)).sum() == 4)
     lines = [
@@ -81,27 +85,27 @@ def ten() -> list[str]:
         layer = BookDropout(rate, inverted)
         y = layer.forward(x, key=key.at(step))
         sums = [layer.forward(x, key=key.at(draw)).sum() for draw in range(10_000)]
-        shown = " ".join(f"{value:.3g}" for value in y)
-        told = f"10 × {layer.mean:.2g} = {layer.forward(x).sum():.3g}"
+        values = " ".join(f"{value:.3g}" for value in y)
+        at_test = f"10 × {layer.mean:.2g} = {layer.forward(x).sum():.3g}"
         lines.append(
             [
                 WAYS["Dropout" if inverted else "VanillaDropout"],
-                shown,
+                values,
                 f"{y.sum():.3g}",
                 f"{np.mean(sums):.2f}",
-                told,
+                at_test,
             ]
         )
-    return table(lines)
+    return table_lines(lines)
 
 
 def every_thinned(network: net.Network, x: Array) -> tuple[Array, Array]:
-    """Return the chance of every thinned network, (2**units,), and its probabilities, (2**units, n, classes).
+    """Return the chance of every thinned network, (2**units,), and its probabilities, (…, n, classes).
 
     Parameters
     ----------
     network : Network
-        With few units behind its dropout layers, all of inverted dropout at one rate.
+        A network with few dropped units, all of inverted dropout at one rate.
     x : ndarray, shape (n, inputs)
         Rows.
     """
@@ -140,24 +144,24 @@ def means(network: net.Network, x: Array) -> Means:
 
 
 def small(hidden: tuple[int, ...], data: Images, seed: int, epochs: int = 60) -> net.Network:
-    """Train a network of few units with dropout 0.5 behind every hidden layer, in float64."""
+    """Train a network of few units with dropout 0.5 after every hidden layer, in float64."""
     network = net.Network(_layers(data, hidden, "Dropout", 0.5), key=Key(seed).fold("small"), dtype="float64")
     network.fit(data.x, data.y, epochs=epochs, batch=BATCH, optimizer=net.Adam(0.01))
     return network
 
 
-def learn(way: str, data: Images, seed: int, looks: tuple[int, ...]) -> Array:
-    """Return accuracy in training and at test after some epochs, (looks, 2)."""
+def learn(way: str, data: Images, seed: int, recorded: tuple[int, ...]) -> Array:
+    """Return training and test accuracy after the recorded epochs, (recorded, 2)."""
     layers = _layers(data, (100,) * 6, None if way == "none" else way, RATE)
     network = net.Network(layers, key=Key(seed).fold("layer"))
     found: list[list[float]] = []
 
-    def look(epoch: net.Epoch) -> None:
-        if epoch.number in looks:
+    def record(epoch: net.Epoch) -> None:
+        if epoch.number in recorded:
             parts = (data.x, data.y), (data.x_test, data.y_test)
             found.append([float((network.predict(x) == y).mean()) for x, y in parts])
 
-    network.fit(data.x, data.y, epochs=looks[-1], batch=BATCH, optimizer=net.SGD(SPEED), on_epoch=look)
+    network.fit(data.x, data.y, epochs=recorded[-1], batch=BATCH, optimizer=net.SGD(SPEED), on_epoch=record)
     return np.array(found)
 
 
@@ -168,8 +172,8 @@ def _layers(data: Images, hidden: tuple[int, ...], variant: str | None, rate: fl
     return [*layers, net.Dense(hidden[-1], data.classes)]
 
 
-def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, epochs: tuple[int, int] = EPOCHS) -> Shown:
-    """Work ten units, average all thinned networks, learn 300 digits, and tell what came of it."""
+def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, epochs: tuple[int, int] = EPOCHS) -> Exhibit:
+    """Compute ten units, average all thinned networks, learn 300 digits, and return the exhibit."""
     known = images.load("layer", data, DIGITS).some(DIGITS, TEST).flat()
     averaged = {
         name: [means(small(hidden, known, seed), known.x_test[:500]) for seed in range(seeds)]
@@ -186,38 +190,38 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, epochs: tuple[int, int]
         cells: list[str] = []
         for kind in ("geometric", "arithmetic"):
             gaps = [float(np.abs(getattr(each, kind) - each.network).mean()) for each in found]
-            cells.append("below 1e-14" if max(gaps) < 1e-14 else spread(gaps, ".3f"))
+            cells.append("below 1e-14" if max(gaps) < 1e-14 else interval_text(gaps, ".3f"))
         rows.append([name, *cells])
-    looks = tuple(sorted({*epochs, *(round(epochs[-1] ** (i / 23)) for i in range(24))}))
-    curves = {way: np.stack([learn(way, known, seed, looks) for seed in range(seeds)]) for way in WAYS}
-    told = [
+    recorded = tuple(sorted({*epochs, *(round(epochs[-1] ** (i / 23)) for i in range(24))}))
+    curves = {way: np.stack([learn(way, known, seed, recorded) for seed in range(seeds)]) for way in WAYS}
+    accuracies = [
         [f"{len(known.x)} of {known.name}"]
         + [f"{part}, {n} epochs" for n in epochs for part in ("train", "test")]
     ]
     for way, found in curves.items():
-        at = [looks.index(n) for n in epochs]
-        told.append([WAYS[way], *(spread(found[:, i, part], ".3f") for i in at for part in range(2))])
+        at = [recorded.index(n) for n in epochs]
+        accuracies.append(
+            [WAYS[way], *(interval_text(found[:, i, part], ".3f") for i in at for part in range(2))]
+        )
     sentence = (
-        "Vanilla and inverted dropout are the same in expectation, but at one learning rate vanilla learns "
-        "slower, since its signal shrinks in every layer; the mean network is the geometric mean of all "
-        "thinned networks exactly where one layer is dropped, and nearly where two are."
+        "Vanilla and inverted dropout have the same expectation, but at one learning rate vanilla learns "
+        "more slowly, since its signal shrinks in every layer. The mean network equals the geometric mean of "
+        "all thinned networks where one layer is dropped, and is close to it where two are."
     )
-    lines = [*ten(), "", *table(rows), "", *table(told)]
-    return Shown(lines, sentence, lambda figure: _draw(figure, looks, curves, averaged), (9.4, 3.6))
+    lines = [*ten(), "", *table_lines(rows), "", *table_lines(accuracies)]
+    return Exhibit(lines, sentence, lambda figure: _draw(figure, recorded, curves, averaged), (9.4, 3.6))
 
 
 def _draw(
-    figure: Any, looks: tuple[int, ...], curves: dict[str, Array], averaged: dict[str, list[Means]]
+    figure: Any, recorded: tuple[int, ...], curves: dict[str, Array], averaged: dict[str, list[Means]]
 ) -> None:
-    from thinnet.study._report.axes import COLOURS
-
     panels = figure.subplots(1, 3)
     colours = dict(zip(WAYS, (COLOURS["without"], COLOURS["ink"], COLOURS["dropout"]), strict=True))
     for panel, part, title in zip(panels, range(2), ("Accuracy, training", "Accuracy, test"), strict=False):
         for way, found in curves.items():
-            middle, low, high = np.transpose([interval(column) for column in found[:, :, part].T])
-            panel.fill_between(looks, low, high, color=colours[way], alpha=0.15, linewidth=0)
-            panel.plot(looks, middle, color=colours[way], label=WAYS[way])
+            middle, low, high = np.transpose([mean_interval(column) for column in found[:, :, part].T])
+            panel.fill_between(recorded, low, high, color=colours[way], alpha=0.15, linewidth=0)
+            panel.plot(recorded, middle, color=colours[way], label=WAYS[way])
         panel.set(xscale="log", xlabel="epoch", title=title, ylim=(0, 1.02))
         panel.xaxis.set_major_formatter("{x:,g}")
         panel.xaxis.set_minor_formatter("")

@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core.random import Key, lanes, uniform
+from thinnet._drawing import COLOURS
+from thinnet._statistics import mean_interval
 from thinnet.errors import InputError
-from thinnet.gallery._backend import NUMPY, Backend, Losses, Told
-from thinnet.gallery._shown import Film, Shown, interval, spread, table
+from thinnet.gallery._backend import NUMPY, Backend, Losses, LossesByNetwork
+from thinnet.gallery._exhibit import Animation, Exhibit
+from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer
 from thinnet.variants._tables import normal_table
 
-__all__ = ["Learned", "learn", "network", "points", "run"]
+__all__ = ["Trajectory", "learn", "network", "points", "run"]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -35,27 +38,27 @@ _LINE = np.linspace(-1, 1, 101, dtype=np.float32)[:, None]
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What one network came to: at step 0, 10, 20 …, and behind the last step."""
+class Trajectory:
+    """The test loss and the curve of a network at steps 0, 10, 20 … and after the last step."""
 
-    loss: Array  # (looks,), mean squared error of the mean network at test
-    curve: Array  # (looks, 101), the mean network's answers on [-1, 1]
+    loss: Array  # (records,), mean squared error of the mean network on test points
+    curve: Array  # (records, 101), the predictions of the mean network on [-1, 1]
 
 
-Found: TypeAlias = dict[tuple[float, str], list[Learned]]
+Results: TypeAlias = dict[tuple[float, str], list[Trajectory]]
 
 
 def points(key: Key) -> tuple[Array, Array, Array]:
-    """Return x, y to train and y to test, (20, 1) each: `y = x + 0.3 * noise`, x evenly on [-1, 1]."""
+    """Return x, training y and test y, (20, 1) each: `y = x + 0.3 * noise`, x equidistant on [-1, 1]."""
     x = np.linspace(-1, 1, POINTS, dtype=np.float32)[:, None]
     y, y_test = (x + NOISE * normal_table()[lanes(key.fold(part), x.shape)] for part in ("train", "test"))
     return x, y, y_test
 
 
 def network(rate: float, key: Key) -> net.Network:
-    """Return 1-300-300-1 with first weights and biases uniform on ±1 / sqrt(inputs), as PyTorch has them.
+    """Return 1-300-300-1 with initial weights and biases uniform on ±1 / sqrt(inputs), as in PyTorch.
 
-    Biases that begin at 0 would bend every unit at x = 0.
+    With biases of 0 the kink of every unit would lie at x = 0.
     """
     layers: list[Layer] = []
     for d in (1, HIDDEN):
@@ -68,52 +71,54 @@ def network(rate: float, key: Key) -> net.Network:
     return made
 
 
-def learn(rate: float, speed: float, seed: int, steps: int = STEPS, backend: Backend = NUMPY) -> Learned:
+def learn(rate: float, speed: float, seed: int, steps: int = STEPS, backend: Backend = NUMPY) -> Trajectory:
     """Train on all points at every step."""
     key = Key(seed).fold("overfit")
     x, y, y_test = points(key)
-    made = backend.network(network(rate, key))
+    made = backend.trainable(network(rate, key))
     losses: list[float] = []
     curves: list[Array] = []
 
-    def look(epoch: net.Epoch | None) -> None:
+    def record(epoch: net.Epoch | None) -> None:
         if epoch is None or epoch.number % _EVERY == 0 or epoch.number == steps:
             losses.append(float(np.square(made.logits(x) - y_test).mean()))
             curves.append(made.logits(_LINE)[:, 0])
 
-    look(None)
-    made.fit(x, y, epochs=steps, batch=POINTS, optimizer=net.Adam(speed), on_epoch=look)
-    return Learned(np.array(losses), np.array(curves))
+    record(None)
+    made.fit(x, y, epochs=steps, batch=POINTS, optimizer=net.Adam(speed), on_epoch=record)
+    return Trajectory(np.array(losses), np.array(curves))
 
 
 def run(
     data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS, backend: Backend = NUMPY
-) -> Shown:
-    """Train both networks on points of each seed at both learning rates, and tell what came of it."""
+) -> Exhibit:
+    """Train both networks on the points of each seed at both learning rates, and return the exhibit."""
     if data:
-        raise InputError("gallery overfit: takes no --data; it makes its own points.")
-    found = _learned(seeds, steps, backend)
+        raise InputError("gallery overfit: takes no data files; it draws its own points.")
+    found = _train_all(seeds, steps, backend)
     rows = [[f"test loss after {steps} steps, {seeds} seeds", *SIDES.values(), "dropout minus none"]]
     for speed in SPEEDS:
         last = {side: np.array([each.loss[-1] for each in found[speed, side]]) for side in SIDES}
-        gap = spread(last["dropout"] - last["without"], "+.4f")
-        rows.append([f"learning rate {speed:g}", *(spread(losses, ".4f") for losses in last.values()), gap])
+        gap = interval_text(last["dropout"] - last["without"], "+.4f")
+        rows.append(
+            [f"learning rate {speed:g}", *(interval_text(losses, ".4f") for losses in last.values()), gap]
+        )
     sentence = (
-        "Without dropout the curve is drawn through the noise and the test loss rises again; with it the "
-        "curve stays near the line, but at the larger learning rate there is nothing left to gain."
+        "Without dropout the curve passes through the noise and the test loss rises again; with dropout the "
+        "curve stays near the line, but at the larger learning rate the two test losses do not differ."
     )
-    lines = [*table(rows), f"the line y = x itself: {NOISE**2:.4f} on average"]
+    lines = [*table_lines(rows), f"the line y = x itself: {NOISE**2:.4f} on average"]
     early = f"at step {min(_EVERY, steps)}"
-    lines += backend.beside(early, _told(found), lambda other: _told(_learned(seeds, steps, other)))
-    return Shown(
+    lines += backend.comparison(early, _losses(found), lambda other: _losses(_train_all(seeds, steps, other)))
+    return Exhibit(
         lines,
         sentence,
         lambda figure: _draw(figure, found, steps),
-        film=lambda figure: _film(figure, found),
+        animate=lambda figure: _animate(figure, found),
     )
 
 
-def _learned(seeds: int, steps: int, backend: Backend) -> Found:
+def _train_all(seeds: int, steps: int, backend: Backend) -> Results:
     rates = {"without": 0.0, "dropout": RATE}
     return {
         (speed, side): [learn(rate, speed, seed, steps, backend) for seed in range(seeds)]
@@ -122,7 +127,7 @@ def _learned(seeds: int, steps: int, backend: Backend) -> Found:
     }
 
 
-def _told(found: Found) -> Told:
+def _losses(found: Results) -> LossesByNetwork:
     return {
         f"learning rate {speed:g}, {SIDES[side]}": Losses(
             [each.loss[1] for each in several], [each.loss[-1] for each in several]
@@ -131,9 +136,7 @@ def _told(found: Found) -> Told:
     }
 
 
-def _draw(figure: Any, found: Found, steps: int) -> None:
-    from thinnet.study._report.axes import COLOURS
-
+def _draw(figure: Any, found: Results, steps: int) -> None:
     panels = figure.subplots(1, 1 + len(SPEEDS))
     _points(panels[0])
     for side, label in SIDES.items():
@@ -144,16 +147,14 @@ def _draw(figure: Any, found: Found, steps: int) -> None:
         for side, label in SIDES.items():
             losses = np.transpose([each.loss for each in found[speed, side]])
             at = [min(_EVERY * i, steps) for i in range(len(losses))]
-            middle, low, high = np.transpose([interval(column) for column in losses])
+            middle, low, high = np.transpose([mean_interval(column) for column in losses])
             panel.fill_between(at, low, high, color=COLOURS[side], alpha=0.15, linewidth=0)
             panel.plot(at, middle, color=COLOURS[side], label=label)
         panel.axhline(NOISE**2, color=COLOURS["muted"], linewidth=0.7)
         panel.set(title=f"Test loss, learning rate {speed:g}", xlabel="step", ylim=(0, 0.5))
 
 
-def _film(figure: Any, found: Found) -> Film:
-    from thinnet.study._report.axes import COLOURS
-
+def _animate(figure: Any, found: Results) -> Animation:
     panel = figure.subplots()
     _points(panel)
     sides = {side: found[SPEEDS[0], side][0] for side in SIDES}
@@ -176,9 +177,7 @@ def _film(figure: Any, found: Found) -> Film:
 
 
 def _points(panel: Any) -> None:
-    from thinnet.study._report.axes import COLOURS
-
     x, y, y_test = points(Key(0).fold("overfit"))
-    panel.plot(x, y, "o", color=COLOURS["ink"], markersize=4, label="to train")
-    panel.plot(x, y_test, "o", markerfacecolor="none", color=COLOURS["muted"], markersize=4, label="to test")
+    panel.plot(x, y, "o", color=COLOURS["ink"], markersize=4, label="training")
+    panel.plot(x, y_test, "o", markerfacecolor="none", color=COLOURS["muted"], markersize=4, label="test")
     panel.set(ylim=(-1.7, 1.7))

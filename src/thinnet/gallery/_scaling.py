@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from thinnet import net
 from thinnet._core.random import Key, uniform
+from thinnet._drawing import COLOURS
 from thinnet._files import explain
 from thinnet.errors import FileError, InputError
-from thinnet.gallery._shown import Shown, spread, table
+from thinnet.gallery._exhibit import Exhibit
+from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer, Weights
 
 __all__ = ["Masked", "network", "points", "run"]
@@ -42,7 +44,7 @@ _EVERY = 100
 
 @dataclass(frozen=True, eq=False)
 class Masked(Layer):
-    """Multiply by gains that are handed in, (n, units), whenever something is drawn: a fixed mask."""
+    """Multiply by the same gains, (n, units), whenever a key is given: a fixed mask."""
 
     gains: Array
 
@@ -56,23 +58,23 @@ class Masked(Layer):
         return dy * self.gains if saved else dy
 
 
-def network(first: Sequence[Array], behind: Sequence[Layer | None], key: Key) -> net.Network:
-    """Return 2-20-3-1 with a sigmoid at the end (in the loss).
+def network(first: Sequence[Array], dropouts: Sequence[Layer | None], *, key: Key) -> net.Network:
+    """Return 2-20-3-1 whose final sigmoid is part of the loss.
 
     Parameters
     ----------
     first : sequence of ndarray
-        First weights of each layer, (outputs, inputs); biases are 0.
-    behind : (Layer or None, Layer or None)
-        What follows the rectifiers of the hidden layers.
+        Initial weights of each layer, (outputs, inputs); biases are 0.
+    dropouts : (Layer or None, Layer or None)
+        The layer after the rectifiers of each hidden layer.
     key : Key
         The address of masks.
     """
     layers: list[Layer] = []
     for i, (d, k) in enumerate(pairwise(DIMS)):
         layers.append(net.Dense(d, k))
-        if i < len(behind):
-            layers += [net.ReLU(), *filter(None, [behind[i]])]
+        if i < len(dropouts):
+            layers += [net.ReLU(), *filter(None, [dropouts[i]])]
     made = net.Network(layers, key=key, loss=net.BinaryCrossEntropy(), dtype="float64")
     dense = [group for group in made.weights if "weight" in group]
     for group, w in zip(dense, first, strict=True):
@@ -80,8 +82,8 @@ def network(first: Sequence[Array], behind: Sequence[Layer | None], key: Key) ->
     return made
 
 
-def points(key: Key, count: int) -> tuple[Array, Array]:
-    """Return points of two noisy regions, (n, 2), and their classes, (n, 1), one in twenty of them wrong."""
+def points(count: int, *, key: Key) -> tuple[Array, Array]:
+    """Return points of two noisy regions, (n, 2), and their classes, (n, 1), of which 1 in 20 is wrong."""
     x = uniform(key.fold("points"), (count, 2)) - 0.5
     y = x[:, 1] > 0.6 * np.sin(4 * x[:, 0]) * x[:, 0] - 0.05
     wrong = uniform(key.fold("wrong"), (count,)) < 0.05
@@ -113,39 +115,41 @@ class _Fitted:
 Data: TypeAlias = tuple[Array, Array]
 
 
-def _begun(way: str, seed: int) -> net.Network:
-    generator = np.random.RandomState(3)  # the first weights of the exercise
+def _initial_network(way: str, seed: int) -> net.Network:
+    generator = np.random.RandomState(3)  # the initial weights of the exercise
     first = [generator.randn(k, d) / np.sqrt(d) for d, k in pairwise(DIMS)]
-    behind = [net.Dropout(1 - KEEP, variant=way) if way.endswith("Dropout") else None] * 2
-    return network(first, behind, Key(seed))
+    dropouts = [net.Dropout(1 - KEEP, variant=way) if way.endswith("Dropout") else None] * 2
+    return network(first, dropouts, key=Key(seed))
 
 
-def _vanilla(fit: _Fitted, data: Data, held: Data) -> _Fitted:
-    made = _begun("VanillaDropout", 0)
+def _vanilla(fit: _Fitted, data: Data, test: Data) -> _Fitted:
+    made = _initial_network("VanillaDropout", 0)
     made.flat[:] = fit.network.flat
-    return _Fitted(made, fit.cost, *_scores(made, data, held))
+    return _Fitted(made, fit.cost, *_scores(made, data, test))
 
 
 def _scores(made: net.Network, *parts: Data) -> list[float]:
     return [float((made.predict(x) == y[:, 0]).mean()) for x, y in parts]
 
 
-def _fit(way: str, seed: int, data: Data, held: Data, steps: int) -> _Fitted:
-    made = _begun(way, seed)
+def _fit(way: str, seed: int, data: Data, test: Data, steps: int) -> _Fitted:
+    made = _initial_network(way, seed)
     count = len(data[0])
     optimizer = net.SGD(SPEED, l2=L2 / count if way == "l2" else 0.0)
     history = made.fit(*data, epochs=steps, batch=count, optimizer=optimizer)
-    return _Fitted(made, history.loss[::_EVERY], *_scores(made, data, held))
+    return _Fitted(made, history.loss[::_EVERY], *_scores(made, data, test))
 
 
-def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Shown:
-    """Train each way, dropout with fresh masks over seeds, and tell what came of it."""
+def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Exhibit:
+    """Train each way, dropout with new masks over seeds, and return the exhibit."""
     if len(data) not in (0, 2):
-        raise InputError(f"gallery scaling: --data takes two files, to train and to test, got {len(data)}.")
-    train, test = (read(path) for path in data) if data else (points(Key(1), 211), points(Key(2), 2000))
+        raise InputError(f"gallery scaling: data must be two files, for training and test, got {len(data)}.")
+    train, test = (
+        (read(path) for path in data) if data else (points(211, key=Key(1)), points(2000, key=Key(2)))
+    )
     found: dict[str, list[_Fitted]] = {}
     for way in WAYS:
-        if way == "VanillaDropout":  # trained as the one before, and another network at test
+        if way == "VanillaDropout":  # the same training as above, scaled at test
             found[way] = [_vanilla(fit, train, test) for fit in found["UnscaledDropout"]]
             continue
         several = range(seeds if way.endswith("Dropout") else 1)
@@ -153,20 +157,16 @@ def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> 
     rows = [[f"{steps:,} steps", "train", "test, 95 % interval over masks"]]
     for way, fits in found.items():
         tested = [fit.test for fit in fits]
-        told = f"{tested[0]:.3f}"
-        if len(tested) > 1:
-            told = spread(tested, ".3f")
-        rows.append([WAYS[way], f"{np.mean([fit.train for fit in fits]):.3f}", told])
+        test_cell = interval_text(tested, ".3f") if len(tested) > 1 else f"{tested[0]:.3f}"
+        rows.append([WAYS[way], f"{np.mean([fit.train for fit in fits]):.3f}", test_cell])
     sentence = (
-        "With masks drawn anew at every step the three ways to scale come to the same here, within their "
-        "intervals: what dividing by keep buys is that the network needs no change at test."
+        "With new masks at every step the three ways to scale agree within their intervals. The advantage of "
+        "dividing by keep is that the network needs no change at test."
     )
-    return Shown(table(rows), sentence, lambda figure: _draw(figure, found, train), (9.4, 6.2))
+    return Exhibit(table_lines(rows), sentence, lambda figure: _draw(figure, found, train), (9.4, 6.2))
 
 
 def _draw(figure: Any, found: dict[str, list[_Fitted]], data: Data) -> None:
-    from thinnet.study._report.axes import COLOURS
-
     panels: Any = figure.subplots(2, 3).ravel()
     x, y = data
     low: Any = x.min(axis=0) - 0.1
@@ -180,8 +180,8 @@ def _draw(figure: Any, found: dict[str, list[_Fitted]], data: Data) -> None:
         panel.contour(across, up, p, levels=[0.5], colors=[COLOURS["ink"]], linewidths=1)
         panel.scatter(*x.T, c=[pair[int(label)] for label in y[:, 0]], s=7, linewidths=0)
         panel.set(title=WAYS[way], xticks=[], yticks=[])
-    shown = {"none": "without", "l2": "muted", "Dropout": "dropout", "UnscaledDropout": "ink"}
-    for way, colour in shown.items():
+    curves = {"none": "without", "l2": "muted", "Dropout": "dropout", "UnscaledDropout": "ink"}
+    for way, colour in curves.items():
         cost = found[way][0].cost
         at = _EVERY * np.arange(len(cost))
         panels[5].plot(at, cost, color=COLOURS[colour], label=WAYS[way], linewidth=0.9)

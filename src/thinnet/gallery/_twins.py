@@ -1,8 +1,8 @@
-"""PyTorch's part in the gallery: a network's twin, with its first weights, its batches and its masks.
+"""PyTorch in the gallery: the twin of a network, with its initial weights, mini-batches and masks.
 
-Both backends draw a layer's mask at one address, `thinnet.net._dropout.mask_key(key, i).at(step)`, so masks
-are equal to the bit. Sums are added up in another order: losses are equal to rounding at first, and training
-makes more of the difference.
+Both backends draw the masks of a layer at one address, `thinnet.net._dropout.mask_key(key, i).at(step)`, so
+the masks are equal to the bit. Sums are added in another order: losses are equal to rounding at first, and
+the difference grows in training.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from torch import nn
 from thinnet import net
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.gallery._backend import NUMPY, Backend, Told
-from thinnet.gallery._shown import table
+from thinnet.gallery._backend import NUMPY, Backend, LossesByNetwork
+from thinnet.gallery._text import table_lines
 from thinnet.net._dropout import mask_key
 from thinnet.net._layers import Layer
 from thinnet.net._training import Epoch, OnEpoch, run_epoch, shuffled_order
 from thinnet.torch import functional
 
-__all__ = ["Drawn", "Dropped", "Torch", "Twin", "module"]
+__all__ = ["MaskComparison", "TorchBackend", "Twin", "TwinDropout", "module"]
 
 Array: TypeAlias = NDArray[Any]
 Tensor: TypeAlias = torch.Tensor
 
 
-class Dropped(nn.Module):
-    """A dropout layer of a network in its twin: in training it draws at the layer's key and the set step.
+class TwinDropout(nn.Module):
+    """A dropout layer of a twin: in training it draws the masks of the layer's key at the current step.
 
     Parameters
     ----------
     layer : Dropout
-        Its variant, rate and block.
+        The layer of the network.
     key : Key
-        The layer's, see `thinnet.net._dropout.mask_key`.
+        The key of the layer; see `thinnet.net._dropout.mask_key`.
     """
 
     def __init__(self, layer: net.Dropout, key: Key) -> None:
@@ -49,20 +49,19 @@ class Dropped(nn.Module):
         self.layer, self.key = layer, key
 
     def forward(self, x: Tensor) -> Tensor:
-        """Draw, or apply the mean in evaluation."""
-        # what a schedule comes to is what the trained network means, as in the layer itself
-        rate = self.layer.rate_at(self.key.step if self.training else 2**31)
+        """Draw a mask in training; apply the mean in evaluation."""
+        rate = self.layer.rate_at(self.key.step) if self.training else self.layer.final_rate
         law: Any = {"training": self.training, "block": self.layer.block}
         return functional.drop(self.layer.variant, x, rate, key=self.key, **law)
 
 
 def module(layer: Layer, weights: dict[str, Array], key: Key) -> nn.Module:
-    """Return a layer as PyTorch has it, with a copy of its weights.
+    """Return the PyTorch module of a layer, with a copy of its weights.
 
     Raises
     ------
     InputError
-        A layer that no exhibit with a twin has.
+        A layer without a twin.
 
     Examples
     --------
@@ -79,7 +78,7 @@ def module(layer: Layer, weights: dict[str, Array], key: Key) -> nn.Module:
         case net.MaxPool2d():
             return nn.MaxPool2d(layer.kernel, layer.grid.stride, layer.grid.padding)
         case net.Dropout():
-            return Dropped(layer, key)
+            return TwinDropout(layer, key)
         case net.ReLU():
             return nn.ReLU()
         case net.Flatten():
@@ -89,41 +88,41 @@ def module(layer: Layer, weights: dict[str, Array], key: Key) -> nn.Module:
 
 
 def _filled(kind: type[nn.Module], sizes: tuple[Any, ...], weight: Array, bias: Array) -> nn.Module:
-    # no first weights of PyTorch's: its generator would not be where the caller left it
+    # Without initial weights of PyTorch, which would advance its generator.
     made: Any = cast("Any", nn.utils).skip_init(kind, *sizes)
     made.weight, made.bias = nn.Parameter(torch.tensor(weight)), nn.Parameter(torch.tensor(bias))
     return made
 
 
-class Drawn(NamedTuple):
-    """Whether one dropout layer multiplied by the same numbers in both backends at a step, and how many."""
+class MaskComparison(NamedTuple):
+    """Whether a dropout layer applied the same gains in both backends at a step, and their number."""
 
     equal: bool
     entries: int
 
 
 class Twin:
-    """A network in PyTorch; the network itself stays as it is.
+    """A network in PyTorch; the NumPy network itself is left unchanged.
 
     Parameters
     ----------
     network : Network
-        Whose layers, weights, key and loss it has.
+        The source of layers, weights, key and loss.
 
     Attributes
     ----------
     modules : Sequential
-        One for each layer.
-    drawn : list of Drawn
-        Every dropout layer at the steps 0, 1, 2, 4, 8 and so on, as far as it was trained.
+        One module for each layer.
+    comparisons : list of MaskComparison
+        Comparisons of every dropout layer at the steps 0, 1, 2, 4, 8 and so on.
 
     Examples
     --------
     >>> made = net.Network([net.Dense(2, 8), net.ReLU(), net.Dropout(0.5), net.Dense(8, 1)], key=Key(0))
     >>> twin, x, y = Twin(made), np.eye(2), [0.5, 1.5]
     >>> history = twin.fit(x, y, epochs=3, batch=2, optimizer=net.Adam(0.1))
-    >>> twin.drawn
-    [Drawn(equal=True, entries=16), Drawn(equal=True, entries=16), Drawn(equal=True, entries=16)]
+    >>> twin.comparisons == 3 * [MaskComparison(equal=True, entries=16)]
+    True
     >>> bool(np.allclose(history.loss, made.fit(x, y, epochs=3, batch=2, optimizer=net.Adam(0.1)).loss))
     True
     """
@@ -134,7 +133,7 @@ class Twin:
         self.modules = nn.Sequential(
             *(module(layer, weights, mask_key(network.key, i)) for i, (layer, weights) in enumerate(each))
         )
-        self.drawn: list[Drawn] = []
+        self.comparisons: list[MaskComparison] = []
 
     def fit(
         self,
@@ -146,9 +145,9 @@ class Twin:
         optimizer: net.Adam,
         on_epoch: OnEpoch | None = None,
     ) -> net.History:
-        """Train with `torch.optim.Adam` on the mini-batches that the network itself would be trained on.
+        """Train with `torch.optim.Adam` on the mini-batches that the NumPy network would be trained on.
 
-        Its numbers are those of `optimizer`, which keeps the step of its schedule alone.
+        The hyperparameters are those of `optimizer`, of which only the step of its schedule changes.
         """
         if type(optimizer) is not net.Adam or optimizer.l2:
             raise InputError(f"Twin: optimizer must be thinnet.net.Adam() without l2, got {optimizer!r}.")
@@ -165,7 +164,7 @@ class Twin:
         return net.History(tuple(seen), len(seen))
 
     def logits(self, x: ArrayLike) -> Array:
-        """Return what the mean network says about rows, (n, ...) → (n, outputs)."""
+        """Return the logits of the mean network, (n, ...) → (n, outputs)."""
         self.modules.eval()
         with torch.inference_mode():
             return self.modules(torch.tensor(np.asarray(x, self.network.dtype))).numpy()
@@ -173,11 +172,11 @@ class Twin:
     def _descend(self, adam: Any, optimizer: net.Adam, x: Array, y: Array, weight: Array | None) -> float:
         self.modules.train()
         for each in self.modules:
-            if isinstance(each, Dropped):
+            if isinstance(each, TwinDropout):
                 each.key = each.key.at(self.step)
         loss: Any = _loss(self.network.loss)(self.modules(torch.tensor(x)), torch.tensor(y))
         if self.step & (self.step - 1) == 0:
-            self._look(len(x))
+            self._compare_masks(len(x))
         for group in adam.param_groups:
             group["lr"] = optimizer.rate_now()
         adam.zero_grad()
@@ -187,19 +186,19 @@ class Twin:
         self.step += 1
         return loss.item()
 
-    def _look(self, rows: int) -> None:
-        """Compare what every dropout layer has just multiplied by with what the network's own would."""
+    def _compare_masks(self, rows: int) -> None:
+        """Compare the gains of every dropout layer at this step with those of the NumPy layer."""
         for i, (layer, twin) in enumerate(zip(self.network.layers, self.modules, strict=True)):
             if isinstance(layer, net.Dropout) and layer.rate_at(self.step):
                 ones = np.ones((rows, *self.network.shapes[i]), self.network.dtype)
                 ours, _ = layer.forward(ones, {}, key=mask_key(self.network.key, i).at(self.step))
                 theirs = twin(torch.tensor(ones)).numpy()
-                self.drawn.append(Drawn(np.array_equal(ours, theirs), ones.size))
+                self.comparisons.append(MaskComparison(np.array_equal(ours, theirs), ones.size))
 
 
 @contextmanager
 def _one_thread() -> Generator[None]:
-    """Keep PyTorch to one thread: of several on small networks each waits longer than it works."""
+    """Restrict PyTorch to one thread, which is faster than several on small networks."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -216,27 +215,31 @@ def _loss(loss: net.Loss) -> Callable[[Tensor, Tensor], Tensor]:
     raise InputError(f"Twin: {loss!r} has no twin in PyTorch; train it with --backend numpy.")
 
 
-class Torch(Backend):
-    """PyTorch: a twin is trained in a network's place, and compared with it at the end."""
+class TorchBackend(Backend):
+    """PyTorch: a twin is trained in place of each network, and compared with it at the end."""
 
     def __init__(self) -> None:
         self.twins: list[Twin] = []
 
-    def network(self, made: net.Network) -> Twin:
-        self.twins.append(Twin(made))
+    def trainable(self, network: net.Network) -> Twin:
+        self.twins.append(Twin(network))
         return self.twins[-1]
 
-    def beside(self, early: str, told: Told, again: Callable[[Backend], Told]) -> list[str]:
-        drawn = [each for twin in self.twins for each in twin.drawn]
-        equal, entries = sum(each.equal for each in drawn), sum(each.entries for each in drawn)
-        masks = f"masks equal: {equal:,} of {len(drawn):,} layers and steps, {entries:,} entries"
-        rows = [["apart: the most, over seeds", f"{early}: apart", "test loss: NumPy", "PyTorch", "apart"]]
-        for (name, theirs), ours in zip(told.items(), again(NUMPY).values(), strict=True):
+    def comparison(
+        self, early: str, losses: LossesByNetwork, rerun: Callable[[Backend], LossesByNetwork]
+    ) -> list[str]:
+        compared = [each for twin in self.twins for each in twin.comparisons]
+        equal, entries = sum(each.equal for each in compared), sum(each.entries for each in compared)
+        masks = f"masks equal: {equal:,} of {len(compared):,} layers and steps, {entries:,} entries"
+        rows = [["largest difference over seeds", early, "test loss: NumPy", "PyTorch", "difference"]]
+        for (name, theirs), ours in zip(losses.items(), rerun(NUMPY).values(), strict=True):
             means = [f"{np.mean(each.late):.6f}" for each in (ours, theirs)]
-            rows.append([name, _apart(ours.early, theirs.early), *means, _apart(ours.late, theirs.late)])
-        return ["", f"PyTorch {torch.__version__} beside NumPy, {masks}", *table(rows)]
+            rows.append(
+                [name, _distance(ours.early, theirs.early), *means, _distance(ours.late, theirs.late)]
+            )
+        return ["", f"PyTorch {torch.__version__} compared with NumPy, {masks}", *table_lines(rows)]
 
 
-def _apart(ours: list[float], theirs: list[float]) -> str:
-    """Return how far losses of two backends are from each other where that is most."""
+def _distance(ours: list[float], theirs: list[float]) -> str:
+    """Return the largest difference between losses of two backends."""
     return f"{np.abs(np.subtract(ours, theirs)).max():.1e}"

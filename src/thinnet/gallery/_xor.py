@@ -1,7 +1,7 @@
 """The network in 15 lines of NumPy, with dropout on its hidden layer: the right gradient, and the tutorials'.
 
-3 inputs, 4 hidden sigmoids, 1 output, no biases, all rows at every step, fresh masks. Many seeds are trained
-side by side, along the first axis of each array.
+3 inputs, 4 hidden sigmoids, 1 output, no biases, all rows at every step, new masks at every step. Many seeds
+are trained at once, along the first axis of each array.
 
 References
 ----------
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet._core.random import Key, uniform
+from thinnet._drawing import COLOURS
 from thinnet.errors import InputError
-from thinnet.gallery._shown import Shown, spread, table
+from thinnet.gallery._exhibit import Exhibit
+from thinnet.gallery._text import interval_text, table_lines
 from thinnet.variants import dropout
 
 __all__ = ["RULES", "Trained", "run", "step", "train"]
@@ -34,17 +36,17 @@ RULES = {
     "right": "dropout, h (1 - h) mask",
     "tutorial": "dropout, a (1 - a) of the masked a",
 }
-_LOOKS = 60
+_RECORDS = 60
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of many seeds, first axis: at some steps and at the end."""
+    """The results of many seeds at the recorded steps and at the end."""
 
     steps: list[int]
-    errors: Array  # (looks, seeds), mean absolute error of the mean network
-    largest: Array  # (looks, seeds), largest absolute weight of the first layer
-    solved: Array  # (seeds,), whether every answer is nearer to its target than to the other
+    errors: Array  # (records, seeds), mean absolute error of the mean network
+    largest: Array  # (records, seeds), largest absolute weight of the first layer
+    solved: Array  # (seeds,), whether every prediction is nearer to its target than to the other class
 
 
 def sigmoid(x: Array) -> Array:
@@ -52,15 +54,15 @@ def sigmoid(x: Array) -> Array:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def step(w1: Array, w2: Array, rule: str, key: Key) -> tuple[Array, Array]:
-    """Return the gradients of sum((o - y)**2) / 2 with respect to both layers, as a rule has them.
+def step(w1: Array, w2: Array, rule: str, *, key: Key) -> tuple[Array, Array]:
+    """Return the gradients of sum((o - y)**2) / 2 with respect to both layers, by a rule.
 
     Parameters
     ----------
     w1, w2 : ndarray, shapes (seeds, 3, 4) and (seeds, 4, 1)
         Weights.
     rule : {"none", "right", "tutorial"}
-        How the hidden layer's slope is taken.
+        The formula of the hidden layer's slope.
     key : Key
         The address of the masks.
     """
@@ -78,50 +80,48 @@ def step(w1: Array, w2: Array, rule: str, key: Key) -> tuple[Array, Array]:
 
 
 def train(rule: str, seeds: int = SEEDS, steps: int = STEPS) -> Trained:
-    """Train many networks side by side."""
+    """Train many networks at once."""
     key = Key(2015).fold("xor")
     w1 = 2 * uniform(key.fold("first"), (seeds, 3, HIDDEN)) - 1
     w2 = 2 * uniform(key.fold("second"), (seeds, HIDDEN, 1)) - 1
     masks = key.fold("masks")
-    looks = sorted({round(steps ** (i / (_LOOKS - 1))) for i in range(_LOOKS)})
+    recorded = sorted({round(steps ** (i / (_RECORDS - 1))) for i in range(_RECORDS)})
     errors: list[Array] = []
     largest: list[Array] = []
     for t in range(1, steps + 1):
-        g1, g2 = step(w1, w2, rule, masks.at(t))
+        g1, g2 = step(w1, w2, rule, key=masks.at(t))
         w1 -= SPEED * g1
         w2 -= SPEED * g2
-        if t == looks[len(errors)]:
+        if t == recorded[len(errors)]:
             off = np.abs(_answers(w1, w2) - Y)[:, :, 0]
             errors.append(off.mean(axis=1))
             largest.append(np.abs(w1).max(axis=(1, 2)))
     solved = np.all(np.abs(_answers(w1, w2) - Y) < 0.5, axis=(1, 2))
-    return Trained(looks, np.array(errors), np.array(largest), np.asarray(solved))
+    return Trained(recorded, np.array(errors), np.array(largest), np.asarray(solved))
 
 
 def _answers(w1: Array, w2: Array) -> Array:
     return sigmoid(sigmoid(X @ w1) @ w2)
 
 
-def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Shown:
-    """Train under every rule and tell what came of it."""
+def run(data: tuple[Path, ...] = (), seeds: int = SEEDS, steps: int = STEPS) -> Exhibit:
+    """Train by every rule and return the exhibit."""
     if data:
-        raise InputError("gallery xor: takes no --data; its four rows are all there is.")
+        raise InputError("gallery xor: takes no data files; it has four rows of its own.")
     found = {rule: train(rule, seeds, steps) for rule in RULES}
     rows = [[f"{seeds} seeds, {steps:,} steps", "mean error, 95 % interval", "solved", "median largest |W1|"]]
     for rule, trained in found.items():
-        error = spread(trained.errors[-1], ".4f")
+        error = interval_text(trained.errors[-1], ".4f")
         median = f"{np.median(trained.largest[-1]):.0f}"
         rows.append([RULES[rule], error, f"{trained.solved.sum()} of {seeds}", median])
     sentence = (
-        "Four hidden units are too few to lose any: dropout hurts here, whichever gradient is taken. The "
-        "tutorial's changes its sign where h > 0.8, and weights run away."
+        "Four hidden units are too few to drop any: dropout hurts here, with either gradient. The tutorial's "
+        "gradient changes its sign where h > 0.8, and the weights grow without bound."
     )
-    return Shown(table(rows), sentence, lambda figure: _draw(figure, found))
+    return Exhibit(table_lines(rows), sentence, lambda figure: _draw(figure, found))
 
 
 def _draw(figure: Any, found: dict[str, Trained]) -> None:
-    from thinnet.study._report.axes import COLOURS
-
     colours = dict(zip(RULES, (COLOURS["without"], COLOURS["dropout"], COLOURS["ink"]), strict=True))
     panels = figure.subplots(1, 2)
     for rule, trained in found.items():

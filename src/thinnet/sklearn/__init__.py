@@ -1,7 +1,7 @@
-"""Floor 5: scikit-learn's multi-layer perceptrons, with dropout.
+"""Multi-layer perceptrons with the interface of scikit-learn, with dropout.
 
-`parameters.py` is the one table of parameters, `legal.py` what they may be; `classifier.py` and
-`regressor.py` stand on `base.py`; `rows.py` checks data, `engine.py` trains, `losses.py` is minimised.
+`MLPClassifier` and `MLPRegressor` have the parameters, attributes and methods of scikit-learn's estimators,
+and `dropout`, `input_dropout`, `variant`, `pattern` and `max_norm`. They require the extra `sklearn`.
 """
 
 from thinnet.errors import need

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from thinnet import net
 from thinnet.errors import InputError
 from thinnet.sklearn import _parameters as parameters
-from thinnet.sklearn._base import MLP, stochastic
+from thinnet.sklearn._base import MLP, check_partial_fit
 from thinnet.sklearn._losses import CrossEntropy, Logistic
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ Array: TypeAlias = NDArray[Any]
 class MLPClassifier(ClassifierMixin, MLP):
     """scikit-learn's `MLPClassifier`, with dropout.
 
-    Minimises cross-entropy plus an L2 penalty. With `dropout=0` and the same `random_state` it has the
-    weights of `sklearn.neural_network.MLPClassifier`, to rounding; all its parameters, attributes and
-    methods are here.
+    Minimises cross-entropy plus an L2 penalty. With `dropout=0` and the same `random_state` the weights
+    equal those of `sklearn.neural_network.MLPClassifier`, to rounding. It has all parameters, attributes and
+    methods of that class.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ class MLPClassifier(ClassifierMixin, MLP):
     >>> clf.fit(X_train, y_train).score(X_test, y_test) > 0.95
     True
 
-    Differs from scikit-learn: the training loss is that of thinned networks, and may lie above the
-    validation loss; a model trained on float32 rows answers in float32; a fit that ends in an error leaves
-    the model as it was; True and False are not numbers.
+    Differs from scikit-learn: the training loss is that of thinned networks, and may exceed the validation
+    loss; a model fitted on float32 rows predicts in float32; a fit that raises an error leaves the model
+    unchanged; True and False are not accepted as numbers.
 
     References
     ----------
@@ -97,10 +97,11 @@ class MLPClassifier(ClassifierMixin, MLP):
         max_fun: int = 15000,
         dropout: Any = 0.0,
         input_dropout: Any = 0.0,
-        variant: str = "Dropout",
+        variant: Any = "Dropout",
+        pattern: str | None = None,
         max_norm: float | None = None,
     ) -> None:
-        self._keep(locals())
+        self._store(locals())
 
     def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
         if not hasattr(self, "classes_") or (first and not incremental):
@@ -118,19 +119,19 @@ class MLPClassifier(ClassifierMixin, MLP):
         new = np.setdiff1d(seen, self.classes_)
         if len(new):
             raise InputError(
-                f"MLPClassifier: y has new classes, {new.tolist()}; those known from before are "
-                f"{self.classes_.tolist()}."
+                f"MLPClassifier: y has the new classes {new.tolist()}, but the fitted classes are "
+                f"{self.classes_.tolist()}; call fit to train on other classes."
             )
         if not incremental and len(seen) < len(self.classes_):
             raise InputError(
-                f"MLPClassifier: warm_start needs the classes of the fit before, {self.classes_.tolist()}, "
-                f"but y has {seen.tolist()}."
+                f"MLPClassifier: warm_start needs the classes of the previous fit, {self.classes_.tolist()}, "
+                f"but y has {seen.tolist()}; set warm_start=False."
             )
 
     def _loss(self) -> net.Loss:
         return CrossEntropy() if self.out_activation_ == "softmax" else Logistic()
 
-    def _answers(self, z: Array) -> Array:
+    def _predictions(self, z: Array) -> Array:
         # A logit of 0 is a probability of 1/2.
         return self._label_binarizer.inverse_transform(z[:, 0] if self.n_outputs_ == 1 else z, threshold=0.0)
 
@@ -138,24 +139,24 @@ class MLPClassifier(ClassifierMixin, MLP):
         z = self.network_.compute_logits(x)
         if not np.isfinite(z).all():
             return float("nan")
-        return float(accuracy_score(y, self._answers(z), sample_weight=weight))
+        return float(accuracy_score(y, self._predictions(z), sample_weight=weight))
 
-    def _soft(self, z: Array) -> Array:
+    def _sampled(self, z: Array) -> Array:
         p = self.network_.loss.link(z)
         return np.concatenate([1 - p, p], axis=1) if self.n_outputs_ == 1 else p
 
-    @available_if(stochastic)
+    @available_if(check_partial_fit)
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self:
-        """Go once over some rows.
+        """Train for one epoch on some rows.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         classes : array_like, optional
-            All classes there will be; needed the first time.
+            All classes of all calls; required in the first call.
 
         Returns
         -------
@@ -164,13 +165,13 @@ class MLPClassifier(ClassifierMixin, MLP):
         Raises
         ------
         InputError
-            A parameter that is not legal, `early_stopping`, or classes that were not announced.
+            A parameter outside its range, `early_stopping`, or classes that the first call did not list.
         """
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("MLPClassifier: classes must be passed on the first call to partial_fit.")
-        return self._piece(X, y, sample_weight, classes)
+        return self._fit_once(X, y, sample_weight, classes)
 
-    def _learn_classes(self, y: Any, classes: Any) -> None:
+    def _set_classes(self, y: Any, classes: Any) -> None:
         if classes is None:
             return
         names = unique_labels(classes)
@@ -180,12 +181,12 @@ class MLPClassifier(ClassifierMixin, MLP):
             self.classes_ = names
         elif not np.array_equal(names, self.classes_):
             raise ValueError(
-                f"MLPClassifier: classes={names.tolist()} is not what it was before: "
-                f"{self.classes_.tolist()}."
+                f"MLPClassifier: classes must be those of the first call, {self.classes_.tolist()}, "
+                f"got {names.tolist()}."
             )
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the mean network's probabilities.
+        """Return the probabilities of the mean network.
 
         Parameters
         ----------
@@ -195,9 +196,9 @@ class MLPClassifier(ClassifierMixin, MLP):
         Returns
         -------
         ndarray, shape (n, classes)
-            In the order of `classes_`; of multilabel targets, the probability of each label.
+            In the order of `classes_`; for multilabel targets, the probability of each label.
         """
-        return self._soft(self.network_.compute_logits(self._rows(X)))
+        return self._sampled(self.network_.compute_logits(self._rows(X)))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`; -inf where that is 0."""

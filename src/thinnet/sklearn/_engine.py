@@ -1,6 +1,6 @@
-"""How an estimator is trained: its network, mini-batches, or L-BFGS on all rows at once.
+"""The training of an estimator: its network, and mini-batches or L-BFGS on all rows at once.
 
-Functions over an estimator: they read its parameters and write what scikit-learn has as fitted attributes.
+The functions read the parameters of an estimator and write the fitted attributes that scikit-learn has.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from thinnet.net._optimizers import Limit
 from thinnet.net._training import Step, run_epoch, update
 from thinnet.sklearn import _parameters as parameters
 
-__all__ = ["AfterEpoch", "first_network", "minimise", "next_network", "optimizer_of", "policy_of", "train"]
+__all__ = [
+    "AfterEpoch",
+    "minimize",
+    "new_network",
+    "optimizer_of",
+    "policy_of",
+    "resumed_network",
+    "train",
+]
 
 Array: TypeAlias = NDArray[Any]
 
@@ -35,22 +43,22 @@ _ACTIVATIONS: dict[str, list[net.Layer]] = {
     "tanh": [net.Tanh()],
     "relu": [net.ReLU()],
 }
-_SLOWEST = 1e-6
+_LEAST_RATE = 1e-6
 
 AfterEpoch: TypeAlias = Callable[[], bool]
 
 
-def outside() -> int:
-    """Return the stacklevel of a warning that points to whoever called thinnet."""
+def caller_level() -> int:
+    """Return the stacklevel of a warning that points to the caller of thinnet."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("thinnet."):
         frame, level = frame.f_back, level + 1
     return level
 
 
-def first_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.RandomState) -> net.Network:
-    """Return the network of an estimator, its first weights drawn as scikit-learn does."""
-    # The key comes from a copy, so that masks draw nothing from the generator.
+def new_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.RandomState) -> net.Network:
+    """Return the network of an estimator, with the initial weights of scikit-learn."""
+    # The key is drawn from a copy, so that masks do not advance the generator.
     key = Key(int(copy.deepcopy(random).randint(2**63 - 1, dtype=np.int64)))
     matrices: list[Array] = []
     biases: list[Array] = []
@@ -63,19 +71,19 @@ def first_network(mlp: Any, widths: list[int], dtype: Any, random: np.random.Ran
     return net.Network(_layers(mlp, widths), key=key, loss=mlp._loss(), dtype=dtype, flat=weights)
 
 
-def next_network(mlp: Any, widths: list[int]) -> net.Network:
-    """Return an estimator's network to go on with: its weights, under the parameters of now."""
+def resumed_network(mlp: Any, widths: list[int]) -> net.Network:
+    """Return the fitted network under the current parameters, with its weights."""
     known: net.Network = mlp.network_
     if [known.inputs, *(layer.outputs for layer in known.layers if isinstance(layer, net.Dense))] != widths:
         sizes = [matrix.shape[1] for matrix in mlp.coefs_]
         raise InputError(
-            f"{type(mlp).__name__}: its layers have {sizes} units, but now {widths[1:]} are asked for; "
-            "to begin afresh set warm_start=False and call fit."
+            f"{type(mlp).__name__}: the fitted layers have {sizes} units, but the parameters ask for "
+            f"{widths[1:]}; set warm_start=False and call fit to train a new network."
         )
     if type(known.loss) is not type(mlp._loss()):
         raise InputError(
-            f"{type(mlp).__name__}: it was trained for another loss; to begin afresh set warm_start=False "
-            "and call fit."
+            f"{type(mlp).__name__}: the network was fitted with another loss; set warm_start=False and "
+            "call fit to train a new network."
         )
     layers = tuple(_layers(mlp, widths))
     if layers == known.layers:
@@ -94,11 +102,11 @@ def _layers(mlp: Any, widths: list[int]) -> list[net.Layer]:
 
 
 def _dropout(mlp: Any, rate: Any) -> list[net.Layer]:
-    return [net.Dropout(rate, variant=mlp.variant)] if parameters.drops(rate) else []
+    return [net.Dropout(rate, variant=mlp.variant, pattern=mlp.pattern)] if parameters.is_active(rate) else []
 
 
 class Adam(net.Adam):
-    """Adam with epsilon added before the second moment is corrected, as scikit-learn and Keras have it.
+    """Adam with epsilon added before the bias correction of the second moment, as in scikit-learn and Keras.
 
     References
     ----------
@@ -106,21 +114,21 @@ class Adam(net.Adam):
     """
 
     def update(self, weights: Array, grads: Array, decayed: int, limits: tuple[Limit, ...] = ()) -> None:
-        given, self.epsilon = self.epsilon, self.epsilon / math.sqrt(1 - self.betas[1] ** (self.step + 1))
+        epsilon, self.epsilon = self.epsilon, self.epsilon / math.sqrt(1 - self.betas[1] ** (self.step + 1))
         try:
             super().update(weights, grads, decayed, limits)
         finally:
-            self.epsilon = given
+            self.epsilon = epsilon
 
 
 def policy_of(mlp: Any) -> tuple[Any, ...]:
-    """Return what an optimiser is made for; under another policy it cannot go on."""
+    """Return the parameters that an optimiser is bound to; if they change, a new one is needed."""
     rate = mlp.learning_rate_init
     return (mlp.solver, mlp.learning_rate if mlp.solver == "sgd" else "", rate if callable(rate) else "")
 
 
 def optimizer_of(mlp: Any) -> net.Optimizer:
-    """Return the optimiser that an estimator's parameters ask for."""
+    """Return a new optimiser for an estimator."""
     rate = mlp.learning_rate_init
     if mlp.solver == "sgd":
         nesterov = bool(mlp.nesterovs_momentum and mlp.momentum)
@@ -134,49 +142,49 @@ def optimizer_of(mlp: Any) -> net.Optimizer:
 
 
 def train(
-    mlp: Any, data: Any, held: Any, random: np.random.RandomState, after_epoch: AfterEpoch | None
+    mlp: Any, data: Any, held_out: Any, random: np.random.RandomState, after_epoch: AfterEpoch | None
 ) -> None:
-    """Go over mini-batches until training gets no better.
+    """Train on mini-batches until the loss or the validation score stops improving.
 
     Parameters
     ----------
     mlp : estimator
         Trained in place.
     data : (x, y, weight or None)
-        Rows, targets as the network takes them, weights of rows.
-    held : (x, y, weight or None), or None
-        Rows set aside and their targets as the user has them; the best weights on them are kept.
+        Rows, targets in the form of the network, weights of rows.
+    held_out : (x, y, weight or None), or None
+        Validation rows, with targets in the form of the user; the weights with the best score are kept.
     random : RandomState
-        Where the orders come from.
+        The generator of the orders of rows.
     after_epoch : function, optional
-        Called after each epoch; returning True ends the training.
+        Called after each epoch; training ends when it returns True.
     """
     rows = data[0].shape[0]
     batch = _batch(mlp, rows)
     network: net.Network = mlp.network_
     order: Any = np.arange(rows)
-    best = network.flat.copy() if held else None
+    best = network.flat.copy() if held_out else None
     step = _step(mlp, network)
     mlp.n_iter_ = 0
     try:
         while mlp.n_iter_ < mlp.max_iter:
             if mlp.shuffle:
                 order = shuffle(order, random_state=random)
-            # one batch of all rows has no order
+            # A single batch holds all rows, so it has no order.
             mlp.loss_ = run_epoch(data, order if mlp.shuffle and batch < rows else None, batch, step)
             mlp.n_iter_ += 1
             mlp.t_ += rows
             mlp.loss_curve_.append(mlp.loss_)
             if mlp.verbose:
                 print(f"Iteration {mlp.n_iter_}, loss = {mlp.loss_:.8f}")
-            if _watch(mlp, held):
+            if _update_best(mlp, held_out):
                 best = network.flat.copy()
-            if _ends(mlp) or (after_epoch is not None and after_epoch()):
+            if _stalled(mlp) or (after_epoch is not None and after_epoch()):
                 break
         else:
-            _warn_unless_meant(mlp)
+            _warn_of_max_iter(mlp)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=outside())
+        warnings.warn("Training interrupted by user.", stacklevel=caller_level())
     if best is not None:
         network.flat[:] = best
 
@@ -186,15 +194,15 @@ def _batch(mlp: Any, rows: int) -> int:
         return min(200, rows)
     if mlp.batch_size > rows:
         warnings.warn(
-            f"{type(mlp).__name__}: batch_size is {mlp.batch_size}, but there are {rows} rows; "
-            "each mini-batch holds them all.",
-            stacklevel=outside(),
+            f"{type(mlp).__name__}: batch_size is {mlp.batch_size}, but there are only {rows} rows; "
+            "each mini-batch holds all rows.",
+            stacklevel=caller_level(),
         )
     return min(mlp.batch_size, rows)
 
 
 def _step(mlp: Any, network: net.Network) -> Step:
-    """Return what makes one update; its loss includes the penalty, which is divided by the rows' weight."""
+    """Return a function that makes one update; its loss includes the penalty over the total row weight."""
     optimizer, matrices = mlp._optimizer, network.flat[: network.decayed]
     alpha = float(mlp.alpha)
     if mlp.solver == "adamw":
@@ -210,66 +218,68 @@ def _step(mlp: Any, network: net.Network) -> Step:
     return step
 
 
-def _watch(mlp: Any, held: Any) -> bool:
-    """Count the epochs without progress; return whether the validation score is the best so far."""
-    if held is None:
+def _update_best(mlp: Any, held_out: Any) -> bool:
+    """Count the epochs without improvement; return whether the validation score is the best so far."""
+    if held_out is None:
         loss = mlp.loss_curve_[-1]
         mlp._no_improvement_count = mlp._no_improvement_count + 1 if loss > mlp.best_loss_ - mlp.tol else 0
         mlp.best_loss_ = min(loss, mlp.best_loss_)
         return False
-    score = mlp._score(*held)
+    score = mlp._score(*held_out)
     mlp.validation_scores_.append(score)
     if mlp.verbose:
         print(f"Validation score: {score:f}")
     best = mlp.best_validation_score_
-    better = score >= best + mlp.tol  # not so if it is NaN
+    better = score >= best + mlp.tol  # False if the score is NaN
     mlp._no_improvement_count = 0 if better else mlp._no_improvement_count + 1
     mlp.best_validation_score_ = max(best, score)
     return score > best
 
 
-def _ends(mlp: Any) -> bool:
-    """Change the learning rate as its policy says; say whether training ends here."""
+def _stalled(mlp: Any) -> bool:
+    """Apply the learning rate policy; return whether training ends after this epoch."""
     optimizer = mlp._optimizer
     policy = mlp.learning_rate if mlp.solver == "sgd" else "constant"
     if policy == "invscaling":
         _set_rate(optimizer, mlp.learning_rate_init / (mlp.t_ + 1) ** mlp.power_t)
     if mlp._no_improvement_count <= mlp.n_iter_no_change:
         return False
-    what = "Validation score" if mlp.early_stopping else "Training loss"
-    said = f"{what} did not improve more than tol={mlp.tol:f} for {mlp.n_iter_no_change} consecutive epochs."
-    ends = policy != "adaptive" or optimizer.learning_rate <= _SLOWEST
+    quantity = "Validation score" if mlp.early_stopping else "Training loss"
+    line = (
+        f"{quantity} did not improve more than tol={mlp.tol:f} for {mlp.n_iter_no_change} consecutive epochs."
+    )
+    ends = policy != "adaptive" or optimizer.learning_rate <= _LEAST_RATE
     if ends:
-        said += " Stopping." if policy != "adaptive" else " Learning rate too small. Stopping."
+        line += " Stopping." if policy != "adaptive" else " Learning rate too small. Stopping."
     else:
         _set_rate(optimizer, optimizer.learning_rate / 5)
         mlp._no_improvement_count = 0
-        said += f" Setting learning rate to {optimizer.learning_rate:f}"
+        line += f" Setting learning rate to {optimizer.learning_rate:f}"
     if mlp.verbose:
-        print(said)
+        print(line)
     return ends
 
 
 def _set_rate(optimizer: Any, rate: float) -> None:
-    """Change the learning rate of SGD; what is left of updates before keeps the size that it had."""
+    """Change SGD's learning rate without rescaling the momentum buffer."""
     for velocity in optimizer.state:
         np.multiply(velocity, optimizer.learning_rate / rate, out=velocity)
     optimizer.learning_rate = rate
 
 
-def _warn_unless_meant(mlp: Any) -> None:
-    """Say that training was cut; a schedule of the learning rate knows where its end is."""
+def _warn_of_max_iter(mlp: Any) -> None:
+    """Warn that max_iter ended the training, unless a schedule of the learning rate ends it there."""
     if not callable(mlp.learning_rate_init):
         warnings.warn(
-            f"{type(mlp).__name__}: all max_iter={mlp.max_iter} epochs are over and training has not "
-            "converged; raise max_iter, or give learning_rate_init a schedule that ends there.",
+            f"{type(mlp).__name__}: training has not converged after max_iter={mlp.max_iter} epochs; raise "
+            "max_iter, or pass learning_rate_init a schedule that ends there.",
             ConvergenceWarning,
-            stacklevel=outside(),
+            stacklevel=caller_level(),
         )
 
 
-def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
-    """Find the weights by L-BFGS, all rows at once.
+def minimize(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
+    """Fit the weights by L-BFGS on all rows at once.
 
     References
     ----------
@@ -290,7 +300,7 @@ def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
         penalty = mlp.alpha / (2 * total) * float(np.dot(matrices, matrices))
         return loss + penalty, network.flat_grads.astype(np.float64)
 
-    def tell(intermediate_result: OptimizeResult) -> None:
+    def print_loss(intermediate_result: OptimizeResult) -> None:
         if mlp.verbose:
             print(f"loss = {intermediate_result.fun:.8f}")
 
@@ -299,7 +309,7 @@ def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
         network.flat.astype(np.float64),
         method="L-BFGS-B",
         jac=True,
-        callback=tell,
+        callback=print_loss,
         options={"maxfun": mlp.max_fun, "maxiter": mlp.max_iter, "gtol": mlp.tol},
     )
     network.flat[:] = found.x
@@ -309,5 +319,5 @@ def minimise(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
             f"{type(mlp).__name__}: lbfgs ended before it converged, after {found.nit} iterations and "
             f"{found.nfev} calls of the loss ({found.message}); raise max_iter or max_fun, or standardise X.",
             ConvergenceWarning,
-            stacklevel=outside(),
+            stacklevel=caller_level(),
         )

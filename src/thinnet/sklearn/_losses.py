@@ -1,7 +1,8 @@
-"""scikit-learn's losses from outputs before their link: its values, and gradients that are `link(z) - y`.
+"""scikit-learn's losses of logits: its values, and gradients that equal `link(z) - y`.
 
-They differ from `thinnet.net`'s: errors are halved, several outputs of a row add up in the gradient, even
-where their mean is reported, and the loss of a class is bounded, which L-BFGS notices on a long step.
+They differ from the losses of `thinnet.net`: errors are halved; the gradients of several outputs of a row are
+summed, even where the reported loss is their mean; the loss of a class is bounded, which matters in long
+steps of L-BFGS.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class HalfPoissonDeviance(PoissonDeviance):
 
 @dataclass(frozen=True)
 class CrossEntropy(SoftmaxCrossEntropy):
-    """`-log softmax(z)[y]`, at most that of the least probability that the dtype tells from 0."""
+    """`-log softmax(z)[y]`, bounded by the loss of the smallest probability, the epsilon of the dtype."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         rows, gradient = super().rows(z, y)
@@ -62,7 +63,7 @@ class CrossEntropy(SoftmaxCrossEntropy):
 
 @dataclass(frozen=True)
 class Logistic(BinaryCrossEntropy):
-    """Binary cross-entropy, at most that much for an output, summed over the outputs."""
+    """Binary cross-entropy with the same bound for each output, summed over the outputs."""
 
     def rows(self, z: Array, y: Array) -> tuple[Array, Array]:
         each = np.logaddexp(0, z) - z * y

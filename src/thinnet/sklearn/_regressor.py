@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from thinnet import net
 from thinnet.errors import InputError
 from thinnet.sklearn import _parameters as parameters
-from thinnet.sklearn._base import MLP, stochastic
+from thinnet.sklearn._base import MLP, check_partial_fit
 from thinnet.sklearn._losses import HalfPoissonDeviance, HalfSquaredError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ class MLPRegressor(RegressorMixin, MLP):
     """scikit-learn's `MLPRegressor`, with dropout.
 
     Minimises half the squared error, or half the Poisson deviance, plus an L2 penalty. With `dropout=0` and
-    the same `random_state` it has the weights of `sklearn.neural_network.MLPRegressor`, to rounding; all
-    its parameters, attributes and methods are here.
+    the same `random_state` the weights equal those of `sklearn.neural_network.MLPRegressor`, to rounding. It
+    has all parameters, attributes and methods of that class.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class MLPRegressor(RegressorMixin, MLP):
     >>> make_pipeline(StandardScaler(), network).fit(X[:400], y[:400]).score(X[400:], y[400:]) > 0.4
     True
 
-    Differs from scikit-learn: the training loss is that of thinned networks, and may lie above the
-    validation loss; a model trained on float32 rows answers in float32; a fit that ends in an error leaves
-    the model as it was; loss="poisson" refuses negative targets; True and False are not numbers.
+    Differs from scikit-learn: the training loss is that of thinned networks, and may exceed the validation
+    loss; a model fitted on float32 rows predicts in float32; a fit that raises an error leaves the model
+    unchanged; loss="poisson" refuses negative targets; True and False are not accepted as numbers.
 
     References
     ----------
@@ -90,16 +90,17 @@ class MLPRegressor(RegressorMixin, MLP):
         max_fun: int = 15000,
         dropout: Any = 0.0,
         input_dropout: Any = 0.0,
-        variant: str = "Dropout",
+        variant: Any = "Dropout",
+        pattern: str | None = None,
         max_norm: float | None = None,
     ) -> None:
-        self._keep(locals())
+        self._store(locals())
 
     def _targets(self, y: Any, dtype: Any, *, first: bool, incremental: bool) -> Array:
         with np.errstate(over="ignore"):
             targets = (y if isinstance(y, np.ndarray) else y.toarray()).astype(dtype)
         if not np.isfinite(targets).all():
-            raise InputError(f"MLPRegressor: y has values beyond {dtype}; scale it, or give X as float64.")
+            raise InputError(f"MLPRegressor: y has values beyond {dtype}; scale y, or pass X as float64.")
         if self.loss == "poisson" and targets.min() < 0:
             raise InputError(f'MLPRegressor: loss="poisson" needs y of at least 0, got {targets.min():g}.')
         targets = targets[:, None] if targets.ndim == 1 else targets
@@ -110,25 +111,25 @@ class MLPRegressor(RegressorMixin, MLP):
     def _loss(self) -> net.Loss:
         return HalfPoissonDeviance() if self.loss == "poisson" else HalfSquaredError()
 
-    def _answers(self, z: Array) -> Array:
+    def _predictions(self, z: Array) -> Array:
         values = self.network_.loss.link(z)
         return values[:, 0] if self.n_outputs_ == 1 else values
 
     def _score(self, x: Any, y: Any, weight: Array | None) -> float:
-        predicted = self._answers(self.network_.compute_logits(x))
+        predicted = self._predictions(self.network_.compute_logits(x))
         return (
             float(r2_score(y, predicted, sample_weight=weight))
             if np.isfinite(predicted).all()
             else float("nan")
         )
 
-    @available_if(stochastic)
+    @available_if(check_partial_fit)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Go once over some rows; X, y and sample_weight as for `fit`.
+        """Train for one epoch on some rows; X, y and sample_weight as for `fit`.
 
         Raises
         ------
         InputError
-            A parameter that is not legal, or `early_stopping`.
+            A parameter outside its range, or `early_stopping`.
         """
-        return self._piece(X, y, sample_weight)
+        return self._fit_once(X, y, sample_weight)

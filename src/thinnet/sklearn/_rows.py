@@ -1,4 +1,4 @@
-"""Rows, targets and weights of rows: what scikit-learn checks of them, and what we do."""
+"""Checks of rows, targets and weights of rows: those of scikit-learn, and our own."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sklearn.utils.validation import validate_data
 
 from thinnet.errors import InputError
 
-__all__ = ["as_trained", "checked", "row_weights"]
+__all__ = ["check_row_weights", "check_rows", "to_network_dtype"]
 
 Array: TypeAlias = NDArray[Any]
 
 
-def checked(mlp: Any, X: Any, y: Any, *, first: bool) -> tuple[Any, Any]:
-    """Return rows, an array or a sparse matrix, and targets; the first time, learn the features."""
+def check_rows(mlp: Any, X: Any, y: Any, *, first: bool) -> tuple[Any, Any]:
+    """Return rows, an array or a sparse matrix, and targets; a first fit also stores the features."""
     checked: Any = validate_data(
         mlp,
         X,
@@ -33,26 +33,26 @@ def checked(mlp: Any, X: Any, y: Any, *, first: bool) -> tuple[Any, Any]:
     x, y = checked
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    return (x if first else as_trained(mlp, x)), y
+    return (x if first else to_network_dtype(mlp, x)), y
 
 
-def as_trained(mlp: Any, x: Any) -> Any:
-    """Return rows in the dtype of the weights."""
+def to_network_dtype(mlp: Any, x: Any) -> Any:
+    """Return rows in the dtype of the network."""
     dtype = mlp.network_.dtype
     if x.dtype == dtype:
         return x
     with np.errstate(over="ignore"):
         cast_down = x.astype(dtype)
-    held = cast_down if isinstance(x, np.ndarray) else cast_down.data
-    if not np.isfinite(held).all():
+    values = cast_down if isinstance(x, np.ndarray) else cast_down.data
+    if not np.isfinite(values).all():
         raise InputError(
-            f"{type(mlp).__name__}: X has values beyond {dtype}, in which it was trained; scale X, "
+            f"{type(mlp).__name__}: X has values beyond {dtype}, the dtype of the fitted network; scale X, "
             "or fit on float64 rows."
         )
     return cast_down
 
 
-def row_weights(mlp: Any, sample_weight: Any, X: Any) -> Array | None:
+def check_row_weights(mlp: Any, sample_weight: Any, X: Any) -> Array | None:
     """Return the weight of each row, or None."""
     if sample_weight is None:
         return None
@@ -65,5 +65,7 @@ def row_weights(mlp: Any, sample_weight: Any, X: Any) -> Array | None:
         raise ValueError(f"{type(mlp).__name__}: sample_weight must have shape (n,), got {weight.shape}.")
     check_consistent_length(X, weight)
     if not weight.sum() > 0:
-        raise InputError(f"{type(mlp).__name__}: sample_weight must add up to more than zero.")
+        raise InputError(
+            f"{type(mlp).__name__}: sample_weight must have a sum greater than zero, got {weight.sum():g}."
+        )
     return weight

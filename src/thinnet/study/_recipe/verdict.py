@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Difference", "Interval", "difference", "row_scores", "t_interval"]
+from thinnet._statistics import t_interval
+
+__all__ = ["Difference", "Interval", "difference", "row_scores"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -128,21 +130,5 @@ def difference(ours: Array, theirs: Array, groups: NDArray[Any] | None = None) -
     )
 
 
-def t_interval(values: list[float]) -> Interval:
-    """Return the 95 % t interval of a mean.
-
-    Examples
-    --------
-    >>> t_interval([1.0, 2.0, 3.0])
-    Interval(low=-0.48413771..., high=4.48413771...)
-    """
-    array = np.asarray(values)
-    return _around(float(array.mean()), float(array.std(ddof=1)) / math.sqrt(array.size), array.size - 1.0)
-
-
 def _around(mean: float, error: float, df: float) -> Interval:
-    from scipy import stats
-
-    t: Any = stats.t
-    half = float(t.ppf(0.975, df)) * error
-    return Interval(mean - half, mean + half)
+    return Interval(*t_interval(mean, error, df))

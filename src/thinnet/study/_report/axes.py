@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
+from thinnet._drawing import COLOURS
 from thinnet.study._tables.metric import Metric
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "COLOURS",
     "Line",
     "Panel",
     "legend_above",
@@ -25,15 +25,6 @@ __all__ = [
     "write_ticks",
 ]
 
-# Each colour means one thing, so that a page may put a CSS variable of that name in its place.
-COLOURS = {
-    "dropout": "#0072b2",
-    "without": "#d55e00",
-    "ink": "#1c2127",
-    "muted": "#5d6570",
-    "rule": "#d4d8dd",
-    "paper": "#ffffff",
-}
 Panel: TypeAlias = Callable[[Any, dict[str, Any]], str]  # matplotlib's figures are only partly typed
 
 

@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from typing import Any
 
+from thinnet._drawing import COLOURS, STYLE
 from thinnet.errors import need
-from thinnet.study._report.axes import COLOURS, Panel
+from thinnet.study._report.axes import Panel
 from thinnet.study._report.panels import (
     curves_panel,
     difference_panel,
@@ -18,51 +19,9 @@ from thinnet.study._report.panels import (
     widths_panel,
 )
 
-__all__ = ["COLOURS", "STYLE", "Picture", "draw_figures"]
+__all__ = ["Picture", "draw_figures"]
 
 _WIDTH = 4.7  # of a panel, in inches: as wide as a telephone, so that words stay legible there
-STYLE: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": COLOURS["muted"],
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.labelcolor": COLOURS["muted"],
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.7,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "figure.facecolor": COLOURS["paper"],
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "grid.color": COLOURS["rule"],
-    "grid.linewidth": 0.6,
-    "legend.borderaxespad": 0.2,
-    "legend.borderpad": 0,
-    "legend.columnspacing": 1.1,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "legend.handlelength": 1.7,
-    "legend.handletextpad": 0.5,
-    "legend.labelcolor": COLOURS["ink"],
-    "lines.linewidth": 1.7,
-    "lines.markersize": 5,
-    "savefig.facecolor": COLOURS["paper"],
-    "svg.fonttype": "none",
-    "svg.hashsalt": "thinnet",
-    "text.color": COLOURS["ink"],
-    "text.parse_math": False,
-    "xtick.color": COLOURS["muted"],
-    "xtick.labelsize": 8.5,
-    "xtick.major.size": 3,
-    "xtick.major.width": 0.7,
-    "ytick.color": COLOURS["muted"],
-    "ytick.labelsize": 8.5,
-    "ytick.major.size": 0,
-}
 
 
 @dataclass(frozen=True)

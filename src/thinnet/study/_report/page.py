@@ -11,9 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from thinnet._drawing import COLOURS
 from thinnet._files import explain, write_bytes
 from thinnet.errors import FileError, need
-from thinnet.study._report.figures import COLOURS, Picture, draw_figures
+from thinnet.study._report.figures import Picture, draw_figures
 from thinnet.study._tables.metric import Metric, number, significant
 
 __all__ = ["render_report", "write_report"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thinnet._drawing import COLOURS
 from thinnet.study._report.axes import (
-    COLOURS,
     Line,
     Panel,
     legend_above,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import net
-from thinnet.sklearn._base import watched
+from thinnet.sklearn._base import fit_epochs
 from thinnet.study._trainings.settings import Plan, Settings, Side, estimator, options, space
 
 __all__ = ["CURVES", "Job", "Outcome", "Past", "Rows", "run_job"]
@@ -187,7 +187,7 @@ def _mean(folds: list[list[float]]) -> list[float]:
 def _train_on_all(job: Job, x: Array, y: Array, begun: float) -> Outcome:
     told = options(job.settings, job.plan, len(x), job.epochs, job.random_state)
     mlp = estimator(job.rows.classification, told)
-    watched(mlp, x, y, classes=job.rows.classes)
+    fit_epochs(mlp, x, y, classes=job.rows.classes)
     if job.save_to is not None:
         mlp.network_.save(job.save_to)
     losses = [_short(value) for value in mlp.loss_curve_]
@@ -225,7 +225,7 @@ def _train_fold(
         so_far = here["validation_loss"]
         return patience is not None and len(so_far) - 1 - int(np.argmin(so_far)) >= patience
 
-    watched(mlp, x_train, y_train, measure, job.rows.classes)
+    fit_epochs(mlp, x_train, y_train, measure, job.rows.classes)
 
 
 class _Watch:

@@ -9,27 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thinnet._statistics import mean_interval
 from thinnet.errors import FileError, InputError
-from thinnet.gallery import (
-    EXHIBITS,
-    show,
-)
-from thinnet.gallery import (
-    _convnet as convnet,
-)
-from thinnet.gallery import (
-    _layer as layer,
-)
-from thinnet.gallery import (
-    _overfit as overfit,
-)
-from thinnet.gallery import (
-    _shown as shown,
-)
-from thinnet.gallery import (
-    _xor as xor,
-)
-from thinnet.gallery._shown import table
+from thinnet.gallery import EXHIBITS, show
+from thinnet.gallery import _convnet as convnet
+from thinnet.gallery import _layer as layer
+from thinnet.gallery import _overfit as overfit
+from thinnet.gallery import _xor as xor
+from thinnet.gallery._text import table_lines
 
 RUN = xor.run
 DOCS = Path(__file__).parents[2] / "docs" / "gallery"
@@ -50,7 +37,9 @@ def test_a_page_shows_figures_and_pictures(name: str) -> None:
     assert all((DOCS / picture).stat().st_size > 10_000 for picture in drawn)
 
 
-@pytest.mark.parametrize(("name", "lines"), [("layer", layer.ten()), ("convnet", table(convnet.handed()))])
+@pytest.mark.parametrize(
+    ("name", "lines"), [("layer", layer.ten()), ("convnet", table_lines(convnet.fixed_masks()))]
+)
 def test_figures_that_take_no_time_are_those_of_the_page(name: str, lines: list[str]) -> None:
     assert "\n".join(lines) in (DOCS / f"{name}.md").read_text("utf-8")
 
@@ -71,7 +60,7 @@ def test_a_picture_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_interval_over_seeds() -> None:
-    mean, low, high = shown.interval([1.0, 2.0, 3.0])
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
     assert mean == 2
     assert high - mean == pytest.approx(4.302653 / np.sqrt(3))
     assert low == pytest.approx(2 * mean - high)
@@ -80,7 +69,7 @@ def test_an_interval_over_seeds() -> None:
 def test_what_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, show, "xnor", tmp_path)
     assert line.startswith("gallery: there is no exhibit 'xnor'; choose one of xor, scaling")
-    assert "takes no --data" in refusal(InputError, show, "xor", tmp_path, [tmp_path / "a.csv"])
+    assert "takes no data files" in refusal(InputError, show, "xor", tmp_path, data=[tmp_path / "a.csv"])
     (tmp_path / "file").write_text("")
     monkey = tmp_path / "file" / "folder"
     with pytest.MonkeyPatch.context() as patch:

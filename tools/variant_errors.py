@@ -1,6 +1,6 @@
-"""Write what variants do to test errors, from benchmarks/results/variants.json: tables and a figure.
+"""Write the test errors of the variants, tables and a figure, from benchmarks/results/variants.json.
 
-python docs/errors.py
+python tools/variant_errors.py
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 from typing import Any
 
 import matplotlib
+from marked import ROOT, write
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from tables import ROOT, write
 
-from thinnet.study._report.figures import STYLE
+from thinnet._drawing import STYLE
 
 DATA = {"digits": "digits", "mnist": "MNIST, 10,000 digits"}
 NETWORKS = {"dense": "d-512-512-10", "conv": "two convolutions"}
@@ -33,8 +33,8 @@ def groups(results: Results) -> list[tuple[str, Results]]:
     ]
 
 
-def told(results: Results) -> str:
-    """Return the tables, and how many of their intervals leave out zero."""
+def tables(results: Results) -> str:
+    """Return the tables, and the number of their intervals that exclude zero."""
     parts, count, below, above = [], 0, 0, 0
     for title, variants in groups(results):
         rows = [f"| {title} | rate | test error | change, 95 % interval |", "|---|---|---|---|"]
@@ -85,7 +85,7 @@ def figure(results: Results) -> bytes:
 
 def main() -> None:
     results = json.loads((ROOT / "benchmarks" / "results" / "variants.json").read_text("utf-8"))
-    write("docs/variants/README.md", "errors", told(results))
+    write("docs/variants/README.md", "errors", tables(results))
     (ROOT / "docs" / "variants" / "errors.svg").write_bytes(figure(results))
 
 
