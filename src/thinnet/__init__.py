@@ -82,7 +82,7 @@ __all__ = [
     "variational_kl",
 ]
 
-# The module of each name. A name is imported when it is first used, so `import thinnet` loads no other module.
+# The module of each name. Names are imported at their first use, so `import thinnet` loads no other module.
 _HOMES = {
     "thinnet": ("errors", "net", "schedules", "sklearn", "study", "torch", "variants"),
     "thinnet.errors": ("DataError", "FileError", "InputError", "MissingPackage", "RunError", "ThinnetError"),
