@@ -55,7 +55,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):
 
     preparation_: Preparation
 
-    def __init__(self, categories: Any = (), drop: Any = ()) -> None:
+    def __init__(self, *, categories: Any = (), drop: Any = ()) -> None:
         self.categories = categories
         self.drop = drop
 
