@@ -204,8 +204,11 @@ EXPORTS = {
         "MLPRegressor",
     ],
     "thinnet.study": [
+        "Options",
         "TablePreparation",
+        "predict",
         "split",
+        "study",
     ],
     "thinnet.schedules": [
         "Constant",

@@ -1,22 +1,24 @@
-"""The command `thinnet`; says what to install when the command line's packages are missing."""
+"""The command `thinnet`."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from thinnet.errors import MissingPackage, ThinnetError, need
+from thinnet.errors import ThinnetError
+
+__all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line and exit with its code."""
     out: Any = sys.stdout
     if hasattr(out, "reconfigure"):
-        out.reconfigure(errors="backslashreplace")  # a name that the terminal has no letters for
+        out.reconfigure(errors="backslashreplace")  # for letters that the terminal's encoding lacks
     sys.exit(_run(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def _run(words: list[str]) -> int:
     try:
         # Not at the top: this reads THINNET_ISA and THINNET_NUM_THREADS, whose values may be wrong.
         from thinnet._core import native
@@ -24,27 +26,12 @@ def _run(arguments: list[str]) -> int:
 
         native.name()
         get_num_threads()
-        need("typer", extra="study", owner="thinnet")
-    except MissingPackage as error:
-        return _info() if arguments == ["info"] else _fail(str(error))
     except ThinnetError as error:
-        return _fail(str(error))
+        print(error, file=sys.stderr)
+        return 2
     from thinnet._cli import run
 
-    return run(arguments)
-
-
-def _info() -> int:
-    """Answer `thinnet info` where nothing but the core is installed."""
-    from thinnet._info import text
-
-    print(text())
-    return 0
-
-
-def _fail(line: str) -> int:
-    print(line, file=sys.stderr)
-    return 2
+    return run(words)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from thinnet.study._run import Options, study
-from thinnet.study._tables.problem import Columns, Problem, pose
+from thinnet.study import Options, study
+from thinnet.study._tables.problem import ColumnRoles, Problem, make_problem
 from thinnet.study._tables.table import load_table
 
 from .helpers import SMALL, finish, flowers_csv, numbers_csv, start
@@ -40,7 +40,8 @@ def classified(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = Options(
         source=str(flowers),
         out=tmp_path_factory.mktemp("runs") / "flowers",
-        columns=Columns("kind", group="field"),
+        target="kind",
+        group="field",
         trials=2,
         seeds=2,
         max_width=4,
@@ -54,10 +55,10 @@ def classified(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def priced(houses: Path) -> Problem:
     """The problem of the finished run."""
-    return pose(load_table(str(houses)), Columns("price"), 0)
+    return make_problem(load_table(str(houses)), ColumnRoles("price"), 0)
 
 
 @pytest.fixture(scope="session")
 def kinds(flowers: Path) -> Problem:
     """The problem of the classified run."""
-    return pose(load_table(str(flowers)), Columns("kind", group="field"), 0)
+    return make_problem(load_table(str(flowers)), ColumnRoles("kind", group="field"), 0)

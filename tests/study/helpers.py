@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from thinnet.study._trainings.training import Outcome
+from thinnet.study._trainings.job import TrainingOutcome
 
 # Quick, yet long enough for the sampler and the pruner to have their say on the rival's side.
 SMALL = ("--target", "price", "--trials", "6", "--seeds", "3", "--max-width", "4")
@@ -43,7 +44,7 @@ def flowers_csv(path: Path, rows: int = 60) -> Path:
     return path
 
 
-def outcome(value: float = 0.5, state: str = "complete", **other: Any) -> Outcome:
+def outcome(value: float = 0.5, state: str = "complete", **other: Any) -> TrainingOutcome:
     """Return the outcome of a training that nobody did."""
     curves = {
         name: [[2 * value, value]]
@@ -56,13 +57,19 @@ def outcome(value: float = 0.5, state: str = "complete", **other: Any) -> Outcom
         "steps": [value] * 10,
         "seconds": 0.25,
     }
-    return Outcome(state, value, **(known | other))
+    return TrainingOutcome(state, value, **(known | other))
 
 
 def start(*arguments: str | Path, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
     """Start the command line in a session of its own, as a terminal does; `before` runs in it first."""
     command = [sys.executable, "-m", "thinnet", *map(str, arguments)]
-    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": before}
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background process inherits that it is ignored
+        if before is not None:
+            before()
+
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": prepare}
     return subprocess.Popen(command, text=True, start_new_session=True, **options)
 
 

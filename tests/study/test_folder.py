@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from thinnet.errors import FileError, RunError
-from thinnet.study._folder import opened, read_json, write_json
+from thinnet.study._folder import enter_folder, read_json, write_json
 
 from .helpers import snapshot
 
@@ -16,7 +16,7 @@ ONE = {"fingerprint": "abc", "seed": 0, "max_width": 64}
 
 
 def enter(folder: Path, identity: dict[str, Any]) -> None:
-    with opened(folder, identity) as work:
+    with enter_folder(folder, identity) as work:
         assert work == folder / "work"
         (work / "kept").write_text("kept")
 
@@ -39,11 +39,11 @@ def test_an_empty_folder_will_do(tmp_path: Path) -> None:
     [
         (
             {"format": "thinnet.run/0"},
-            "format thinnet.run/1, not thinnet.run/0; give --out another folder.",
+            "format thinnet.run/1, not thinnet.run/0; give another folder as out.",
         ),
-        ({"fingerprint": "def"}, "another data set; give --out another folder."),
-        ({"seed": 1}, "seed 0, not 1; give --out another folder."),
-        ({"max_width": 32}, "max width 64, not 32; give --out another folder."),
+        ({"fingerprint": "def"}, "another data set; give another folder as out."),
+        ({"seed": 1}, "seed 0, not 1; give another folder as out."),
+        ({"max_width": 32}, "max width 64, not 32; give another folder as out."),
     ],
 )
 def test_a_folder_of_another_study_is_left_alone(
@@ -58,7 +58,7 @@ def test_a_folder_of_another_study_is_left_alone(
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path, refusal: Any) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     message = refusal(RunError, enter, tmp_path, ONE)
-    assert message.endswith("not a run of thinnet; give --out another folder.")
+    assert message.endswith("not a run of thinnet; give another folder as out.")
     assert snapshot(tmp_path) == {"thesis.tex": b"years of work"}
 
 
@@ -79,7 +79,7 @@ def test_a_folder_that_another_works_in_is_left_alone(tmp_path: Path, refusal: A
 
 def test_the_lock_is_let_go_whatever_happens(tmp_path: Path) -> None:
     def fail() -> None:
-        with opened(tmp_path, ONE):
+        with enter_folder(tmp_path, ONE):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +92,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, refusal: Any) -> None:
     path.write_text("mine")
     for folder in (path, path / "run"):
         message = refusal(FileError, enter, folder, ONE)
-        assert message.startswith(f"{folder}: cannot be made or written to")
+        assert message.startswith(f"{folder}: cannot be created or written to")
     assert path.read_text() == "mine"
 
 

@@ -14,7 +14,7 @@ from thinnet import net
 from thinnet._core.random import Key
 from thinnet.errors import DataError, FileError
 from thinnet.study._predict import Model, load_model, predict, to_csv
-from thinnet.study._recipe.scoring import answers
+from thinnet.study._recipe.scoring import predict_test_rows
 from thinnet.study._tables.problem import Problem
 
 from .helpers import copy, finish, start
@@ -40,7 +40,7 @@ def test_predictions_of_the_test_rows_are_those_the_study_scored(
     assert cli.run(["predict", str(finished[0]), str(new), "--out", str(out)]) == 0
     said = pd.read_csv(out)
     assert list(said) == ["price"]
-    known = answers(priced, net.Network.load(finished[0] / "model.safetensors"))
+    known = predict_test_rows(priced, net.Network.load(finished[0] / "model.safetensors"))
     np.testing.assert_allclose(said["price"], known, rtol=1e-6)
     results = json.loads((finished[0] / "results.json").read_text("utf-8"))
     rmse = float(
@@ -59,7 +59,7 @@ def test_classes_come_with_their_probabilities(
     np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-6)
     assert ((p >= 0) & (p <= 1)).all()
     assert said["kind"].tolist() == [("iris", "rose")[best] for best in p.argmax(axis=1)]
-    known = answers(kinds, net.Network.load(classified / "model.safetensors"))
+    known = predict_test_rows(kinds, net.Network.load(classified / "model.safetensors"))
     assert said["kind"].tolist() == [("iris", "rose")[best] for best in known]
 
 

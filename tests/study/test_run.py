@@ -165,7 +165,7 @@ def test_ctrl_c_ends_a_study_in_one_line(houses: Path, tmp_path: Path) -> None:
     code, _, err = finish(process)
     assert code == 130
     assert [line for line in err.splitlines() if line] == [
-        "Stopped. What was trained is kept; the same command goes on from there."
+        "Stopped. Finished trainings are kept; the same command continues from there."
     ]
     assert wait_for(lambda: not living(process.pid), 20), living(process.pid)
     states = Counter(state for _, _, state in trials(database(run)))
@@ -239,7 +239,7 @@ def test_a_run_of_other_data_is_left_alone(
     before = snapshot(finished[0])
     other = numbers_csv(tmp_path / "houses.csv", seed=1)
     said = refused(("study", other, *SMALL, "--out", finished[0]), capsys)
-    assert said == f"{finished[0]}: this run has another data set; give --out another folder.\n"
+    assert said == f"{finished[0]}: this run has another data set; give another folder as --out.\n"
     assert snapshot(finished[0]) == before
 
 

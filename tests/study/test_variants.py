@@ -13,15 +13,16 @@ import pytest
 
 from thinnet import net
 from thinnet.errors import InputError
-from thinnet.study._recipe.search import GENERATION, Trial, propose
-from thinnet.study._run import Options
-from thinnet.study._trainings.settings import Plan, Settings, options, settings_of, space, starts
+from thinnet.study import Options
+from thinnet.study._recipe.search import GENERATION, SearchTrial, propose
+from thinnet.study._recipe.space import search_space, settings_from_choice, starts
+from thinnet.study._trainings.settings import NetworkSettings, TrainingPlan, estimator_arguments
 
 from .helpers import SMALL, finish, outcome, start
 from .report.test_code import ran
 
 THREE = ("GaussianDropout", "Dropout", "UnitDropout")
-PLAN = Plan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
+PLAN = TrainingPlan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
 
 
 def test_every_variant_starts_with_the_recipe() -> None:
@@ -33,32 +34,32 @@ def test_every_variant_starts_with_the_recipe() -> None:
         c["hidden_rate"] for c in starts("dropout")
     ]
     assert starts("baseline", THREE) == starts("baseline")
-    assert space("baseline", THREE) == space("baseline")
+    assert search_space("baseline", THREE) == search_space("baseline")
 
 
 def test_one_plain_variant_is_no_dimension() -> None:
-    assert "variant" not in space("dropout")
+    assert "variant" not in search_space("dropout")
     assert all("variant" not in choice for choice in starts("dropout"))
-    assert "variant" in space("dropout", ("GaussianDropout",))
-    assert settings_of("dropout", starts("dropout")[0], 8, PLAN).variant == "Dropout"
+    assert "variant" in search_space("dropout", ("GaussianDropout",))
+    assert settings_from_choice("dropout", starts("dropout")[0], 8, PLAN).variant == "Dropout"
 
 
 def test_the_search_finds_the_better_variant() -> None:
-    trials: list[Trial] = []
+    trials: list[SearchTrial] = []
     while len(trials) < 40:
         for choice in propose("dropout", 0, trials, GENERATION, THREE):
-            assert choice.keys() == space("dropout", THREE).keys()
+            assert choice.keys() == search_space("dropout", THREE).keys()
             value = 0.1 if choice["variant"] == "UnitDropout" else 1.0
-            trials.append(Trial(choice, outcome(value + abs(choice["hidden_rate"] - 0.3))))
+            trials.append(SearchTrial(choice, outcome(value + abs(choice["hidden_rate"] - 0.3))))
     sampled = Counter(trial.choice["variant"] for trial in trials[12:])
     assert sampled["UnitDropout"] > len(trials[12:]) / 2
 
 
 def test_an_estimator_is_told_its_variant() -> None:
-    told = options(Settings(8, 10, hidden_rate=0.5, variant="UnitDropout"), PLAN, 40, 6, 0)
+    told = estimator_arguments(NetworkSettings(8, 10, hidden_rate=0.5, variant="UnitDropout"), PLAN, 40, 6, 0)
     assert (told["variant"], told["dropout"]) == ("UnitDropout", 0.5)
-    assert "variant" not in options(Settings(8, 10, hidden_rate=0.5), PLAN, 40, 6, 0)
-    assert Settings(8, 10, variant="UnitDropout").to_json()["variant"] is None
+    assert "variant" not in estimator_arguments(NetworkSettings(8, 10, hidden_rate=0.5), PLAN, 40, 6, 0)
+    assert NetworkSettings(8, 10, variant="UnitDropout").to_json()["variant"] is None
 
 
 def test_a_study_over_variants(houses: Path, tmp_path: Path) -> None:
@@ -97,12 +98,15 @@ def test_a_study_of_one_variant_says_nothing_of_variants(finished: tuple[Path, s
 @pytest.mark.parametrize(
     ("variants", "said"),
     [
-        ((), "study: --variants must name each once, and one at least, got none."),
+        ((), "study: variants must be a non-empty list without repetitions, got none."),
         (("Dropout", "Dropout"), "got Dropout,Dropout."),
-        (("Zoneout",), "study: --variants: Zoneout does not act on the rows of a table; choose of Dropout, "),
+        (("Zoneout",), "study: variants: Zoneout does not act on the rows of a table; choose from Dropout, "),
         (("Dropout", "Dropuot"), "did you mean 'Dropout'?"),
-        (THREE, "study: --trials must be at least 6 for 3 variants, got 4."),
+        (THREE, "study: trials must be at least 6 for 3 variants, got 4."),
+        ("Dropout", "study: variants must be a list of texts, got 'Dropout'."),
     ],
 )
-def test_variants_that_are_refused(variants: tuple[str, ...], said: str, refusal: Callable[..., str]) -> None:
+def test_variants_that_are_refused(
+    variants: tuple[str, ...] | str, said: str, refusal: Callable[..., str]
+) -> None:
     assert said in refusal(InputError, Options, variants=variants, trials=4)

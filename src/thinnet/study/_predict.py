@@ -1,8 +1,9 @@
-"""`thinnet predict`: a study's network applied to new rows."""
+"""The predictions of a study's network for new rows."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,18 @@ import pandas as pd
 from thinnet import _files as files
 from thinnet import net
 from thinnet.errors import FileError
+from thinnet.study._extra import need_packages
+from thinnet.study._folder import MODEL, MODEL_FORMAT
 from thinnet.study._tables.preparation import Preparation
-from thinnet.study._tables.table import load_table, outputs_of
+from thinnet.study._tables.table import load_table
+from thinnet.study._tables.target import count_outputs
 
-__all__ = ["Model", "load_model", "predict"]
-
-_FORMAT = "thinnet.model/1"
+__all__ = ["Model", "load_model", "predict", "to_csv"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network with everything needed to use it on a table."""
+    """A network with the treatment of columns, the classes and the unit that predictions need."""
 
     network: net.Network
     preparation: Preparation
@@ -33,33 +35,33 @@ class Model:
     scale: float
 
     def predict(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Return predictions for the rows of a table: the target, and for classes their probabilities."""
+        """Return predictions for the rows of a table: the target, and the probability of each class."""
         x = self.preparation.transform(frame, name)
         if not self.classes:
             values = self.network.predict(x).astype(np.float64) * self.scale + self.center
             return pd.DataFrame({self.target: values})
         p = self.network.predict_proba(x)
-        named = pd.DataFrame({self.target: np.asarray(self.classes, object)[p.argmax(axis=1)]})
+        predictions = pd.DataFrame({self.target: np.asarray(self.classes, object)[p.argmax(axis=1)]})
         for i, label in enumerate(self.classes):
-            named[f"p({label})"] = p[:, i]
-        return named
+            predictions[f"p({label})"] = p[:, i]
+        return predictions
 
 
 def load_model(path: str | Path) -> Model:
-    """Read a model from a run's folder or a model.safetensors file. Nothing in the file is run.
+    """Read a model from a run's folder or a model.safetensors file; no code in the file is executed.
 
     Raises
     ------
     FileError
-        No such file, cut short, or not a model of `thinnet study`.
+        The file does not exist, is truncated, or is not a model of `thinnet study`.
     """
     path = Path(path)
     if path.is_dir():
-        if not (path / "model.safetensors").exists():
-            raise FileError(f"{path}: there is no model.safetensors in it; run or finish the study first.")
-        path = path / "model.safetensors"
+        if not (path / MODEL).exists():
+            raise FileError(f"{path}: there is no {MODEL} in it; run or finish the study first.")
+        path = path / MODEL
     network, extra = net.Network.load_with_metadata(path)
-    if extra.get("format") != _FORMAT:
+    if extra.get("format") != MODEL_FORMAT:
         raise FileError(f"{path}: a network, but not a model of thinnet study; give a run's folder.")
     try:
         model = Model(
@@ -72,22 +74,46 @@ def load_model(path: str | Path) -> Model:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path}: its description is damaged ({error}); run the study again.") from error
-    if network.inputs != len(model.preparation.features) or network.outputs != outputs_of(model.classes):
-        raise FileError(f"{path}: its network does not fit its columns; run the study again.")
+    if network.inputs != len(model.preparation.features) or network.outputs != count_outputs(model.classes):
+        raise FileError(f"{path}: its network does not match its columns; run the study again.")
     return model
 
 
-def predict(model: str | Path, source: str, out: Path | None, missing: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Predict for a table; write CSV to `out` if given.
+def predict(
+    run: str | Path, source: str, *, out: str | Path | None = None, missing: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Predict new rows with the network of a finished study; `thinnet predict` in Python.
+
+    Parameters
+    ----------
+    run : path
+        A run's folder, or its model.safetensors.
+    source : str
+        A file with the columns of the study's table; the target may be absent.
+    out : path, optional
+        A CSV file for the predictions.
+    missing : sequence of str
+        Texts that stand for a missing value, besides empty cells, NA, NaN and null.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each row of the table: the target, and for classes the probability of each.
 
     Raises
     ------
     ThinnetError
-        A model or a table that cannot be used, a column that is missing, a file that cannot be written.
+        The model or the table cannot be used, a column is missing, or the file cannot be written.
+
+    Examples
+    --------
+    >>> predict("runs/houses", "new.csv")["price"].mean()  # doctest: +SKIP
+    48213.4
     """
-    loaded = load_model(model)
-    table = load_table(source, missing)
-    predictions = loaded.predict(table.frame, table.name)
+    need_packages("thinnet predict")
+    model = load_model(run)
+    table = load_table(str(source), tuple(missing))
+    predictions = model.predict(table.frame, table.name)
     if out is not None:
         files.write_text(out, to_csv(predictions))
     return predictions

@@ -1,228 +1,192 @@
-"""`thinnet study`, from the table to the report."""
+"""A study from the table to the report."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
-import os
-import shutil
+import json
+import multiprocessing
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import thinnet
 from thinnet import net
 from thinnet.errors import FileError, InputError
-from thinnet.sklearn._parameters import VARIANTS
-from thinnet.study._folder import opened, read_json, write_json
+from thinnet.study._extra import need_packages
+from thinnet.study._folder import (
+    MODEL,
+    MODEL_FORMAT,
+    REPORT,
+    RESULTS,
+    enter_folder,
+    read_json,
+    write_json,
+)
+from thinnet.study._options import Options
 from thinnet.study._recipe import stages
+from thinnet.study._recipe.findings import StudyFindings
 from thinnet.study._recipe.scoring import score
+from thinnet.study._recipe.stages import Recipe
 from thinnet.study._report.page import write_report
-from thinnet.study._report.results import FORMAT, Findings, assemble
-from thinnet.study._tables.problem import Columns, Problem, pose
+from thinnet.study._report.results import FORMAT, assemble
+from thinnet.study._report.wording import describe_problem
+from thinnet.study._tables.problem import Problem, make_problem
 from thinnet.study._tables.table import load_table
 from thinnet.study._trainings.engine import Clock, Engine
-from thinnet.study._trainings.progress import Progress, choose
-from thinnet.study._trainings.settings import PLAIN, STARTS, Plan
+from thinnet.study._trainings.progress import Progress, choose_progress
+from thinnet.study._trainings.settings import Side, TrainingPlan
 from thinnet.study._trainings.store import Store
 from thinnet.study._trainings.workers import Workers
-from thinnet.variants import find
 
-__all__ = ["MODEL_FORMAT", "Options", "study"]
-
-MODEL_FORMAT = "thinnet.model/1"
+__all__ = ["study"]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What `thinnet study` was asked.
+def study(source: str | Options = "digits", **options: Any) -> dict[str, Any]:
+    """Find out whether dropout helps on a table, how much of it, and where; `thinnet study` in Python.
+
+    The function trains in worker processes and writes a report, figures, results.json and a model to the
+    run's folder. A study that was interrupted continues; a finished one is read from its folder. A script
+    must call it within ``if __name__ == "__main__":``, since every worker imports the script.
 
     Parameters
     ----------
-    source : str
-        A file or the name of a built-in table.
-    out : Path or None
-        The run's folder; runs/NAME if None.
-    columns : Columns
-        Target, task, groups, categories, what to drop.
-    missing : tuple of str
-        Texts that stand for missing values.
-    seed, trials, seeds, max_width : int
-        The study's seed; trials a side; seeds to confirm over; the widest network to grow to.
-    time_budget : float or None
-        Seconds.
-    jobs : int or None
-        Worker processes; one a core if None.
-    storage : str or None
-        An Optuna storage URL; SQLite in the run's folder if None.
-    quiet : bool
-        Say nothing.
-    variants : tuple of str
-        Which dropouts are searched: rows of the catalogue that act on activations.
-    """
+    source : str or Options
+        A file, the name of a built-in table, or all options in one record.
+    **options
+        The fields of `Options`: ``target="price"``, ``out="runs/houses"``, ``trials=20``, ….
 
-    source: str = "digits"
-    out: Path | None = None
-    columns: Columns = field(default_factory=Columns)
-    missing: tuple[str, ...] = ()
-    seed: int = 0
-    trials: int = 20
-    seeds: int = 5
-    max_width: int = 512
-    time_budget: float | None = None
-    jobs: int | None = None
-    storage: str | None = None
-    quiet: bool = False
-    variants: tuple[str, ...] = (PLAIN,)
-
-    def __post_init__(self) -> None:
-        floors = {"trials": 1, "seeds": 2, "max_width": 1, "jobs": 1, "time_budget": 10}
-        for name, least in floors.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"study: --{name.replace('_', '-')} must be at least {least}, got {value}.")
-        if not 0 <= self.seed < 2**32:
-            raise InputError(f"study: --seed must be in [0, 2**32), got {self.seed}.")
-        self._check_variants()
-
-    def _check_variants(self) -> None:
-        if not self.variants or len(set(self.variants)) < len(self.variants):
-            named = ",".join(self.variants) or "none"
-            raise InputError(f"study: --variants must name each once, and one at least, got {named}.")
-        for name in self.variants:
-            if find(name).name not in VARIANTS:
-                raise InputError(
-                    f"study: --variants: {name} does not act on the rows of a table; choose of "
-                    f"{', '.join(VARIANTS)}."
-                )
-        count = len(self.variants)
-        if count > 1 and self.trials < STARTS * count:
-            raise InputError(
-                f"study: --trials must be at least {STARTS * count} for {count} variants, got {self.trials}."
-            )
-
-    @property
-    def folder(self) -> Path:
-        """Where the run goes."""
-        return self.out or Path("runs") / Path(self.source).stem
-
-    @property
-    def workers(self) -> int:
-        """How many processes train."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return self.jobs or cores or 1
-
-    def to_json(self, fingerprint: str) -> dict[str, Any]:
-        """Return what makes this study this one: all that its numbers depend on."""
-        columns = self.columns
-        return {
-            "fingerprint": fingerprint,
-            "target": columns.target,
-            "task": columns.task,
-            "group": columns.group,
-            "categories": list(columns.categories),
-            "drop": list(columns.drop),
-            "seed": self.seed,
-            "trials": self.trials,
-            "seeds": self.seeds,
-            "max_width": self.max_width,
-            "variants": list(self.variants),
-        }
-
-
-def study(options: Options) -> dict[str, Any]:
-    """Run a study, or go on with one that was interrupted; return what is in `results.json`.
+    Returns
+    -------
+    dict
+        The content of results.json: ``"verdict"``, ``"sentence"``, ``"difference"``, ``"recommended"``, ….
 
     Raises
     ------
     ThinnetError
-        Whatever is wrong with the data, the options or the folder, before anything is written.
+        The data, an option or the folder cannot be used; nothing has been written then. Or a worker process,
+        the disk or the storage failed; the same call then continues the study.
+
+    Examples
+    --------
+    >>> results = study("houses.csv", target="price")  # doctest: +SKIP
+    >>> results["verdict"]  # doctest: +SKIP
+    'no evidence either way'
     """
-    begun = time.time()
-    table = load_table(options.source, options.missing)
-    problem = pose(table, options.columns, options.seed)
-    identity = options.to_json(table.fingerprint)
+    if isinstance(source, Options) and options:
+        raise InputError("study: pass an Options record or single options, not both.")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise InputError(
+            'study: a worker imports this script; call study() within if __name__ == "__main__".'
+        )
+    need_packages("thinnet study")
+    return _study(source if isinstance(source, Options) else Options(source, **options))
+
+
+def _study(options: Options) -> dict[str, Any]:
+    started = time.time()
+    table = load_table(options.source, tuple(options.missing))
+    problem = make_problem(table, options.roles, options.seed)
+    identity = options.identity(table.fingerprint)
     del table
-    with opened(options.folder, identity) as work:
-        finished = options.folder / "results.json"
-        if finished.exists():
-            return _again(options, finished)
-        progress = choose(options.quiet)
-        with contextlib.closing(progress):
-            for line in _introduce(problem, options):
-                progress.say(line)
-            results = _run(problem, options, identity, work, progress, begun)
-        for path in work.iterdir():
-            # What was trained stays in the storage; the rows and weights have done their work.
-            if path.suffix in (".npy", ".safetensors"):
-                path.unlink()
+    with enter_folder(options.folder, identity) as work:
+        if (options.folder / RESULTS).exists():
+            return _read_finished(options.folder)
+        with contextlib.closing(choose_progress(options.quiet)) as progress:
+            for line in describe_problem(problem):
+                progress.write(line)
+            rows = f"held out {len(problem.test):,} rows"
+            progress.write(f"{rows}; {options.workers} processes; {options.folder}")
+            results = _run(problem, options, identity, work, progress, started)
+        _remove_intermediate_files(work)
         return results
 
 
-def _again(options: Options, finished: Path) -> dict[str, Any]:
-    results = read_json(finished)
+def _read_finished(folder: Path) -> dict[str, Any]:
+    """Return the results of a finished run, and write its report again if that was removed."""
+    results = read_json(folder / RESULTS)
     if results.get("format") != FORMAT:
-        raise FileError(f"{finished}: not the results of a study; remove the file and run the study again.")
-    if not (options.folder / "report.html").exists():
-        write_report(results, options.folder)
+        raise FileError(
+            f"{folder / RESULTS}: not results of a study; remove the file and run the study again."
+        )
+    if not (folder / REPORT).exists():
+        write_report(results, folder)
     return results
 
 
+def _remove_intermediate_files(work: Path) -> None:
+    """Remove rows and weights; the storage keeps the outcomes of the trainings."""
+    for path in work.iterdir():
+        if path.suffix in (".npy", ".safetensors"):
+            path.unlink()
+
+
 def _run(
-    problem: Problem, options: Options, identity: dict[str, Any], work: Path, progress: Progress, begun: float
+    problem: Problem,
+    options: Options,
+    identity: dict[str, Any],
+    work: Path,
+    progress: Progress,
+    started: float,
 ) -> dict[str, Any]:
-    """Go through the stages and write everything."""
-    base = stages.Base(
+    """Run the stages and write results, model and report."""
+    budget = None if options.time_budget is None else options.time_budget - (time.time() - started)
+    recipe = Recipe(
         rows=problem.write(work),
-        plan=Plan.for_rows(len(problem.rows), options.max_width),
+        plan=TrainingPlan.for_rows(len(problem.rows), options.max_width),
         folder=work,
         seed=options.seed,
         trials=options.trials,
         seeds=options.seeds,
-        variants=options.variants,
-        clock=Clock(None if options.time_budget is None else options.time_budget - (time.time() - begun)),
+        variants=tuple(options.variants),
+        clock=Clock(budget),
     )
-    # Another version trains otherwise, so what it has trained is left alone.
-    digest = _short({**identity, "version": thinnet.__version__})
-    name = "-".join(map(str, (identity["fingerprint"], options.seed, options.max_width, digest)))
-    marks = [time.time()]
-    with contextlib.ExitStack() as stack:
-        workers = stack.enter_context(Workers(options.workers))
-        store = Store(options.storage or work / "trainings.sqlite", f"thinnet-{name}")
-        stack.callback(store.give_back)
-        engine = Engine(store, workers, progress)
-        grown = stages.grow(engine, base)
-        progress.say(f"grow: width {grown.width}: {grown.reason}")
-        marks.append(time.time())
-        trials = stages.search(engine, base, grown.width)
-        winners = stages.winners(base, trials, grown.width)
-        sites = stages.where(engine, base, winners["dropout"])
-        marks.append(time.time())
-        weights = stages.confirm(engine, base, winners)
-    found = Findings(grown, trials, winners, sites, score(problem, weights))
-    marks.append(time.time())
-    names = ("grow", "search", "confirm")
-    seconds = dict(zip(names, (b - a for a, b in itertools.pairwise(marks)), strict=True))
-    shown = {**identity, "time_budget": options.time_budget, "missing": list(options.missing)}
-    results = assemble(problem, base.plan, found, shown, {**seconds, "total": time.time() - begun})
+    findings, weights, seconds = _find(problem, recipe, options, identity, progress)
+    recorded = {**identity, "time_budget": options.time_budget, "missing": list(options.missing)}
+    durations = {**seconds, "total": time.time() - started}
+    results = assemble(problem, recipe.plan, findings, recorded, durations)
     chosen = weights[results["recommended"]["side"]][0]
-    net.Network.load(chosen).save(options.folder / "model.safetensors", metadata=_model(problem, results))
+    net.Network.load(chosen).save(options.folder / MODEL, metadata=_model_description(problem, results))
     write_report(results, options.folder)
-    write_json(options.folder / "results.json", results)
+    write_json(options.folder / RESULTS, results)
     return results
 
 
-def _short(identity: dict[str, Any]) -> str:
-    import hashlib
-    import json
+def _find(
+    problem: Problem, recipe: Recipe, options: Options, identity: dict[str, Any], progress: Progress
+) -> tuple[StudyFindings, dict[Side, list[Path]], dict[str, float]]:
+    """Run the stages; return the findings, the files of the confirmed weights and the stages' durations."""
+    times = [time.time()]
+    with contextlib.ExitStack() as stack:
+        workers = stack.enter_context(Workers(options.workers))
+        where = options.storage or recipe.folder / "trainings.sqlite"
+        store = Store(where, _storage_name(identity))
+        stack.callback(store.release_claims)
+        engine = Engine(store, workers, progress)
+        grown = stages.grow(engine, recipe)
+        progress.write(f"grow: width {grown.width}: {grown.reason}")
+        times.append(time.time())
+        trials = stages.search(engine, recipe, grown.width)
+        winners = stages.select_winners(recipe, trials, grown.width)
+        compared = stages.ablate(engine, recipe, winners["dropout"])
+        times.append(time.time())
+        weights = stages.confirm(engine, recipe, winners)
+    findings = StudyFindings(grown, trials, winners, compared, score(problem, weights))
+    times.append(time.time())
+    durations = (end - start for start, end in itertools.pairwise(times))
+    return findings, weights, dict(zip(("grow", "search", "confirm"), durations, strict=True))
 
-    return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=4).hexdigest()
+
+def _storage_name(identity: dict[str, Any]) -> str:
+    """Return the study's name in the storage; another version trains differently, so it has another name."""
+    text = json.dumps({**identity, "version": thinnet.__version__}, sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return f"thinnet-{identity['fingerprint']}-{identity['seed']}-{identity['max_width']}-{digest}"
 
 
-def _model(problem: Problem, results: dict[str, Any]) -> dict[str, Any]:
-    """Return what has to travel with the weights so that `predict` can use them."""
+def _model_description(problem: Problem, results: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of the model file, from which `predict` prepares new rows."""
     return {
         "format": MODEL_FORMAT,
         "target": problem.target.name,
@@ -234,22 +198,3 @@ def _model(problem: Problem, results: dict[str, Any]) -> dict[str, Any]:
         "recommended": results["recommended"],
         "versions": results["versions"],
     }
-
-
-def _introduce(problem: Problem, options: Options) -> Iterable[str]:
-    """Yield what is said before the first training: the data, the task, what is done to each column."""
-    rows, columns = problem.shape
-    yield f"{problem.table}: {rows:,} rows, {columns:,} columns, target {problem.target.name}"
-    yield f"task: {problem.target.task} ({problem.target.why})"
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for row in problem.preparation.describe():
-        grouped.setdefault((row["kind"], row["treatment"]), []).append(row["column"])
-    for (kind, treatment), names in grouped.items():
-        listed = (
-            ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} … {names[-1]} ({len(names)})"
-        )
-        yield f"  {kind:<9} {listed}: {treatment}"
-    width = shutil.get_terminal_size().columns
-    yield f"held out {len(problem.test):,} rows; {options.workers} processes; {options.folder}"[
-        : max(width, 40)
-    ]

@@ -8,20 +8,29 @@ import pytest
 from numpy.typing import NDArray
 
 from thinnet import net
-from thinnet.study._recipe.scoring import Scores, answers, score
+from thinnet.study._recipe.scoring import FinalScores, predict_test_rows, score
 from thinnet.study._recipe.verdict import difference
 from thinnet.study._tables.problem import Problem
-from thinnet.study._trainings.settings import SIDES, Plan, Settings, Side, estimator, options
+from thinnet.study._trainings.settings import (
+    SIDES,
+    NetworkSettings,
+    Side,
+    TrainingPlan,
+    estimator,
+    estimator_arguments,
+)
 
-PLAN = Plan(2, 8, 5, 2, 8)
+PLAN = TrainingPlan(2, 8, 5, 2, 8)
 
 
 def trained(problem: Problem, seed: int, epochs: int) -> net.Network:
-    told = options(Settings(4, epochs, learning_rate=1e-2), PLAN, len(problem.rows), epochs, seed)
+    told = estimator_arguments(
+        NetworkSettings(4, epochs, learning_rate=1e-2), PLAN, len(problem.rows), epochs, seed
+    )
     return estimator(problem.classification, told).fit(problem.x, problem.y()).network_
 
 
-def scored(problem: Problem, folder: Path) -> tuple[Scores, dict[Side, list[net.Network]]]:
+def scored(problem: Problem, folder: Path) -> tuple[FinalScores, dict[Side, list[net.Network]]]:
     """Score three long trainings as dropout's, three short ones as the rival's."""
     lengths: dict[Side, int] = {"dropout": 40, "baseline": 2}
     networks: dict[Side, list[net.Network]] = {
@@ -69,7 +78,7 @@ def test_classes_are_scored_by_the_share_missed_and_grouped(kinds: Problem, tmp_
 
 def test_answers_are_in_the_targets_unit(priced: Problem) -> None:
     network = trained(priced, 0, 1)
-    mean = float(answers(priced, network).mean())
+    mean = float(predict_test_rows(priced, network).mean())
     assert 300 < mean < 1100
 
 

@@ -5,27 +5,28 @@ from typing import Any
 
 import pytest
 
-from thinnet.study._recipe.search import GENERATION, Trial, best_of, propose
-from thinnet.study._trainings.settings import SIDES, Side, space, starts
+from thinnet.study._recipe.search import GENERATION, SearchTrial, best_of, propose
+from thinnet.study._recipe.space import search_space, starts
+from thinnet.study._trainings.settings import SIDES, Side
 
 from ..helpers import outcome
 
 
 def generations(
     side: Side, count: int, seed: int = 0, seconds: float = 0.25, tilt: float = 1.0
-) -> list[Trial]:
+) -> list[SearchTrial]:
     """Search a bowl whose bottom is at a learning rate of 0.003."""
-    trials: list[Trial] = []
+    trials: list[SearchTrial] = []
     while len(trials) < count:
         for choice in propose(side, seed, trials, GENERATION):
             value = tilt * (1e3 * choice["learning_rate"] - 3) ** 2 + 0.1
             state = "pruned" if len(trials) % 5 == 4 else "complete"
-            trials.append(Trial(choice, outcome(value, state, seconds=seconds)))
+            trials.append(SearchTrial(choice, outcome(value, state, seconds=seconds)))
             seconds *= 1.5
     return trials
 
 
-def choices(trials: list[Trial]) -> list[dict[str, Any]]:
+def choices(trials: list[SearchTrial]) -> list[dict[str, Any]]:
     return [trial.choice for trial in trials]
 
 
@@ -33,7 +34,7 @@ def choices(trials: list[Trial]) -> list[dict[str, Any]]:
 def test_the_starts_come_first(side: Side) -> None:
     first = starts(side)
     for done in range(len(first)):
-        trials = [Trial(choice, outcome()) for choice in first[:done]]
+        trials = [SearchTrial(choice, outcome()) for choice in first[:done]]
         proposed = propose(side, 0, trials, 2)
         assert len(proposed) == 2
         assert proposed[: len(first) - done] == first[done : done + 2]
@@ -46,7 +47,7 @@ def test_as_many_as_asked_for_are_proposed(count: int) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_everything_proposed_lies_in_the_space_and_differs(side: Side) -> None:
-    dimensions = space(side)
+    dimensions = search_space(side)
     proposed = choices(generations(side, 20))
     for choice in proposed:
         assert choice.keys() == dimensions.keys()
@@ -81,10 +82,10 @@ def test_proposing_leaves_the_past_alone() -> None:
 def test_the_best_is_complete_and_the_earliest_of_equals() -> None:
     choice = starts("baseline")
     trials = [
-        Trial(choice[0], outcome(0.5)),
-        Trial(choice[1], outcome(0.3)),
-        Trial(choice[2], outcome(0.3)),
-        Trial(choice[3], outcome(0.1, "pruned")),
+        SearchTrial(choice[0], outcome(0.5)),
+        SearchTrial(choice[1], outcome(0.3)),
+        SearchTrial(choice[2], outcome(0.3)),
+        SearchTrial(choice[3], outcome(0.1, "pruned")),
     ]
     assert best_of("baseline", trials) is trials[1]
     assert best_of("baseline", trials[3:]) is None
@@ -93,9 +94,9 @@ def test_the_best_is_complete_and_the_earliest_of_equals() -> None:
 
 def test_a_dropout_trial_without_dropout_is_never_the_best() -> None:
     recipe = starts("dropout")[0]
-    none = Trial({**recipe, "inputs": False, "hidden_rate": 0.0}, outcome(0.1))
-    some = Trial({**recipe, "inputs": False, "hidden_rate": 0.1}, outcome(0.4))
-    inputs = Trial({**recipe, "inputs": True, "hidden_rate": 0.0}, outcome(0.3))
+    none = SearchTrial({**recipe, "inputs": False, "hidden_rate": 0.0}, outcome(0.1))
+    some = SearchTrial({**recipe, "inputs": False, "hidden_rate": 0.1}, outcome(0.4))
+    inputs = SearchTrial({**recipe, "inputs": True, "hidden_rate": 0.0}, outcome(0.3))
     assert best_of("dropout", [none, some, inputs]) is inputs
     assert best_of("dropout", [none, some]) is some
     assert best_of("dropout", [none]) is None

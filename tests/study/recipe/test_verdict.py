@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from thinnet.study._recipe.verdict import Difference, Interval, difference, row_scores, t_interval
+from thinnet.study._recipe.verdict import Difference, Interval, difference, row_scores
 
 stats: Any = scipy_stats  # partly untyped
 
@@ -58,10 +58,11 @@ def test_a_group_for_each_row_changes_nothing() -> None:
     assert (alone.both.low, alone.both.high) == pytest.approx((plain.both.low, plain.both.high))
 
 
-def test_t_interval_of_a_mean() -> None:
+def test_the_interval_over_seeds_is_students() -> None:
     values = [1.0, 4.0, 2.0, 9.0]
     low, high = stats.t.interval(0.95, 3, loc=4.0, scale=stats.sem(values))
-    found = t_interval(values)
+    ours = np.repeat(np.array(values)[:, None], 3, axis=1)
+    found = difference(ours, np.zeros_like(ours)).seeds
     assert (found.low, found.high) == pytest.approx((low, high))
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from thinnet import net
+from thinnet.study import study
 from thinnet.study._recipe.stages import Winner
-from thinnet.study._report.code import code
-from thinnet.study._run import Options, study
-from thinnet.study._tables.problem import Columns, Problem, pose
+from thinnet.study._report.code import make_code
+from thinnet.study._tables.problem import ColumnRoles, Problem, make_problem
 from thinnet.study._tables.table import load_table
-from thinnet.study._trainings.settings import Plan, Settings
+from thinnet.study._trainings.settings import NetworkSettings, TrainingPlan
 
 from ..helpers import outcome
 
@@ -70,12 +70,9 @@ def test_it_does_so_for_every_kind_of_column(tmp_path: Path) -> None:
         town, code_, points = ("Ulm", "Rom", "Łódź")[row % 3], row % 4, 5 * (row % 3)
         lines.append(f"{day},{cell},{row % 2},{town},{code_},{rng.normal():.3f},{points}")
     (tmp_path / "mixed.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    columns = Columns("points", categories=("code",), drop=("noise",))
-    source = str(tmp_path / "mixed.csv")
-    options = Options(
-        source, tmp_path / "run", columns, ("?",), seed=3, trials=2, seeds=2, max_width=4, jobs=1
-    )
-    results = study(Options(**{**vars(options), "quiet": True}))
+    columns = {"target": "points", "categories": ["code"], "drop": ["noise"], "missing": ["?"]}
+    few = {"seed": 3, "trials": 2, "seeds": 2, "max_width": 4, "jobs": 1}
+    results = study(str(tmp_path / "mixed.csv"), out=tmp_path / "run", quiet=True, **columns, **few)
     assert 'split("mixed.csv", target="points", missing=["?"], seed=3)' in results["code"]
     assert 'TablePreparation(categories=["code"], drop=["noise"])' in results["code"]
     pipeline, _ = ran(results["code"], tmp_path)
@@ -85,8 +82,10 @@ def test_it_does_so_for_every_kind_of_column(tmp_path: Path) -> None:
 
 
 def test_it_says_all_that_was_chosen(kinds: Problem) -> None:
-    settings = Settings(6, 4, 0.001235, 0.1, 0.25, 2.5, 0.03)
-    source = code(kinds, Plan(2, 16, 10, 5, 8), Winner(settings, outcome(epochs=3)), {**GIVEN, "seed": 11})
+    settings = NetworkSettings(6, 4, 0.001235, 0.1, 0.25, 2.5, 0.03)
+    source = make_code(
+        kinds, TrainingPlan(2, 16, 10, 5, 8), Winner(settings, outcome(epochs=3)), {**GIVEN, "seed": 11}
+    )
     updates = 4 * -(-len(kinds.rows) // 16)
     for line in (
         "hidden_layer_sizes=(6, 6),",
@@ -108,9 +107,12 @@ def test_names_are_written_as_python(houses: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     quoted = hostile.replace('"', '""')
     table.write_text(houses.read_text("utf-8").replace("price", f'"{quoted}"'), "utf-8")
-    problem = pose(load_table(str(table)), Columns(hostile), 0)
-    source = code(
-        problem, Plan(2, 16, 10, 5, 8), Winner(Settings(4, 4), outcome()), {**GIVEN, "target": hostile}
+    problem = make_problem(load_table(str(table)), ColumnRoles(hostile), 0)
+    source = make_code(
+        problem,
+        TrainingPlan(2, 16, 10, 5, 8),
+        Winner(NetworkSettings(4, 4), outcome()),
+        {**GIVEN, "target": hostile},
     )
     assert f"target={hostile!r}" in source
     compile(source, "pasted", "exec")

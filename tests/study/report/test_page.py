@@ -193,7 +193,7 @@ def test_the_smallest_study_is_reported(task: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(FileError, match=r"run.figures: the folder cannot be made: .*file"):
+    with pytest.raises(FileError, match=r"run.figures: the folder cannot be created: .*file"):
         write_report(example_results(), tmp_path / "run")
 
 

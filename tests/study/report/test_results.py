@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import thinnet
-from thinnet.study._recipe.scoring import Scores
+from thinnet.study._recipe.findings import StudyFindings, recommend
+from thinnet.study._recipe.scoring import FinalScores
 from thinnet.study._recipe.stages import Grown, Winner
 from thinnet.study._recipe.verdict import Difference, Interval
-from thinnet.study._report.results import Findings, recommend
-from thinnet.study._trainings.settings import Settings
+from thinnet.study._trainings.settings import NetworkSettings
 
 from ..helpers import outcome
 
@@ -80,11 +80,11 @@ def test_the_best_trial_is_the_one_confirmed(name: str, request: pytest.FixtureR
 # Which to use
 
 
-def found(verdict: str, dropout: float, baseline: float) -> Findings:
+def found(verdict: str, dropout: float, baseline: float) -> StudyFindings:
     low, high = {"helps": (-2.0, -1.0), "hurts": (1.0, 2.0), "none": (-1.0, 1.0)}[verdict]
     gap = Difference((low + high) / 2, Interval(low, high), Interval(low, high))
-    winner = Winner(Settings(4, 5), outcome())
-    return Findings(
+    winner = Winner(NetworkSettings(4, 5), outcome())
+    return StudyFindings(
         Grown(4, True, "", {}),
         {"dropout": [], "baseline": []},
         {
@@ -92,7 +92,7 @@ def found(verdict: str, dropout: float, baseline: float) -> Findings:
             "baseline": replace(winner, outcome=outcome(baseline)),
         },
         [],
-        Scores({"dropout": [], "baseline": []}, gap, 0.0, 0.0),
+        FinalScores({"dropout": [], "baseline": []}, gap, 0.0, 0.0),
     )
 
 

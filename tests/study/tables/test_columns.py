@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from thinnet.errors import InputError
-from thinnet.study._tables.preparation import Overrides, Preparation, prepare
+from thinnet.study._tables.preparation import Preparation, prepare
 
 
 def frame_of(**columns: Any) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def treated(values: Any, **overrides: Any) -> dict[str, Any]:
     """Return the row that describes one column, beside one that is always kept."""
     frame = pd.DataFrame({"a": values})
     frame["beside"] = np.random.default_rng(0).normal(size=len(frame))
-    return prepare(frame, "houses.csv", overrides=Overrides(**overrides)).describe()[0]
+    return prepare(frame, "houses.csv", **overrides).describe()[0]
 
 
 # Numbers
@@ -128,7 +128,7 @@ def test_a_category_must_be_seen_often_and_at_most_fifty_are_kept() -> None:
 def test_a_zip_code_is_the_same_category_however_it_is_read(other: list[Any]) -> None:
     values = [53113, 10115] * 5
     assert treated(values, categories=("a",))["kind"] == "category"
-    plan = prepare(frame_of(a=values), "houses.csv", overrides=Overrides(categories=("a",)))
+    plan = prepare(frame_of(a=values), "houses.csv", categories=("a",))
     assert plan.transform(frame_of(a=other), "new.csv").tolist() == [[0, 1], [1, 0]]
 
 

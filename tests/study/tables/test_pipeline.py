@@ -15,7 +15,7 @@ from thinnet.study._tables.problem import Problem
 
 
 def test_split_is_the_studys(houses: Path, priced: Problem) -> None:
-    x_train, x_test, y_train, y_test = split(str(houses), "price")
+    x_train, x_test, y_train, y_test = split(str(houses), target="price")
     assert np.array_equal(x_train.index, priced.rows)
     assert np.array_equal(x_test.index, priced.test)
     assert np.array_equal(y_train, priced.target.y[priced.rows])
@@ -24,7 +24,7 @@ def test_split_is_the_studys(houses: Path, priced: Problem) -> None:
 
 
 def test_split_by_groups(flowers: Path, kinds: Problem) -> None:
-    x_train, x_test, y_train, _ = split(str(flowers), "kind", group="field")
+    x_train, x_test, y_train, _ = split(str(flowers), target="kind", group="field")
     assert np.array_equal(x_test.index, kinds.test)
     assert "field" not in x_train
     assert np.array_equal(np.unique(y_train, return_inverse=True)[1], kinds.target.y[kinds.rows])
@@ -36,7 +36,7 @@ def test_seeds_split_otherwise() -> None:
 
 
 def test_a_transformer_of_scikit_learns(houses: Path) -> None:
-    x_train, x_test, _, _ = split(str(houses), "price")
+    x_train, x_test, _, _ = split(str(houses), target="price")
     made = TablePreparation(drop=["noise"])
     found = made.fit_transform(x_train)
     plan = prepare(x_train.drop(columns="noise"), "t")
@@ -50,7 +50,7 @@ def test_a_transformer_of_scikit_learns(houses: Path) -> None:
 
 
 def test_what_it_refuses() -> None:
-    with pytest.raises(NotFittedError, match="TablePreparation: it has not seen a table yet"):
+    with pytest.raises(NotFittedError, match="TablePreparation: not fitted yet"):
         TablePreparation().transform(pd.DataFrame({"a": [1.0]}))
-    with pytest.raises(DataError, match="the table: --drop"):
+    with pytest.raises(DataError, match=r"TablePreparation: drop=\[\"b\"\]"):
         TablePreparation(drop=["b"]).fit(pd.DataFrame({"a": [1.0, 2.0]}))

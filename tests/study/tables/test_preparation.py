@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from thinnet.errors import DataError, InputError
-from thinnet.study._tables.preparation import Overrides, Preparation, prepare
+from thinnet.study._tables.preparation import Preparation, prepare
 from thinnet.study._tables.table import load_table
 
 
@@ -23,7 +23,7 @@ def treated(values: Any, name: str = "a", **overrides: Any) -> dict[str, Any]:
     """Return the row that describes one column, beside one that is always kept."""
     frame = pd.DataFrame({name: values})
     frame["beside"] = np.random.default_rng(0).normal(size=len(frame))
-    return prepare(frame, "houses.csv", overrides=Overrides(**overrides)).describe()[0]
+    return prepare(frame, "houses.csv", **overrides).describe()[0]
 
 
 def refusal(call: Any, *arguments: Any, **options: Any) -> str:
@@ -116,7 +116,7 @@ def test_a_bad_cell_is_named_with_its_row() -> None:
     frame = frame_of(area=["50", "70", "n/a", "90"])
     assert refusal(prepare, frame, "houses.csv") == (
         'houses.csv, row 4, column "area": "n/a" is not a number; '
-        'name missing values with --missing "n/a", or keep such texts with --category "area".'
+        'name missing values with missing=["n/a"], or keep such texts with categories=["area"].'
     )
     assert "row 4," in refusal(prepare, frame.iloc[[3, 2, 0]], "houses.csv")
     assert prepare(frame_of(a=["x", "y", "x", "y", "7"]), "houses.csv").describe()[0]["kind"] == "category"
@@ -145,10 +145,11 @@ def test_new_tables_that_do_not_fit(new: pd.DataFrame, needles: list[str]) -> No
     assert all(needle in message for needle in needles), message
 
 
-@pytest.mark.parametrize("overrides", [Overrides(drop=("aera",)), Overrides(categories=("aera",))])
-def test_overrides_must_name_columns(overrides: Overrides) -> None:
+@pytest.mark.parametrize("option", ["drop", "categories"])
+def test_options_must_name_columns(option: str) -> None:
     frame = frame_of(area=[1.0, 2.0])
-    assert 'did you mean "area"?' in refusal(prepare, frame, "houses.csv", overrides=overrides)
+    said = refusal(prepare, frame, "houses.csv", **{option: ("aera",)})
+    assert said == f'houses.csv: {option}=["aera"]: did you mean "area"?'
 
 
 def test_extra_columns_and_order_do_not_matter() -> None:

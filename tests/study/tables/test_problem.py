@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from thinnet.errors import DataError
-from thinnet.study._tables.problem import Columns, Problem, pose
+from thinnet.study._tables.problem import ColumnRoles, Problem, make_problem
 from thinnet.study._tables.table import Table, load_table
 
 
@@ -34,7 +34,7 @@ def parts(problem: Problem) -> list[set[Any]]:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_each_row_is_in_the_test_set_or_in_one_fold(name: str, seed: int) -> None:
     table = load_table(name)
-    problem = pose(table, Columns(), seed)
+    problem = make_problem(table, ColumnRoles(), seed)
     places = parts(problem)
     assert sum(map(len, places)) == len(table.frame)
     assert set().union(*places) == set(range(len(table.frame)))
@@ -47,7 +47,7 @@ def test_each_row_is_in_the_test_set_or_in_one_fold(name: str, seed: int) -> Non
 
 def test_features_belong_to_their_rows() -> None:
     table = load_table("wine")
-    problem = pose(table, Columns(), 0)
+    problem = make_problem(table, ColumnRoles(), 0)
     order = np.argsort(table.frame["alcohol"].to_numpy()[problem.rows], kind="stable")
     assert (np.diff(problem.x[order, 0]) >= 0).all()
     order = np.argsort(table.frame["alcohol"].to_numpy()[problem.test], kind="stable")
@@ -56,13 +56,13 @@ def test_features_belong_to_their_rows() -> None:
 
 def test_the_seed_decides() -> None:
     table = load_table("wine")
-    one, same, other = (pose(table, Columns(), seed) for seed in (0, 0, 1))
+    one, same, other = (make_problem(table, ColumnRoles(), seed) for seed in (0, 0, 1))
     assert parts(one) == parts(same)
     assert parts(one)[0] != parts(other)[0]
 
 
 def test_classes_keep_their_shares() -> None:
-    problem = pose(load_table("wine"), Columns(), 0)
+    problem = make_problem(load_table("wine"), ColumnRoles(), 0)
     shares = np.bincount(problem.target.y) / len(problem.target.y)
     for place in parts(problem):
         counts = np.bincount(problem.target.y[sorted(place)], minlength=3)
@@ -73,7 +73,7 @@ def test_classes_keep_their_shares() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_no_group_is_in_two_parts(task: str, seed: int) -> None:
     table = grouped(task=task, seed=seed)
-    problem = pose(table, Columns("y", group="who"), seed)
+    problem = make_problem(table, ColumnRoles("y", group="who"), seed)
     who = table.frame["who"].to_numpy()
     places = parts(problem)
     assert sum(map(len, places)) == len(table.frame)
@@ -84,7 +84,7 @@ def test_no_group_is_in_two_parts(task: str, seed: int) -> None:
 
 
 def test_values_are_standardised_outside_the_test_set_alone() -> None:
-    problem = pose(load_table("diabetes"), Columns(), 0)
+    problem = make_problem(load_table("diabetes"), ColumnRoles(), 0)
     y = problem.y()
     assert y.dtype == np.float32
     assert (float(y.mean()), float(y.std())) == pytest.approx((0, 1), abs=1e-4)
@@ -96,15 +96,15 @@ def test_values_are_standardised_outside_the_test_set_alone() -> None:
 def test_the_preparation_never_saw_the_test_set() -> None:
     rng = np.random.default_rng(0)
     table = table_of(a=rng.normal(size=100), y=rng.normal(size=100))
-    problem = pose(table, Columns("y"), 0)
+    problem = make_problem(table, ColumnRoles("y"), 0)
     changed = table.frame.copy()
     changed.loc[problem.test, "a"] = 1e6
-    again = pose(Table("houses.csv", changed, ""), Columns("y"), 0)
+    again = make_problem(Table("houses.csv", changed, ""), ColumnRoles("y"), 0)
     np.testing.assert_array_equal(problem.x, again.x)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    problem = pose(load_table("wine"), Columns(), 0)
+    problem = make_problem(load_table("wine"), ColumnRoles(), 0)
     rows = problem.write(tmp_path)
     assert (rows.outputs, rows.classification) == (3, True)
     for written, known in zip(rows.read(), (problem.x, problem.y(), problem.fold), strict=True):
@@ -115,7 +115,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def posed(table: Table, *columns: Any, **more: Any) -> Problem:
-    return pose(table, Columns(*columns, **more), 0)
+    return make_problem(table, ColumnRoles(*columns, **more), 0)
 
 
 def test_groups_that_cannot_be_used(refusal: Any) -> None:
@@ -123,21 +123,21 @@ def test_groups_that_cannot_be_used(refusal: Any) -> None:
     assert 'did you mean "who"?' in refusal(DataError, posed, table, "y", group="woh")
     assert "is the target" in refusal(DataError, posed, table, "y", group="y")
     few = grouped(groups=9)
-    assert "holds 9 groups; --group needs at least 10" in refusal(DataError, posed, few, "y", group="who")
+    assert "holds 9 groups; group needs at least 10" in refusal(DataError, posed, few, "y", group="who")
 
 
 def test_a_class_in_held_out_groups_alone_is_refused(refusal: Any) -> None:
     table = grouped()
-    held = pose(table, Columns("y", group="who"), 0).test
+    held = make_problem(table, ColumnRoles("y", group="who"), 0).test
     table.frame.loc[held, "y"] = "only here"
     message = refusal(DataError, posed, table, "y", group="who")
-    assert message.startswith('houses.csv: the target "y": class "only here" is in held-out groups alone')
+    assert message.startswith('houses.csv: the target "y": class "only here" occurs only in held-out groups')
 
 
 def test_a_target_that_varies_in_the_test_set_alone_is_refused(refusal: Any) -> None:
     rng = np.random.default_rng(0)
     table = table_of(a=rng.normal(size=40), y=np.zeros(40))
-    held = pose(table_of(a=table.frame["a"], y=rng.normal(size=40)), Columns("y"), 0).test
+    held = make_problem(table_of(a=table.frame["a"], y=rng.normal(size=40)), ColumnRoles("y"), 0).test
     table.frame.loc[held[0], "y"] = 1.0
     message = refusal(DataError, posed, table, "y", "regression")
     assert message.startswith('houses.csv: the target "y" is 0')
@@ -155,5 +155,5 @@ def test_a_target_too_large_to_square_is_refused(huge: float, refusal: Any) -> N
 def test_a_group_may_be_missing_in_some_rows() -> None:
     table = grouped()
     table.frame.loc[[5, 50, 70], "who"] = None
-    problem = pose(table, Columns("y", group="who"), 0)
+    problem = make_problem(table, ColumnRoles("y", group="who"), 0)
     assert sum({5, 50, 70} <= place for place in parts(problem)) == 1

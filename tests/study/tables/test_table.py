@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from thinnet.errors import FileError, InputError, ThinnetError
-from thinnet.study._tables.table import BUILTIN, Table, load_table, read_target
+from thinnet.study._tables.table import BUILTIN, Table, load_table
+from thinnet.study._tables.target import read_target
 
 
 def write(folder: Path, text: str | bytes, name: str = "houses.csv") -> str:
@@ -202,7 +203,7 @@ def test_unknown_suffix_lists_what_is_read(name: str) -> None:
     assert all(known in message for known in (name, ".csv", ".tsv", ".parquet", ".npz", "digits", "wine"))
 
 
-def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_files_that_cannot_be_enter_folder(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"none\.csv: no such file"):
         load_table(str(tmp_path / "none.csv"))
     (tmp_path / "folder.csv").mkdir()
@@ -316,8 +317,8 @@ TWENTY = [1.5, 2.5] * 10
         ([*TWENTY, np.inf], None, ["row 22", "infinite"]),
         ([*["a", "b"] * 10, "c"], None, ['class "c" has 1 row;', "needs 5", "merge"]),
         ([*["a", "b"] * 10, *"cccc", "d"], None, ['class "d" has 1 row (1 more', "needs 5"]),
-        ([*[0, 1] * 20, 2], None, ['class "2" has 1 row', "--task regression"]),
-        ([*["1.5", "2.5"] * 10, "n/a"], None, ["row 22", '"n/a" is not a number', "--task classification"]),
+        ([*[0, 1] * 20, 2], None, ['class "2" has 1 row', 'task="regression"']),
+        ([*["1.5", "2.5"] * 10, "n/a"], None, ["row 22", '"n/a" is not a number', 'task="classification"']),
         (["red", "blue"] * 10, "regression", ["row 2", '"red" is not a number']),
         (pd.date_range("2024-01-01", periods=20), None, ["is a date"]),
         (TWENTY[:19], None, ["at least 20 rows", "19"]),
@@ -337,7 +338,7 @@ def test_the_row_of_a_bad_target_is_that_of_the_file(tmp_path: Path) -> None:
 
 def test_unknown_targets() -> None:
     table = table_of(area=range(20), price=range(20))
-    assert '--target; the columns are "area", "price".' in refusal(read_target, table, None)
+    assert 'target; the columns are "area", "price".' in refusal(read_target, table, None)
     assert 'did you mean "price"?' in refusal(read_target, table, "Prize")
     assert 'the columns are "area", "price".' in refusal(read_target, table, "zzz")
 

@@ -9,17 +9,18 @@ from typing import Any, cast
 
 import pytest
 
+from thinnet.study._tables.rows import TrainingRows
 from thinnet.study._trainings import engine as module
-from thinnet.study._trainings.engine import Clock, Engine, Task
+from thinnet.study._trainings.engine import Clock, Engine, StageTask
+from thinnet.study._trainings.job import TrainingJob, TrainingOutcome
 from thinnet.study._trainings.progress import Progress
-from thinnet.study._trainings.settings import Plan, Settings
+from thinnet.study._trainings.settings import NetworkSettings, TrainingPlan
 from thinnet.study._trainings.store import Store
-from thinnet.study._trainings.training import Job, Outcome, Rows
 from thinnet.study._trainings.workers import Workers
 
 from ..helpers import outcome
 
-PLAN = Plan(2, 8, 5, 2, 8)
+PLAN = TrainingPlan(2, 8, 5, 2, 8)
 
 
 @dataclass
@@ -32,8 +33,8 @@ class Hands:
 
     def run(
         self,
-        jobs: Iterator[tuple[Task, Job]],
-        done: Callable[[Task, Outcome], None],
+        jobs: Iterator[tuple[StageTask, TrainingJob]],
+        done: Callable[[StageTask, TrainingOutcome], None],
         beat: Callable[[], None],
     ) -> None:
         for task, job in jobs:
@@ -50,7 +51,7 @@ class Heard(Progress):
     def __init__(self) -> None:
         self.ticks: list[str] = []
 
-    def tick(self, best: str = "") -> None:
+    def advance(self, best: str = "") -> None:
         self.ticks.append(best)
 
 
@@ -68,9 +69,9 @@ def engine_of(path: Path, hands: Hands) -> Engine:
     return Engine(Store(path, "s"), cast(Workers, hands), Heard())
 
 
-def task_of(number: int, **changes: Any) -> Task:
-    job = Job(Rows(Path(), 1, False), PLAN, Settings(4, 5), 0, (0,), number, **changes)
-    return Task("grow", f"slot {number}", job)
+def task_of(number: int, **changes: Any) -> StageTask:
+    job = TrainingJob(TrainingRows(Path(), 1, False), PLAN, NetworkSettings(4, 5), 0, (0,), number, **changes)
+    return StageTask("grow", f"slot {number}", job)
 
 
 def test_every_task_is_trained_and_told_of(path: Path) -> None:
@@ -123,7 +124,7 @@ def test_what_another_trains_is_waited_for(path: Path, monkeypatch: pytest.Monke
     def nap(seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 3:
-            other.tell("grow", "slot 1", outcome(9.0))
+            other.record("grow", "slot 1", outcome(9.0))
 
     hands = Hands()
     engine = engine_of(path, hands)
@@ -139,6 +140,6 @@ def test_a_clock_counts_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: now)
     clock, endless = Clock(60.0), Clock(None)
     monkeypatch.setattr(time, "time", lambda: now + 20)
-    assert clock.left() == pytest.approx(40)
+    assert clock.seconds_left() == pytest.approx(40)
     assert clock.deadline(15) == pytest.approx(now + 45)
-    assert (endless.left(), endless.deadline(15)) == (float("inf"), None)
+    assert (endless.seconds_left(), endless.deadline(15)) == (float("inf"), None)

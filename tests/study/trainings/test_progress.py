@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from thinnet.study._trainings.progress import Bars, Lines, Progress, Quiet, choose
+from thinnet.study._trainings.progress import Bars, Lines, Progress, choose_progress
 
 
 class Terminal(io.StringIO):
@@ -14,17 +14,17 @@ class Terminal(io.StringIO):
 
 
 def speak(progress: Progress) -> None:
-    progress.say("houses.csv: 30 rows [bold]")
-    progress.stage("grow", 2)
-    progress.tick("width 32: 0.5")
-    progress.tick("width 64: 0.4")
-    progress.stage("confirm", 1)
-    progress.tick()
+    progress.write("houses.csv: 30 rows [bold]")
+    progress.begin_stage("grow", 2)
+    progress.advance("width 32: 0.5")
+    progress.advance("width 64: 0.4")
+    progress.begin_stage("confirm", 1)
+    progress.advance()
     progress.close()
 
 
 def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = choose(quiet=False)
+    progress = choose_progress(quiet=False)
     assert isinstance(progress, Lines)
     speak(progress)
     out, err = capsys.readouterr()
@@ -40,10 +40,10 @@ def test_lines_are_few(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     progress = Lines(every=5.0)
-    progress.stage("thin", 40)
+    progress.begin_stage("thin", 40)
     for _ in range(40):
         clock[0] += 1.0
-        progress.tick("best 0.5")
+        progress.advance("best 0.5")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "thin: 5/40, best 0.5, about 35 s left"
     assert said[-1] == "thin: 40/40, best 0.5, about 0 s left"
@@ -54,7 +54,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    progress = choose(quiet=False)
+    progress = choose_progress(quiet=False)
     assert isinstance(progress, Bars)
     speak(progress)
     said = terminal.getvalue()
@@ -63,7 +63,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = choose(quiet=True)
-    assert isinstance(progress, Quiet)
+    progress = choose_progress(quiet=True)
+    assert type(progress) is Progress
     speak(progress)
     assert capsys.readouterr() == ("", "")

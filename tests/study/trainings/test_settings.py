@@ -11,19 +11,17 @@ import pytest
 
 from thinnet import net
 from thinnet.sklearn import MLPRegressor
+from thinnet.study._recipe.space import search_space, settings_from_choice, starts
 from thinnet.study._trainings.settings import (
     SIDES,
-    Plan,
-    Settings,
+    NetworkSettings,
     Side,
+    TrainingPlan,
     estimator,
-    options,
-    settings_of,
-    space,
-    starts,
+    estimator_arguments,
 )
 
-PLAN = Plan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
+PLAN = TrainingPlan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
 
 
 def chosen(side: Side, **changes: Any) -> dict[str, Any]:
@@ -35,7 +33,7 @@ def chosen(side: Side, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("rows", [16, 100, 399, 400, 2_500, 4_999, 5_000, 60_000, 1_000_000])
 def test_a_plan_fits_the_number_of_rows(rows: int) -> None:
-    plan = Plan.for_rows(rows, 128)
+    plan = TrainingPlan.for_rows(rows, 128)
     assert (plan.depth, plan.max_width) == (2, 128)
     assert 1 <= plan.folds <= 5
     # A fifth of the rows each: at least 500 are validated where there are as many.
@@ -47,7 +45,7 @@ def test_a_plan_fits_the_number_of_rows(rows: int) -> None:
 
 
 def test_more_rows_take_larger_batches_and_fewer_epochs_and_folds() -> None:
-    plans = [Plan.for_rows(rows, 64) for rows in (100, 1_000, 10_000, 100_000, 1_000_000)]
+    plans = [TrainingPlan.for_rows(rows, 64) for rows in (100, 1_000, 10_000, 100_000, 1_000_000)]
     for fewer, more in itertools.pairwise(plans):
         assert fewer.batch <= more.batch
         assert fewer.epochs >= more.epochs
@@ -75,35 +73,35 @@ def test_a_widened_network_has_width_over_keep_units(
     times: int, hidden: float, widened: bool, width: int
 ) -> None:
     choice = chosen("dropout", times=times, hidden_rate=hidden, widened=widened)
-    assert settings_of("dropout", choice, 8, PLAN).width == width
+    assert settings_from_choice("dropout", choice, 8, PLAN).width == width
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_none_is_wider_than_the_widest_nor_narrower_than_the_grown(side: Side) -> None:
-    assert settings_of(side, chosen(side, times=4), 32, PLAN).width == 64
-    assert settings_of(side, chosen(side, times=4), 100, PLAN).width == 100
+    assert settings_from_choice(side, chosen(side, times=4), 32, PLAN).width == 64
+    assert settings_from_choice(side, chosen(side, times=4), 100, PLAN).width == 100
 
 
 def test_unchosen_parts_of_a_choice_are_off() -> None:
-    bare = settings_of("dropout", chosen("dropout", inputs=False, constrained=False), 8, PLAN)
+    bare = settings_from_choice("dropout", chosen("dropout", inputs=False, constrained=False), 8, PLAN)
     assert (bare.input_rate, bare.max_norm) == (0.0, None)
     full = chosen("dropout", inputs=True, input_rate=0.25, constrained=True, max_norm=2.0)
-    settings = settings_of("dropout", full, 8, PLAN)
+    settings = settings_from_choice("dropout", full, 8, PLAN)
     assert (settings.input_rate, settings.max_norm) == (0.25, 2.0)
-    assert settings_of("baseline", chosen("baseline", patience=0), 8, PLAN).patience is None
-    assert settings_of("baseline", chosen("baseline", patience=5), 8, PLAN).patience == 5
+    assert settings_from_choice("baseline", chosen("baseline", patience=0), 8, PLAN).patience is None
+    assert settings_from_choice("baseline", chosen("baseline", patience=5), 8, PLAN).patience == 5
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_training_has_its_part_of_the_plans_epochs(side: Side) -> None:
-    assert settings_of(side, chosen(side, length=1.0), 8, PLAN).epochs == 100
-    assert settings_of(side, chosen(side, length=0.25), 8, PLAN).epochs == 25
-    assert settings_of(side, chosen(side, length=0.1), 8, replace(PLAN, epochs=10)).epochs >= 1
+    assert settings_from_choice(side, chosen(side, length=1.0), 8, PLAN).epochs == 100
+    assert settings_from_choice(side, chosen(side, length=0.25), 8, PLAN).epochs == 25
+    assert settings_from_choice(side, chosen(side, length=0.1), 8, replace(PLAN, epochs=10)).epochs >= 1
 
 
 @pytest.mark.parametrize("side", SIDES)
 def test_starts_lie_in_the_space_and_differ(side: Side) -> None:
-    dimensions = space(side)
+    dimensions = search_space(side)
     for choice in starts(side):
         assert choice.keys() == dimensions.keys()
         for name, value in choice.items():
@@ -112,18 +110,18 @@ def test_starts_lie_in_the_space_and_differ(side: Side) -> None:
 
 
 def test_the_recipe_comes_first() -> None:
-    first = settings_of("dropout", starts("dropout")[0], 8, PLAN)
+    first = settings_from_choice("dropout", starts("dropout")[0], 8, PLAN)
     assert (first.input_rate, first.hidden_rate) == (0.2, 0.5)
-    assert not any("rate" in name and name != "learning_rate" for name in space("baseline"))
+    assert not any("rate" in name and name != "learning_rate" for name in search_space("baseline"))
 
 
 # The network
 
 
 def test_an_estimator_of_the_settings() -> None:
-    settings = Settings(8, 10, 1e-2, input_rate=0.2, hidden_rate=0.5, max_norm=3.0)
+    settings = NetworkSettings(8, 10, 1e-2, input_rate=0.2, hidden_rate=0.5, max_norm=3.0)
     x, y = np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 3
-    made = estimator(True, options(settings, PLAN, 40, 6, 11)).fit(x, y)
+    made = estimator(True, estimator_arguments(settings, PLAN, 40, 6, 11)).fit(x, y)
     assert made.network_.widths == [5, 5, 8, 8, 8, 8, 8, 8, 3]
     rates = [layer.rate for layer in made.network_.layers if isinstance(layer, net.Dropout)]
     assert rates == [0.2, 0.5, 0.5]
@@ -133,13 +131,13 @@ def test_an_estimator_of_the_settings() -> None:
 
 
 def test_without_rates_there_is_no_dropout() -> None:
-    told = options(Settings(8, 10), PLAN, 40, 10, 0)
+    told = estimator_arguments(NetworkSettings(8, 10), PLAN, 40, 10, 0)
     assert not {"dropout", "input_dropout", "max_norm"} & set(told)
     assert isinstance(estimator(False, told), MLPRegressor)
 
 
 def test_the_learning_rate_falls_from_its_start_to_zero_over_the_settings_epochs() -> None:
-    told = options(Settings(4, 5, learning_rate=0.1, weight_decay=0.5), PLAN, 64, 3, 0)
+    told = estimator_arguments(NetworkSettings(4, 5, learning_rate=0.1, weight_decay=0.5), PLAN, 64, 3, 0)
     rates = [told["learning_rate_init"](step) for step in range(11)]  # two updates an epoch
     assert (rates[0], rates[5], rates[10]) == pytest.approx((0.1, 0.05, 0.0))
     assert (told["solver"], told["alpha"], told["max_iter"]) == ("adamw", 0.5, 3)
@@ -147,5 +145,5 @@ def test_the_learning_rate_falls_from_its_start_to_zero_over_the_settings_epochs
 
 @pytest.mark.parametrize("side", SIDES)
 def test_numbers_of_a_choice_are_kept_to_four_digits(side: Side) -> None:
-    settings = settings_of(side, chosen(side, learning_rate=0.00123456789), 8, PLAN)
+    settings = settings_from_choice(side, chosen(side, learning_rate=0.00123456789), 8, PLAN)
     assert settings.learning_rate == 0.001235

@@ -57,7 +57,7 @@ def test_finished_outcomes_survive(path: Path) -> None:
     kept = {"a": outcome(0.25), "b": outcome(1.5, "pruned")}
     for slot, result in kept.items():
         assert claim(first, slot)
-        first.tell("grow", slot, result)
+        first.record("grow", slot, result)
     assert first.finished("grow") == kept
     again = Store(path, "s")
     assert again.finished("grow") == kept
@@ -71,7 +71,7 @@ def test_the_choice_is_there_for_other_tools(path: Path) -> None:
     store = Store(path, "s")
     dimensions = {"rate": optuna.distributions.FloatDistribution(0.0, 1.0)}
     assert store.claim("dropout", "a", {"rate": 0.25}, dimensions)
-    store.tell("dropout", "a", outcome(0.75))
+    store.record("dropout", "a", outcome(0.75))
     study = optuna.load_study(study_name="s/dropout", storage=f"sqlite:///{path}")
     assert (study.best_params, study.best_value) == ({"rate": 0.25}, 0.75)
 
@@ -79,7 +79,7 @@ def test_the_choice_is_there_for_other_tools(path: Path) -> None:
 def test_a_training_that_was_cut_is_open_again(path: Path) -> None:
     store = Store(path, "s")
     assert claim(store)
-    store.tell("grow", "a", outcome(state="cut"))
+    store.record("grow", "a", outcome(state="cut"))
     assert store.finished("grow") == {}
     assert claim(store)
 
@@ -105,7 +105,7 @@ def test_waiting_for_a_claim_does_not_fill_the_storage(path: Path, alive: Store)
 
 def test_a_finished_slot_is_not_claimed(path: Path, alive: Store) -> None:
     assert claim(alive)
-    alive.tell("grow", "a", outcome())
+    alive.record("grow", "a", outcome())
     assert not claim(Store(path, "s"))
 
 
@@ -129,7 +129,7 @@ def test_a_claim_that_nobody_renews_is_taken_over(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 50)
     assert not claim(mine)
-    alive.beat()
+    alive.renew_claims()
     monkeypatch.setattr(time, "time", lambda: now + 100)
     assert not claim(mine)
     monkeypatch.setattr(time, "time", lambda: now + 200)
@@ -157,10 +157,10 @@ def test_a_process_that_slept_too_long_finds_its_claim_lost(
     mine = Store(path, "s")
     assert claim(mine)
     monkeypatch.setattr(time, "time", lambda: now + 2000)
-    alive.beat()
-    alive.tell("grow", "a", outcome(0.5))
+    alive.renew_claims()
+    alive.record("grow", "a", outcome(0.5))
     assert mine.finished("grow") == {}
-    mine.tell("grow", "a", outcome(0.5))
+    mine.record("grow", "a", outcome(0.5))
     assert mine.finished("grow") == {"a": outcome(0.5)}
     assert trained(path) == [("grow", "a")]
 
@@ -168,7 +168,7 @@ def test_a_process_that_slept_too_long_finds_its_claim_lost(
 def test_what_is_given_back_is_open_at_once(path: Path, alive: Store) -> None:
     for slot in "ab":
         assert claim(alive, slot)
-    alive.give_back()
+    alive.release_claims()
     mine = Store(path, "s")
     assert claim(mine, "a")
     assert claim(mine, "b")
@@ -191,7 +191,8 @@ def test_of_many_claims_at_once_one_wins(path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_many_may_open_a_new_storage_at_once(path: Path) -> None:
-    code = "import sys; from thinnet.study._trainings.store import Store; Store(sys.argv[1], 's').finished('grow')"
+    load = "import sys; from thinnet.study._trainings.store import Store"
+    code = f"{load}; Store(sys.argv[1], 's').finished('grow')"
     command = [sys.executable, "-c", code, f"sqlite:///{path}"]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     said = [process.communicate(timeout=60)[1] for process in processes]
@@ -212,7 +213,7 @@ def test_any_folder_will_do(tmp_path: Path) -> None:
 )
 def test_a_storage_that_cannot_be_opened_is_one_line(url: str, refusal: Any) -> None:
     message = refusal(RunError, Store, url, "s")
-    assert message.startswith("--storage")
+    assert message.startswith("storage=")
     assert message.endswith("give an Optuna storage URL.")
     assert "secret" not in message
 
@@ -226,7 +227,7 @@ def test_a_file_that_is_no_database_is_one_line(path: Path, refusal: Any) -> Non
 # A full disk
 
 
-@pytest.mark.parametrize("act", ["claim", "tell", "finished"])
+@pytest.mark.parametrize("act", ["claim", "record", "finished"])
 def test_a_full_disk_is_one_line_and_passes(
     act: str, path: Path, refusal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,15 +251,15 @@ def test_a_full_disk_is_one_line_and_passes(
     large = outcome(curves={"train_loss": [[0.5] * 100_000]})
     calls = {
         "claim": lambda: store.claim("x" * 100, "y" * 1_000_000, {}, {}),
-        "tell": lambda: store.tell("grow", "a", large),
+        "record": lambda: store.record("grow", "a", large),
         "finished": lambda: [store.finished(f"{stage}" * 50) for stage in range(1000)],
     }
     limits.append("pragma max_page_count = 1")
     message = refusal(FileError, calls[act])
-    assert message == f"{path}: the disk is full; free some space and run the same command again."
-    store.give_back()
+    assert message == f"{path}: the disk is full; free some space and run the same study again."
+    store.release_claims()
     limits.append("pragma max_page_count = 1073741823")
     later = Store(path, "s")
     assert claim(later)
-    later.tell("grow", "a", large)
+    later.record("grow", "a", large)
     assert later.finished("grow") == {"a": large}

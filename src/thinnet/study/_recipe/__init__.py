@@ -1,1 +1,1 @@
-"""What is tried, and how it is judged."""
+"""The settings that are tried, and how they are judged."""

@@ -1,7 +1,7 @@
-"""The search: generations of a fixed size, proposed by Optuna's sampler from the ones before.
+"""The search: generations of a fixed size, proposed by Optuna's sampler from the earlier ones.
 
-What a generation holds follows from the seed and the finished generations alone. So the numbers do not
-depend on how many processes work, on which ends first, or on how often the study was interrupted.
+A generation follows from the seed and the finished generations alone. The numbers therefore do not depend on
+the number of processes, on the order in which they finish, or on interruptions.
 """
 
 from __future__ import annotations
@@ -11,48 +11,49 @@ from dataclasses import dataclass
 from typing import Any
 
 from thinnet._core.random import Key
-from thinnet.study._trainings.settings import PLAIN, Side, space, starts
-from thinnet.study._trainings.training import Outcome
+from thinnet.study._recipe.space import search_space, starts
+from thinnet.study._trainings.job import TrainingOutcome
+from thinnet.study._trainings.settings import PLAIN, Side
 
-__all__ = ["GENERATION", "Trial", "best_of", "propose"]
+__all__ = ["GENERATION", "SearchTrial", "best_of", "propose"]
 
 GENERATION = 4
-# So many trials are asked for at random before the sampler models what it has seen.
+# So many trials are drawn at random before the sampler fits its model.
 _RANDOM = 8
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One point of the search: what was chosen and what came of it."""
+class SearchTrial:
+    """One point of the search: a choice of settings and the outcome of its training."""
 
     choice: dict[str, Any]
-    outcome: Outcome
+    outcome: TrainingOutcome
 
 
 def propose(
-    side: Side, seed: int, trials: list[Trial], count: int, variants: tuple[str, ...] = (PLAIN,)
+    side: Side, seed: int, trials: list[SearchTrial], count: int, variants: tuple[str, ...] = (PLAIN,)
 ) -> list[dict[str, Any]]:
     """Return the choices of the next generation.
 
     Parameters
     ----------
     side : str
-        Whose search it is.
+        The side that is searched.
     seed : int
         The study's seed.
-    trials : list of Trial
+    trials : list of SearchTrial
         All trials of earlier generations, in order.
     count : int
-        How many to propose.
+        Number of choices.
     variants : tuple of str
-        Which variants of dropout are searched.
+        The variants of dropout that are searched.
     """
     fixed = starts(side, variants)[len(trials) : len(trials) + count]
-    return fixed + _sampled(side, seed, trials, count - len(fixed), space(side, variants))
+    return fixed + _sample_choices(side, seed, trials, count - len(fixed), search_space(side, variants))
 
 
-def _sampled(
-    side: Side, seed: int, trials: list[Trial], count: int, dimensions: dict[str, Any]
+def _sample_choices(
+    side: Side, seed: int, trials: list[SearchTrial], count: int, dimensions: dict[str, Any]
 ) -> list[dict[str, Any]]:
     if count <= 0:
         return []
@@ -60,17 +61,17 @@ def _sampled(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        drawn = Key(seed).fold("search").fold(side).fold(len(trials)).value % 2**32
+        sampler_seed = Key(seed).fold("search").fold(side).fold(len(trials)).value % 2**32
         sampler = optuna.samplers.TPESampler(
-            seed=drawn, n_startup_trials=_RANDOM, multivariate=True, constant_liar=True
+            seed=sampler_seed, n_startup_trials=_RANDOM, multivariate=True, constant_liar=True
         )
         study = optuna.create_study(sampler=sampler)
         for trial in trials:
-            study.add_trial(_frozen(trial, dimensions))
+            study.add_trial(_to_optuna_trial(trial, dimensions))
         return [study.ask(dimensions).params for _ in range(count)]
 
 
-def _frozen(trial: Trial, dimensions: dict[str, Any]) -> Any:
+def _to_optuna_trial(trial: SearchTrial, dimensions: dict[str, Any]) -> Any:
     from optuna.trial import TrialState, create_trial
 
     pruned = trial.outcome.state == "pruned"
@@ -83,14 +84,14 @@ def _frozen(trial: Trial, dimensions: dict[str, Any]) -> Any:
     )
 
 
-def best_of(side: Side, trials: list[Trial]) -> Trial | None:
-    """Return the trial of least validation loss that went all the way; the earliest of equals.
+def best_of(side: Side, trials: list[SearchTrial]) -> SearchTrial | None:
+    """Return the complete trial of least validation loss; among equal ones the earliest.
 
-    A dropout trial whose rates are both 0 is a point of the sweep, but no network with dropout.
+    A trial of the dropout side with both rates 0 is a point of the sweep, but not a network with dropout.
     """
 
-    def stands(trial: Trial) -> bool:
-        dropped = side == "baseline" or trial.choice["inputs"] or trial.choice["hidden_rate"] > 0
-        return trial.outcome.state == "complete" and bool(dropped)
+    def is_eligible(trial: SearchTrial) -> bool:
+        eligible = side == "baseline" or trial.choice["inputs"] or trial.choice["hidden_rate"] > 0
+        return trial.outcome.state == "complete" and bool(eligible)
 
-    return min(filter(stands, trials), key=lambda trial: trial.outcome.value, default=None)
+    return min(filter(is_eligible, trials), key=lambda trial: trial.outcome.value, default=None)

@@ -1,7 +1,6 @@
-"""The verdict: a 95 % interval on the paired difference of test scores, and the words for it.
+"""The verdict: a 95 % interval of the paired difference of test scores, and its three words.
 
-Two things could have come out otherwise: the seeds, and which rows fell into the test set. The
-interval covers both.
+Two things are random: the seeds, and the choice of the rows in the test set. The interval covers both.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """Dropout's score minus the rival's; lower scores are better, so negative speaks for dropout.
+    """Dropout's score minus the rival's; lower scores are better, so a negative one favours dropout.
 
     Parameters
     ----------
     mean : float
-        Over seeds and test rows.
+        Mean over seeds and test rows.
     both : Interval
-        Over seeds and test rows.
+        Interval over seeds and test rows.
     seeds : Interval
-        Over seeds alone: what would come out on these very test rows.
+        Interval over seeds alone, for these test rows.
     """
 
     mean: float
@@ -48,7 +47,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the interval allows to say."""
+        """The verdict that the interval supports."""
         if self.both.high < 0:
             return "dropout helps"
         if self.both.low > 0:
@@ -57,7 +56,7 @@ class Difference:
 
 
 def row_scores(errors: Array) -> Array:
-    """Return what each row adds to its seed's RMSE, so that a seed's mean is its RMSE.
+    """Return the contribution of each row to its seed's RMSE, so that a seed's mean is its RMSE.
 
     `u = rmse + (e**2 - rmse**2) / (2 * rmse)`, the first two terms of the root's expansion.
 
@@ -87,9 +86,9 @@ def difference(ours: Array, theirs: Array, groups: NDArray[Any] | None = None) -
     Parameters
     ----------
     ours, theirs : ndarray, shape (seeds, rows)
-        Scores row by row; row s of both had the same seed.
+        FinalScores row by row; row s of both has the same seed.
     groups : ndarray, shape (rows,), optional
-        Rows of one group count as one, since they are alike.
+        The rows of one group count as one, since they are similar.
 
     Examples
     --------
@@ -118,17 +117,17 @@ def difference(ours: Array, theirs: Array, groups: NDArray[Any] | None = None) -
         seeds * float(by_row.var(ddof=1)),
         float((rest * rest).sum()) / ((seeds - 1) * (rows - 1)),
     )
-    # A variance component is never negative, so the sum is never less than either main term.
+    # A variance component is never negative, so the sum is at least as large as either main term.
     total = max(squares[0] + squares[1] - squares[2], squares[0], squares[1])
     freedom = (seeds - 1, rows - 1, (seeds - 1) * (rows - 1))
     spread = sum(square**2 / df for square, df in zip(squares, freedom, strict=True))
     df = max(min(total**2 / spread, rows - 1.0), seeds - 1.0) if spread else rows - 1.0
     return Difference(
         mean,
-        _around(mean, math.sqrt(total / (seeds * rows)), df),
-        _around(mean, float(by_seed.std(ddof=1)) / math.sqrt(seeds), seeds - 1.0),
+        _interval_around(mean, math.sqrt(total / (seeds * rows)), df),
+        _interval_around(mean, float(by_seed.std(ddof=1)) / math.sqrt(seeds), seeds - 1.0),
     )
 
 
-def _around(mean: float, error: float, df: float) -> Interval:
+def _interval_around(mean: float, error: float, df: float) -> Interval:
     return Interval(*t_interval(mean, error, df))

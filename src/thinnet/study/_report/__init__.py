@@ -1,1 +1,1 @@
-"""What a study reports: every number and sentence."""
+"""The results in numbers, words and pictures: JSON, HTML and the terminal."""

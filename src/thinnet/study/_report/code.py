@@ -1,4 +1,4 @@
-"""The recommended network as code to paste: a scikit-learn pipeline that trains the very same weights."""
+"""The recommended network as code to paste: a scikit-learn pipeline that trains the same weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, cast
 from thinnet.study._recipe.stages import Winner
 from thinnet.study._tables.problem import Problem
 from thinnet.study._tables.table import BUILTIN
-from thinnet.study._trainings.settings import Plan, options, random_state
+from thinnet.study._trainings.settings import TrainingPlan, confirmation_seed, estimator_arguments
 
-__all__ = ["code"]
+__all__ = ["make_code"]
 
 _CLASSES = """\
 import math
@@ -55,42 +55,46 @@ print(root_mean_squared_error(y_test, model.predict(X_test)))  # the test RMSE o
 """
 
 
-def code(problem: Problem, plan: Plan, winner: Winner, given: dict[str, Any]) -> str:
-    """Return Python that splits the table as the study did and trains the recommended network anew.
+def make_code(problem: Problem, plan: TrainingPlan, winner: Winner, options: dict[str, Any]) -> str:
+    """Return Python code that splits the table as the study did and trains the recommended network again.
 
     Parameters
     ----------
     problem, plan, winner
-        What was studied and what won.
-    given : dict
+        The table, the settings of all trainings, the recommended side's winner.
+    options : dict
         The options of the study, as its results have them.
     """
-    state = random_state(given["seed"], given["seeds"])
-    told = options(winner.settings, plan, len(problem.rows), winner.outcome.epochs, state)
-    network = "".join(f"\n        {argument}," for argument in _arguments(told))
-    wanted = ("target", "task", "group", "missing", "seed")
+    state = confirmation_seed(options["seed"], options["seeds"])
+    epochs = winner.outcome.epochs
+    arguments = estimator_arguments(winner.settings, plan, len(problem.rows), epochs, state)
+    network = "".join(f"\n        {argument}," for argument in _write_arguments(arguments))
+    split, preparation = ("target", "task", "group", "missing", "seed"), ("categories", "drop")
     return (_CLASSES if problem.classification else _VALUES).format(
-        split=f"split({', '.join([_written(problem.table), *_arguments(_said(given, wanted))])})",
+        split=f"split({', '.join([_write_value(problem.table), *_write_options(options, split)])})",
         place="" if problem.table in BUILTIN else "; run this in the folder of the file",
-        preparation=f"TablePreparation({', '.join(_arguments(_said(given, ('categories', 'drop'))))})",
+        preparation=f"TablePreparation({', '.join(_write_options(options, preparation))})",
         network=f"{network}\n    ",
     )
 
 
-def _said(given: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: given[name] for name in names if given.get(name)}
+def _write_options(options: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Return the options that are set, as keyword arguments."""
+    return _write_arguments({name: options[name] for name in names if options.get(name)})
 
 
-def _arguments(told: dict[str, Any]) -> list[str]:
-    return [f"{name}={_written(value)}" for name, value in told.items()]
+def _write_arguments(arguments: dict[str, Any]) -> list[str]:
+    return [f"{name}={_write_value(value)}" for name, value in arguments.items()]
 
 
-def _written(value: Any) -> str:
+def _write_value(value: Any) -> str:
     """Return a value as Python source."""
     if value == math.inf:
         return "math.inf"
     if isinstance(value, str) and value.isprintable() and not set(value) & {'"', "\\"}:
         return f'"{value}"'
     return (
-        f"[{', '.join(map(_written, cast('list[Any]', value)))}]" if isinstance(value, list) else repr(value)
+        f"[{', '.join(map(_write_value, cast('list[Any]', value)))}]"
+        if isinstance(value, list)
+        else repr(value)
     )

@@ -1,4 +1,4 @@
-"""Draw what a study found: four charts, whole as SVG and PNG, and panel by panel for a page."""
+"""The four charts of a study: each as an SVG and a PNG file, and panel by panel for the page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from thinnet.study._report.panels import (
 
 __all__ = ["Picture", "draw_figures"]
 
-_WIDTH = 4.7  # of a panel, in inches: as wide as a telephone, so that words stay legible there
+_WIDTH = 4.7  # of a panel, in inches: the width of a telephone, so that text stays legible there
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart: the whole of it as SVG and PNG, and each panel as an ``<svg>`` to put into HTML."""
+    """One chart: as SVG and PNG files, and each panel as an ``<svg>`` element for HTML."""
 
     svg: bytes
     png: bytes
@@ -41,7 +41,7 @@ def draw_figures(results: dict[str, Any]) -> dict[str, Picture]:
     Parameters
     ----------
     results : dict
-        What the study wrote to results.json.
+        The content of results.json.
 
     Raises
     ------
@@ -64,29 +64,29 @@ def draw_figures(results: dict[str, Any]) -> dict[str, Picture]:
 def _picture(name: str, results: dict[str, Any], height: float, panels: list[Panel]) -> Picture:
     from matplotlib.figure import Figure
 
-    whole: Any = Figure(figsize=(_WIDTH * len(panels), height), layout="constrained")
-    for draw, part in zip(panels, whole.subfigures(1, len(panels), squeeze=False)[0], strict=True):
-        draw(part, results)
+    chart: Any = Figure(figsize=(_WIDTH * len(panels), height), layout="constrained")
+    for draw, subfigure in zip(panels, chart.subfigures(1, len(panels), squeeze=False)[0], strict=True):
+        draw(subfigure, results)
     svgs: list[str] = []
     for number, draw in enumerate(panels):
-        alone = Figure(figsize=(_WIDTH, height), layout="constrained")
-        words = draw(alone, results)
-        svgs.append(_inline(_saved(alone, "svg"), f"{name}-{number}-", words))
-    return Picture(_saved(whole, "svg"), _saved(whole, "png"), tuple(svgs))
+        panel = Figure(figsize=(_WIDTH, height), layout="constrained")
+        label = draw(panel, results)
+        svgs.append(_to_element(_render(panel, "svg"), f"{name}-{number}-", label))
+    return Picture(_render(chart, "svg"), _render(chart, "png"), tuple(svgs))
 
 
-def _saved(figure: Any, kind: str) -> bytes:
+def _render(figure: Any, kind: str) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else None)
     return file.getvalue()
 
 
-def _inline(svg: bytes, prefix: str, words: str) -> str:
-    """Turn a whole SVG file into an element for HTML, with ids and colours that suit a page."""
+def _to_element(svg: bytes, prefix: str, label: str) -> str:
+    """Turn an SVG file into an element for HTML: ids get a prefix, colours become CSS variables."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag.endswith(("}metadata", "}style")):  # a bare `*` rule would style the whole page
+            if child.tag.endswith(("}metadata", "}style")):  # a `*` rule would apply to the whole page
                 parent.remove(child)
         parent.tag = parent.tag.rpartition("}")[2]
         for key in list(parent.attrib):
@@ -97,11 +97,11 @@ def _inline(svg: bytes, prefix: str, words: str) -> str:
             elif name == "href":
                 value = re.sub("^#", f"#{prefix}", value)
             elif name == "d":
-                value = re.sub(r"(\.\d\d)\d+", r"\1", value)  # a hundredth of a point is fine enough
+                value = re.sub(r"(\.\d\d)\d+", r"\1", value)  # a hundredth of a point is precise enough
             parent.set(name, value)
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
-    root.attrib |= {"role": "img", "aria-label": words, "class": "chart"}
+    root.attrib |= {"role": "img", "aria-label": label, "class": "chart"}
     text = ElementTree.tostring(root, encoding="unicode")
     for name, colour in COLOURS.items():
         text = text.replace(colour, f"var(--{name}, {colour})")

@@ -1,123 +1,88 @@
-"""`results.json`: everything the report shows, as plain JSON."""
+"""`results.json`: all results of a study as plain JSON; the report is made from it alone."""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
 import platform
-from dataclasses import dataclass
 from typing import Any
 
 import thinnet
-from thinnet.study._recipe.scoring import Scores
-from thinnet.study._recipe.search import Trial, best_of
-from thinnet.study._recipe.stages import Grown, Winner
-from thinnet.study._report.code import code
+from thinnet.study._recipe.findings import StudyFindings, recommend
+from thinnet.study._recipe.search import SearchTrial, best_of
+from thinnet.study._recipe.space import starts
+from thinnet.study._recipe.stages import Grown
+from thinnet.study._report.code import make_code
+from thinnet.study._report.wording import Metric, state_verdict
 from thinnet.study._tables.problem import Problem
-from thinnet.study._trainings.settings import PLAIN, SIDES, Plan, Side, starts
-from thinnet.study._trainings.training import CURVES, Outcome
+from thinnet.study._trainings.job import CURVES, TrainingOutcome
+from thinnet.study._trainings.settings import PLAIN, SIDES, Side, TrainingPlan
 
-__all__ = ["FORMAT", "Findings", "assemble"]
+__all__ = ["FORMAT", "assemble"]
 
 FORMAT = "thinnet.study/1"
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What the stages came to."""
-
-    grown: Grown
-    trials: dict[Side, list[Trial]]
-    winners: dict[Side, Winner]
-    where: list[tuple[str, Outcome]]
-    scores: Scores
-
-
 def assemble(
-    problem: Problem, plan: Plan, found: Findings, given: dict[str, Any], seconds: dict[str, float]
+    problem: Problem,
+    plan: TrainingPlan,
+    findings: StudyFindings,
+    options: dict[str, Any],
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """Return the results of a study as plain JSON."""
-    side, why = recommend(found)
-    grown, variants = found.grown, tuple(given["variants"])
+    """Return the results of a study as plain JSON.
+
+    Parameters
+    ----------
+    problem, plan, findings
+        The table, the settings of all trainings, the results of every stage.
+    options : dict
+        The study's options and its fingerprint, as JSON values.
+    seconds : dict
+        Duration of each stage.
+    """
+    variants = tuple(options["variants"])
+    metric = Metric("error" if problem.classification else "rmse")
+    dropout_trials = findings.trials["dropout"]
     return {
         "format": FORMAT,
-        "verdict": found.scores.difference.verdict,
-        "sentence": _sentence(problem, found),
+        "verdict": findings.scores.difference.verdict,
+        "sentence": state_verdict(metric, findings.scores.difference),
         "task": problem.target.task,
-        "metric": "error" if problem.classification else "rmse",
+        "metric": metric.name,
         "classes": list(problem.target.classes),
-        "chance": found.scores.chance,
-        "width": grown.width,
+        "chance": findings.scores.chance,
+        "width": findings.grown.width,
         "depth": plan.depth,
-        "recommended": {
-            "side": side,
-            **found.winners[side].settings.to_json(),
-            "epochs": found.winners[side].outcome.epochs,
-            "batch": plan.batch,
-            "why": why,
-        },
-        **{side: _side(problem, plan, found, side) for side in SIDES},
-        "difference": {
-            "mean": found.scores.difference.mean,
-            "low": found.scores.difference.both.low,
-            "high": found.scores.difference.both.high,
-            "seeds_only": vars(found.scores.difference.seeds),
-        },
-        "boosting": {"name": "HistGradientBoosting", "score": found.scores.boosting},
-        "where": [
-            {"site": site, "validation_loss": outcome.value, "validation_score": outcome.score}
-            for site, outcome in found.where
-        ],
-        "grow": {
-            "reached": grown.reached,
-            "reason": grown.reason,
-            "widths": [
-                {
-                    "width": width,
-                    "train": [values[-1] for values in outcome.curves["train_score"]],
-                    "validation": [values[-1] for values in outcome.curves["validation_score"]],
-                }
-                for width, outcome in sorted(grown.outcomes.items())
-            ],
-        },
-        "sweep": _sweep(found.trials["dropout"], variants),
-        "variants": _variants(found.trials["dropout"], variants),
-        "curves": {
-            "grown": grown.outcomes[grown.width].curves,
-            **{side: {name: found.winners[side].outcome.curves[name] for name in CURVES} for side in SIDES},
-        },
-        "trials": {side: [_trial(i, trial) for i, trial in enumerate(found.trials[side])] for side in SIDES},
-        "code": code(problem, plan, found.winners[side], given),
-        "data": {
-            "name": problem.table,
-            "rows": problem.shape[0],
-            "columns": problem.shape[1],
-            "target": problem.target.name,
-            "test_rows": len(problem.test),
-            "group": given["group"],
-            "fingerprint": given["fingerprint"],
-        },
+        "recommended": _recommended(plan, findings),
+        **{side: _side(problem, plan, findings, side) for side in SIDES},
+        "difference": _difference(findings),
+        "boosting": {"name": "HistGradientBoosting", "score": findings.scores.boosting},
+        "where": _where(findings.where),
+        "grow": _grow(findings.grown),
+        "sweep": _sweep(dropout_trials, variants),
+        "variants": _variants(dropout_trials, variants),
+        "curves": _curves(findings),
+        "trials": {side: [_trial(i, t) for i, t in enumerate(findings.trials[side])] for side in SIDES},
+        "code": make_code(problem, plan, findings.winners[recommend(findings)[0]], options),
+        "data": _data(problem, options),
         "preparation": problem.preparation.describe(),
-        "options": given,
+        "options": options,
         "versions": _versions(),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
 
-def recommend(found: Findings) -> tuple[Side, str]:
-    """Return which side's settings to use, and why."""
-    verdict = found.scores.difference.verdict
-    if verdict == "dropout helps":
-        return "dropout", "its test score is better than the rival's beyond chance"
-    if verdict == "dropout hurts":
-        return "baseline", "its test score is better than dropout's beyond chance"
-    side = min(SIDES, key=lambda side: found.winners[side].outcome.value)
-    return side, "the test set cannot tell the two apart; its validation loss is lower"
+def _recommended(plan: TrainingPlan, findings: StudyFindings) -> dict[str, Any]:
+    side, why = recommend(findings)
+    winner = findings.winners[side]
+    network = {**winner.settings.to_json(), "epochs": winner.outcome.epochs, "batch": plan.batch}
+    return {"side": side, **network, "why": why}
 
 
-def _side(problem: Problem, plan: Plan, found: Findings, side: Side) -> dict[str, Any]:
-    winner, scores = found.winners[side], found.scores.seeds[side]
+def _side(problem: Problem, plan: TrainingPlan, findings: StudyFindings, side: Side) -> dict[str, Any]:
+    winner, scores = findings.winners[side], findings.scores.seeds[side]
     widths = [problem.x.shape[1], *[winner.settings.width] * plan.depth, problem.outputs]
     return {
         "settings": winner.settings.to_json(),
@@ -129,31 +94,46 @@ def _side(problem: Problem, plan: Plan, found: Findings, side: Side) -> dict[str
     }
 
 
-def _sentence(problem: Problem, found: Findings) -> str:
-    gap = found.scores.difference
-    factor, unit = (100, "points of test error") if problem.classification else (1, "of test RMSE")
-    digits = ".2f" if problem.classification else ".4g"
-    low, high, mean = (f"{factor * value:+{digits}}" for value in (gap.both.low, gap.both.high, gap.mean))
-    start = gap.verdict[0].upper() + gap.verdict[1:]
-    return f"{start}: {mean} {unit} against the tuned network without it (95 % interval {low} to {high})."
+def _difference(findings: StudyFindings) -> dict[str, Any]:
+    difference = findings.scores.difference
+    return {
+        "mean": difference.mean,
+        "low": difference.both.low,
+        "high": difference.both.high,
+        "seeds_only": vars(difference.seeds),
+    }
 
 
-def _sweep(trials: list[Trial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return those of the first trials that vary the hidden rate of the first variant alone, by rate."""
+def _where(compared: list[tuple[str, TrainingOutcome]]) -> list[dict[str, Any]]:
+    return [
+        {"site": site, "validation_loss": outcome.value, "validation_score": outcome.score}
+        for site, outcome in compared
+    ]
+
+
+def _grow(grown: Grown) -> dict[str, Any]:
+    widths = [{"width": width, **_last_scores(outcome)} for width, outcome in sorted(grown.outcomes.items())]
+    return {"reached": grown.reached, "reason": grown.reason, "widths": widths}
+
+
+def _last_scores(outcome: TrainingOutcome) -> dict[str, list[float]]:
+    """Return the scores after the last epoch, fold by fold, for training and validation rows."""
+    return {
+        name: [values[-1] for values in outcome.curves[f"{name}_score"]] for name in ("train", "validation")
+    }
+
+
+def _sweep(trials: list[SearchTrial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the first trials that vary only the hidden rate of the first variant, sorted by rate."""
     rows: list[dict[str, Any]] = []
     for choice, trial in zip(starts("dropout", variants), trials, strict=False):
-        if choice["inputs"] or choice.get("variant", PLAIN) != variants[0]:
-            continue
-        measured = {
-            name: [values[-1] for values in trial.outcome.curves[f"{name}_score"]]
-            for name in ("train", "validation")
-        }
-        rows.append({"rate": choice["hidden_rate"], **measured})
+        if not choice["inputs"] and choice.get("variant", PLAIN) == variants[0]:
+            rows.append({"rate": choice["hidden_rate"], **_last_scores(trial.outcome)})
     return sorted(rows, key=lambda row: row["rate"])
 
 
-def _variants(trials: list[Trial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return each variant's best trial, the best first; nothing where only one was searched."""
+def _variants(trials: list[SearchTrial], variants: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the best trial of each variant, sorted by loss; an empty list if only one was searched."""
     rows: list[dict[str, Any]] = []
     for variant in variants if len(variants) > 1 else ():
         own = [trial for trial in trials if trial.choice["variant"] == variant]
@@ -165,13 +145,35 @@ def _variants(trials: list[Trial], variants: tuple[str, ...]) -> list[dict[str, 
     return sorted(rows, key=lambda row: row["validation_loss"])
 
 
-def _trial(number: int, trial: Trial) -> dict[str, Any]:
+def _curves(findings: StudyFindings) -> dict[str, Any]:
+    grown = findings.grown
+    winners = {side: findings.winners[side].outcome.curves for side in SIDES}
+    return {
+        "grown": grown.outcomes[grown.width].curves,
+        **{side: {name: curves[name] for name in CURVES} for side, curves in winners.items()},
+    }
+
+
+def _trial(number: int, trial: SearchTrial) -> dict[str, Any]:
     return {
         "number": number,
         "state": trial.outcome.state,
         "settings": trial.choice,
         "validation_loss": trial.outcome.value,
         "validation_score": trial.outcome.score,
+    }
+
+
+def _data(problem: Problem, options: dict[str, Any]) -> dict[str, Any]:
+    rows, columns = problem.shape
+    return {
+        "name": problem.table,
+        "rows": rows,
+        "columns": columns,
+        "target": problem.target.name,
+        "test_rows": len(problem.test),
+        "group": options["group"],
+        "fingerprint": options["fingerprint"],
     }
 
 

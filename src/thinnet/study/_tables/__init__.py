@@ -1,1 +1,1 @@
-"""A file becomes arrays."""
+"""A file becomes arrays: reading, target, treatment of columns, split."""

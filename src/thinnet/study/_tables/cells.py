@@ -1,7 +1,7 @@
 """Cells of a column as numbers, labels or dates, and where to find them in the file.
 
-The index of a frame carries the row of the file that each row came from, so that a message about the
-40th training row names the row that a spreadsheet shows: index 0 is row 2, under the header.
+The index of a frame carries the row of the file that each row came from, so a message about the
+40th training row gives the row number that a spreadsheet shows: index 0 is row 2, below the header.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ from numpy.typing import NDArray
 from thinnet.errors import DataError
 
 __all__ = [
+    "CellType",
     "Floats",
-    "Kind",
     "Labels",
-    "absent",
+    "cell_type_of",
     "check_names",
-    "dates",
     "factorise",
-    "first",
-    "kind_of",
-    "labels",
-    "nearest",
-    "number_of",
-    "numbers",
-    "place",
-    "quoted",
+    "find_missing",
+    "first_true",
+    "locate_cell",
+    "parse_number",
+    "quote",
     "share_of_numbers",
     "shorten",
+    "suggest_name",
+    "to_dates",
+    "to_labels",
+    "to_numbers",
 ]
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.object_]
-Kind = Literal["number", "flag", "date", "category", "text"]
+CellType = Literal["number", "flag", "date", "category", "text"]
+"""The type of a column's cells in the file; the treatment of a column is a `columns.Kind`."""
 
-_pd = cast("Any", pd)  # its stubs leave much unknown
+_pd = cast("Any", pd)  # its stubs are incomplete
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}[-/][0-9]{1,2}(?:[-/][0-9]{1,2}(?:[T ][0-9].*)?)?")
-_OBJECTS: dict[str, Kind] = {
+_OBJECTS: dict[str, CellType] = {
     "boolean": "flag",
     "integer": "number",
     "floating": "number",
@@ -59,12 +60,12 @@ _OBJECTS: dict[str, Kind] = {
 }
 
 
-def quoted(value: object) -> str:
-    """Put a cell or a name in quotes, on one line and not too long.
+def quote(value: object) -> str:
+    """Put a cell or a name in quotes, on one line and cut after 40 characters.
 
     Examples
     --------
-    >>> print(quoted("n/a"), quoted("a" * 50))
+    >>> print(quote("n/a"), quote("a" * 50))
     "n/a" "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"
     """
     text = " ".join(str(value).split())
@@ -72,26 +73,26 @@ def quoted(value: object) -> str:
 
 
 def shorten(text: str, width: int = 200) -> str:
-    """Cut a list in a message that would fill the screen."""
+    """Cut a long list in a message."""
     return text if len(text) <= width else f"{text[:width]}…"
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Offer the column that was probably meant, or list the columns.
+def suggest_name(name: str, names: Iterable[str]) -> str:
+    """Suggest the column name that is closest, or list all names.
 
     Examples
     --------
-    >>> nearest("Prize", ["area", "price"])
+    >>> suggest_name("Prize", ["area", "price"])
     'did you mean "price"?'
-    >>> nearest("zzz", ["area", "price"])
+    >>> suggest_name("zzz", ["area", "price"])
     'the columns are "area", "price".'
     """
     names = list(names)
     folded = {known.casefold(): known for known in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     if close:
-        return f"did you mean {quoted(folded[close[0]])}?"
-    listed = ", ".join(quoted(known) for known in names[:20])
+        return f"did you mean {quote(folded[close[0]])}?"
+    listed = ", ".join(quote(known) for known in names[:20])
     return (
         f"the columns are {listed}."
         if len(names) <= 20
@@ -100,50 +101,50 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def check_names(names: Iterable[str], name: str) -> None:
-    """Refuse a table in which one name stands for two columns."""
+    """Refuse a table in which two columns have the same name."""
     seen: set[str] = set()
     for known in names:
         if known in seen:
-            raise DataError(f"{name}: two columns are called {quoted(known)}; give each its own name.")
+            raise DataError(f"{name}: two columns are called {quote(known)}; give each its own name.")
         seen.add(known)
 
 
-def place(column: pd.Series[Any], position: int, name: str) -> str:
-    """Say where a cell stands: table, spreadsheet row, column.
+def locate_cell(column: pd.Series[Any], position: int, name: str) -> str:
+    """Return the place of a cell in words: table, spreadsheet row, column.
 
     Examples
     --------
-    >>> place(pd.Series([5.0, 6.0], name="area"), 1, "houses.csv")
+    >>> locate_cell(pd.Series([5.0, 6.0], name="area"), 1, "houses.csv")
     'houses.csv, row 3, column "area"'
     """
     index = cast("Any", column.index)
     row = int(index[position]) if pd.api.types.is_integer_dtype(index.dtype) else position
-    return f"{name}, row {row + 2}, column {quoted(column.name)}"
+    return f"{name}, row {row + 2}, column {quote(column.name)}"
 
 
-def first(where: NDArray[np.bool_]) -> int:
+def first_true(where: NDArray[np.bool_]) -> int:
     """Return the first position that is true."""
     return int(np.argmax(where))
 
 
-def kind_of(column: pd.Series[Any]) -> Kind:
-    """Tell what a column holds by its dtype; for objects, by their types."""
-    kind = cast("Any", column.dtype)
-    if isinstance(kind, pd.CategoricalDtype):
+def cell_type_of(column: pd.Series[Any]) -> CellType:
+    """Return the type of a column's cells, from its dtype; for objects, from the objects' types."""
+    dtype = cast("Any", column.dtype)
+    if isinstance(dtype, pd.CategoricalDtype):
         return "category"
-    if pd.api.types.is_bool_dtype(kind):
+    if pd.api.types.is_bool_dtype(dtype):
         return "flag"
-    if pd.api.types.is_numeric_dtype(kind):
+    if pd.api.types.is_numeric_dtype(dtype):
         return "number"
-    if pd.api.types.is_datetime64_any_dtype(kind):
+    if pd.api.types.is_datetime64_any_dtype(dtype):
         return "date"
-    if kind.kind == "O":
+    if dtype.kind == "O":
         return _OBJECTS.get(pd.api.types.infer_dtype(column, skipna=True), "text")
     return "text"
 
 
 def factorise(column: pd.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
-    """Return for each cell the position of its value in a list of distinct values, -1 where missing."""
+    """Return each cell's position in a list of distinct values, -1 where it is missing, and that list."""
     try:
         codes, values = _pd.factorize(column)
     except TypeError:  # lists and other values without a hash
@@ -151,57 +152,57 @@ def factorise(column: pd.Series[Any]) -> tuple[NDArray[np.int64], list[Any]]:
     return codes.astype(np.int64), list(values)
 
 
-def labels(column: pd.Series[Any]) -> Labels:
-    """Return each cell as a text, None where missing; equal numbers are equal texts.
+def to_labels(column: pd.Series[Any]) -> Labels:
+    """Return each cell as a text, None where it is missing; equal numbers become equal texts.
 
-    A zip code is a text in one file and a number in the next, or a number with a fraction because a cell
-    is missing: "0815", 815 and 815.0 all become "815".
+    A zip code may be a text in one file and a number in another, or a float because a cell is missing:
+    "0815", 815 and 815.0 all become "815".
 
     Examples
     --------
-    >>> labels(pd.Series([2.0, None, 0.5])).tolist(), labels(pd.Series([" red", "", "02"])).tolist()
+    >>> to_labels(pd.Series([2.0, None, 0.5])).tolist(), to_labels(pd.Series([" red", "", "02"])).tolist()
     (['2', None, '0.5'], ['red', None, '2'])
     """
     codes, values = factorise(column)
-    return _objects([*map(_label, values), None])[codes]
+    return _object_array([*map(_to_label, values), None])[codes]
 
 
-def absent(column: pd.Series[Any]) -> NDArray[np.bool_]:
-    """Tell which cells are missing; a blank text is."""
-    worded = kind_of(column) in ("text", "category")
-    blank = pd.Series(labels(column)).isna() if worded else column.isna()
+def find_missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Return which cells are missing; a blank text counts as missing."""
+    textual = cell_type_of(column) in ("text", "category")
+    blank = pd.Series(to_labels(column)).isna() if textual else column.isna()
     return blank.to_numpy(dtype=np.bool_)
 
 
-def number_of(text: str | None) -> float:
-    """Return the number that a text spells, NaN if it spells none."""
+def parse_number(text: str | None) -> float:
+    """Return the number that a text represents, NaN if it represents none."""
     return float(text) if text is not None and _NUMBER.fullmatch(text) else float("nan")
 
 
 def share_of_numbers(cells: Labels) -> float:
-    """Return the share of numbers among the cells that are not missing, 0 if all are missing."""
+    """Return the fraction of numbers among the cells that are not missing, 0 if all are missing."""
     present = [cell for cell in cells.tolist() if cell is not None]
     return sum(1 for cell in present if _NUMBER.fullmatch(cell)) / len(present) if present else 0.0
 
 
-def numbers(column: pd.Series[Any], name: str, remedy: str) -> Floats:
+def to_numbers(column: pd.Series[Any], name: str, remedy: str) -> Floats:
     """Return the cells as float64, NaN where missing.
 
     Parameters
     ----------
     column : pandas.Series
-        Numbers, booleans, or texts that spell numbers.
+        Numbers, booleans, or texts that represent numbers.
     name : str
-        The table, for messages.
+        The table's name, for messages.
     remedy : str
-        What to do about a cell that is not a number; ``{cell}`` and ``{column}`` are filled in.
+        The advice for a cell that is not a number; ``{cell}`` and ``{column}`` are filled in.
 
     Raises
     ------
     DataError
         A cell is not a number, or is infinite.
     """
-    kind = kind_of(column)
+    kind = cell_type_of(column)
     if kind in ("number", "flag"):
         if isinstance(column.dtype, np.dtype) and column.dtype.kind != "O":
             values = column.to_numpy(dtype=np.float64)
@@ -209,56 +210,55 @@ def numbers(column: pd.Series[Any], name: str, remedy: str) -> Floats:
             present = column.astype(object).where(column.notna(), np.nan)
             values = present.to_numpy(dtype=np.float64)
     else:
-        cells = labels(column)
-        values = np.array([number_of(cell) for cell in cells.tolist()], dtype=np.float64)
-        bad = np.isnan(values) & ~absent(column)
+        cells = to_labels(column)
+        values = np.array([parse_number(cell) for cell in cells.tolist()], dtype=np.float64)
+        bad = np.isnan(values) & ~find_missing(column)
         if bad.any():
-            at = first(bad)
-            hint = remedy.format(cell=quoted(cells[at]), column=quoted(column.name))
-            raise DataError(f"{place(column, at, name)}: {quoted(cells[at])} is not a number; {hint}.")
+            at = first_true(bad)
+            hint = remedy.format(cell=quote(cells[at]), column=quote(column.name))
+            raise DataError(f"{locate_cell(column, at, name)}: {quote(cells[at])} is not a number; {hint}.")
     infinite = np.isinf(values)
     if infinite.any():
-        where = place(column, first(infinite), name)
+        where = locate_cell(column, first_true(infinite), name)
         raise DataError(f"{where}: the cell is infinite; correct it.")
     return values
 
 
-def dates(column: pd.Series[Any]) -> pd.DatetimeIndex:
+def to_dates(column: pd.Series[Any]) -> pd.DatetimeIndex:
     """Return the cells as dates in UTC without a zone, NaT where missing or not an ISO-like date."""
-    kind = kind_of(column)
+    kind = cell_type_of(column)
     if kind == "date" and str(column.dtype) != "object":
         parsed = pd.DatetimeIndex(cast("Any", column))
     else:
-        cells = [
-            cell if cell is not None and _DATE.fullmatch(cell) else None for cell in labels(column).tolist()
-        ]
-        told = cast("Any", _objects(cells))
-        parsed = cast("pd.DatetimeIndex", pd.to_datetime(told, format="ISO8601", utc=True, errors="coerce"))
+        labels: list[str | None] = to_labels(column).tolist()
+        dated = [label if label is not None and _DATE.fullmatch(label) else None for label in labels]
+        texts = cast("Any", _object_array(dated))
+        parsed = cast("pd.DatetimeIndex", pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
     return parsed if parsed.tz is None else parsed.tz_convert(None)
 
 
-def _objects(cells: Sequence[str | None]) -> Labels:
-    """Make an array of objects: texts as they are, None kept."""
+def _object_array(cells: Sequence[str | None]) -> Labels:
+    """Return an array of objects: texts unchanged, None kept."""
     array = np.empty(len(cells), dtype=np.object_)
     array[:] = cells
     return array
 
 
-def _label(value: Any) -> str | None:
-    """Name one value, so that it has one name whatever its type; None for blank text."""
+def _to_label(value: Any) -> str | None:
+    """Return the label of one value, the same for every type that holds it; None for a blank text."""
     if isinstance(value, np.generic):
         value = cast("Any", value.item())
     if isinstance(value, int):  # booleans too
         return str(value)
     if isinstance(value, float | Decimal):
-        return _shortest(float(value))
+        return _shortest_text(float(value))
     if isinstance(value, datetime) and value.time() == datetime.min.time():
         return str(value.date())
     text = str(value).strip()
-    number = number_of(text)
-    return _shortest(number) if abs(number) < 2**53 else text or None
+    number = parse_number(text)
+    return _shortest_text(number) if abs(number) < 2**53 else text or None
 
 
-def _shortest(number: float) -> str:
-    """Spell a number without a needless fraction."""
+def _shortest_text(number: float) -> str:
+    """Write a number, a whole one without a fraction."""
     return str(int(number)) if number.is_integer() else str(number)

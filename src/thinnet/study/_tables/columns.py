@@ -1,4 +1,4 @@
-"""What is done to one column, and doing it."""
+"""The treatment of one column: its description and its application."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from sklearn.preprocessing import OneHotEncoder
 from thinnet.errors import InputError
 from thinnet.study._tables import cells
 
-__all__ = ["Column", "column_from_json", "days", "slabs", "standardise", "write_features"]
+__all__ = ["ColumnTreatment", "read_slabs", "standardise", "to_days", "treatment_from_json", "write_features"]
 
-LIMIT = 10.0  # standard deviations: a wild new value cannot wreck a prediction
+LIMIT = 10.0  # standard deviations: one outlier in new data cannot dominate a prediction
 HUGE = 1e140  # the square of a number must stay finite
-SLAB = 1 << 18  # float64 numbers treated at once: 8 MiB
+SLAB = 1 << 18  # float64 numbers processed at once: 2 MiB
 
 Kind = Literal["number", "flag", "category", "date", "dropped"]
 
 
 @dataclass(frozen=True)
-class Column:
-    """What is done to one column.
+class ColumnTreatment:
+    """The treatment of one column.
 
     Parameters
     ----------
     name : str
-        Its name in the table.
+        The column's name in the table.
     kind : {"number", "flag", "category", "date", "dropped"}
-        A flag is a number with two values. Dates are counted in days since 1970.
+        A flag is a number with two values. Dates are days since 1970.
     why : str
-        Why it is dropped.
+        The reason why the column is dropped.
     missing : bool
-        Whether a 0/1 feature tells that the cell is missing.
+        Whether a 0/1 feature marks missing cells.
     fill, mean, scale : float
-        What a missing number becomes, then ``(x - mean) / scale``.
+        A missing number becomes `fill`; a number x becomes ``(x - mean) / scale``.
     categories : tuple of str
         One 0/1 feature each; any other text is 0 in all of them.
     hours : bool
-        Whether the hour of the day counts.
+        Whether the hour of the day is a feature.
     """
 
     name: str
@@ -57,65 +57,65 @@ class Column:
 
     @property
     def features(self) -> list[str]:
-        """Names of the features without the one for missing cells."""
+        """Names of the features, the one for missing cells excepted."""
         if self.kind == "category":
             return [f"{self.name} = {category}" for category in self.categories]
         if self.kind == "date":
             cycles = ("month", "weekday", "hour")[: 3 if self.hours else 2]
-            turns = [f"{self.name} ({wave} of {cycle})" for cycle in cycles for wave in ("sine", "cosine")]
-            return [f"{self.name} (days)", *turns]
+            waves = [f"{self.name} ({wave} of {cycle})" for cycle in cycles for wave in ("sine", "cosine")]
+            return [f"{self.name} (days)", *waves]
         return [self.name] if self.kind in ("number", "flag") else []
 
     @property
     def width(self) -> int:
-        """How many features there are, the one for missing cells included."""
+        """Number of features, the one for missing cells included."""
         return len(self.features) + self.missing
 
-    def treatment(self) -> str:
-        """Say in words what is done."""
+    def in_words(self) -> str:
+        """Return the treatment in words."""
         if self.kind == "dropped":
             return f"dropped: {self.why}"
         if self.kind == "category":
-            said = "one 0/1 feature for each frequent category, any other is 0 in all"
+            words = "one 0/1 feature for each frequent category, any other is 0 in all"
         elif self.kind == "date":
             cycles = "month, weekday and hour" if self.hours else "month and weekday"
-            said = f"standardised days; {cycles} as points on a circle"
+            words = f"standardised days; {cycles} as points on a circle"
         else:
-            said = "standardised, the median where missing"
-        return said + ("; missing cells have a 0/1 feature" if self.missing else "")
+            words = "standardised, the median where missing"
+        return words + ("; missing cells have a 0/1 feature" if self.missing else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields that are not as they usually are, as values that JSON holds."""
-        said = {key: value for key, value in asdict(self).items() if value != _USUAL.get(key)}
-        return said | {"categories": list(self.categories)} if self.categories else said
+        """Return the fields that differ from their defaults, as JSON values."""
+        entry = {key: value for key, value in asdict(self).items() if value != _DEFAULTS.get(key)}
+        return entry | {"categories": list(self.categories)} if self.categories else entry
 
 
-_USUAL = {field.name: field.default for field in fields(Column) if field.default is not MISSING}
+_DEFAULTS = {field.name: field.default for field in fields(ColumnTreatment) if field.default is not MISSING}
 
 
-def slabs(
+def read_slabs(
     frame: pd.DataFrame, names: Sequence[str], table: str, remedy: str
 ) -> Iterator[tuple[int, cells.Floats]]:
-    """Yield a few numeric columns at a time: the position of the first, and float64 (n, some) with NaN.
+    """Yield a few numeric columns at a time: the position of the first, and float64 (n, few) with NaN.
 
-    A table of images has hundreds of columns; together in float64 they would be the largest thing in memory.
+    A table of images has hundreds of columns; all of them in float64 would dominate the memory in use.
     """
     step = max(1, SLAB // max(1, len(frame)))
     for start in range(0, len(names), step):
         group = names[start : start + step]
         slab = np.empty((len(frame), len(group)), dtype=np.float64, order="F")
         for position, name in enumerate(group):
-            slab[:, position] = cells.numbers(frame[name], table, remedy)
-        # A missing cell is NaN and stays NaN.
+            slab[:, position] = cells.to_numbers(frame[name], table, remedy)
+        # Clipping keeps NaN, which marks a missing cell.
         yield start, np.clip(slab, -HUGE, HUGE, out=slab)
 
 
-def days(moments: pd.DatetimeIndex) -> cells.Floats:
+def to_days(moments: pd.DatetimeIndex) -> cells.Floats:
     """Return days since 1970, NaN where missing.
 
     Examples
     --------
-    >>> days(pd.DatetimeIndex(["1970-01-02 12:00", None])).tolist()
+    >>> to_days(pd.DatetimeIndex(["1970-01-02 12:00", None])).tolist()
     [1.5, nan]
     """
     seconds = moments.to_numpy().astype("datetime64[s]")
@@ -124,26 +124,26 @@ def days(moments: pd.DatetimeIndex) -> cells.Floats:
     return counted
 
 
-def standardise(slab: cells.Floats, group: Sequence[Column]) -> cells.Floats:
+def standardise(slab: cells.Floats, group: Sequence[ColumnTreatment]) -> cells.Floats:
     """Fill, centre, scale and clip in place: (x - mean) / scale in [-10, 10]."""
     fill, mean, scale = (
         np.array([getattr(column, key) for column in group]) for key in ("fill", "mean", "scale")
     )
-    rows, held = np.nonzero(np.isnan(slab))
-    slab[rows, held] = fill[held]
-    with np.errstate(over="ignore"):  # an overflow is infinite and is clipped like the rest
+    rows, columns = np.nonzero(np.isnan(slab))
+    slab[rows, columns] = fill[columns]
+    with np.errstate(over="ignore"):  # an overflow gives infinity, which is clipped like the rest
         slab -= mean
         slab /= scale
     return np.clip(slab, -LIMIT, LIMIT, out=slab)
 
 
-def write_features(series: pd.Series[Any], column: Column, out: NDArray[np.float32]) -> None:
+def write_features(series: pd.Series[Any], column: ColumnTreatment, out: NDArray[np.float32]) -> None:
     """Write the features of a category or a date, the flag for missing cells last."""
     if column.kind == "category":
-        labels = cells.labels(series)
-        absent = cells.absent(series)
+        labels = cells.to_labels(series)
+        absent = cells.find_missing(series)
         if column.categories and len(labels):
-            labels[absent] = ""  # never a category
+            labels[absent] = ""  # matches no category
             categories = np.array(column.categories, dtype=np.object_)
             encoder = cast("Any", OneHotEncoder)(
                 categories=[categories], handle_unknown="ignore", sparse_output=False, dtype=np.float32
@@ -151,46 +151,46 @@ def write_features(series: pd.Series[Any], column: Column, out: NDArray[np.float
             hot = encoder.fit(categories[:1, None]).transform(labels[:, None])  # (n, categories)
             out[:, : len(categories)] = hot
     else:
-        moments = cells.dates(series)
-        counted = days(moments)
+        moments = cells.to_dates(series)
+        counted = to_days(moments)
         absent = np.isnan(counted)
         out[:, :1] = standardise(counted[:, None].copy(), [column])
-        out[:, 1 : 5 + 2 * column.hours] = _turns(moments, absent, column.hours)
+        out[:, 1 : 5 + 2 * column.hours] = _circle_points(moments, absent, column.hours)
     if column.missing:
         out[:, -1] = absent
 
 
-def _turns(moments: pd.DatetimeIndex, absent: NDArray[np.bool_], hours: bool) -> cells.Floats:
-    """Return sine and cosine of the month, the weekday and perhaps the hour; 0 where missing."""
+def _circle_points(moments: pd.DatetimeIndex, absent: NDArray[np.bool_], hours: bool) -> cells.Floats:
+    """Return sine and cosine of the month, the weekday and, if wanted, the hour; 0 where missing."""
     at = cast("Any", moments)
     cycles = [(at.month - 1) / 12, at.day_of_week / 7]
     if hours:
         cycles.append((at.hour + at.minute / 60) / 24)
     angles = 2 * np.pi * np.stack([np.asarray(cycle, dtype=np.float64) for cycle in cycles], axis=1)
-    turns = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(angles), 2 * len(cycles))
-    turns[absent] = 0.0
-    return turns
+    points = np.stack([np.sin(angles), np.cos(angles)], axis=2).reshape(len(angles), 2 * len(cycles))
+    points[absent] = 0.0
+    return points
 
 
-def column_from_json(position: int, entry: object) -> Column:
-    """Read one column of a plan."""
+def treatment_from_json(position: int, entry: object) -> ColumnTreatment:
+    """Read the treatment of one column from a preparation's JSON."""
     owner = f"preparation, entry {position}"
     if not isinstance(entry, dict):
-        raise InputError(f"{owner}: an object is needed, got {type(entry).__name__}.")
+        raise InputError(f"{owner}: must be an object, got {type(entry).__name__}.")
     given = cast("dict[str, Any]", entry)
-    known = {field.name for field in fields(Column)}
+    known = {field.name for field in fields(ColumnTreatment)}
     for key, value in given.items():
-        if key not in known or not _fits(key, value):
-            raise InputError(f"{owner}: {cells.quoted(key)} cannot be {cells.quoted(value)}.")
+        if key not in known or not _is_valid(key, value):
+            raise InputError(f"{owner}: {cells.quote(key)} cannot be {cells.quote(value)}.")
     for key in ("name", "kind"):
         if key not in given:
-            raise InputError(f"{owner}: {cells.quoted(key)} is missing.")
-    fitting: dict[str, Any] = given | {"categories": tuple(given.get("categories", ()))}
-    return Column(**fitting)
+            raise InputError(f"{owner}: {cells.quote(key)} is missing.")
+    values: dict[str, Any] = given | {"categories": tuple(given.get("categories", ()))}
+    return ColumnTreatment(**values)
 
 
-def _fits(key: str, value: Any) -> bool:
-    """Tell whether a value may stand under a key of a plan."""
+def _is_valid(key: str, value: Any) -> bool:
+    """Return whether a value is valid for a key of a treatment."""
     if key == "kind":
         return isinstance(value, str) and value in get_args(Kind)
     if key in ("name", "why"):

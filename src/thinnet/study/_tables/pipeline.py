@@ -1,4 +1,4 @@
-"""What a study does to a table, for scikit-learn's pipelines: its split and its preparation of columns."""
+"""A study's split and its treatment of columns, for scikit-learn's pipelines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from thinnet.study._tables import cells
-from thinnet.study._tables.preparation import Overrides, Preparation, prepare
-from thinnet.study._tables.problem import Columns, divide
-from thinnet.study._tables.table import Target, load_table
+from thinnet.study._tables.preparation import Preparation, prepare
+from thinnet.study._tables.problem import ColumnRoles, split_table
+from thinnet.study._tables.table import load_table
+from thinnet.study._tables.target import Target
 
 if TYPE_CHECKING:
     from typing import Self
@@ -23,15 +24,15 @@ __all__ = ["TablePreparation", "split"]
 
 Array: TypeAlias = NDArray[Any]
 
-_NAME = "the table"
+_OWNER = "TablePreparation"
 
 
 class TablePreparation(TransformerMixin, BaseEstimator):
-    """Turn a table into numbers as `thinnet study` does.
+    """Convert a table to features as `thinnet study` does.
 
-    Numbers are standardised, their median taken where they miss; categories get a 0/1 feature each; dates
-    are counted in days, with month, weekday and hour as points on a circle; columns that tell nothing are
-    dropped.
+    Numbers are standardised, and the median replaces missing ones; each frequent category becomes a 0/1
+    feature; dates become days since 1970, with month, weekday and hour as points on a circle; constants and
+    identifiers are dropped.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     preparation_ : thinnet.study._tables.preparation.Preparation
-        What is done to each column; `preparation_.describe()` says it in words.
+        The treatment of each column; `preparation_.describe()` returns it in words.
 
     Examples
     --------
@@ -60,20 +61,32 @@ class TablePreparation(TransformerMixin, BaseEstimator):
         self.drop = drop
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Decide what is done to each column of X and measure what that needs.
+        """Choose the treatment of each column of X and measure medians, means, scales and categories.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, shape (n, columns)
+            The training rows, without the target.
+        y : ignored
 
         Raises
         ------
         DataError
-            A cell of a number column is no number, or no column is left.
+            A cell of a number column is not a number, or no column is left.
         """
-        overrides = Overrides(tuple(self.categories), tuple(self.drop))
-        self.preparation_ = prepare(pd.DataFrame(X), _NAME, overrides=overrides)
+        categories, drop = tuple(self.categories), tuple(self.drop)
+        self.preparation_ = prepare(pd.DataFrame(X), _OWNER, categories=categories, drop=drop)
         return self
 
     def transform(self, X: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the features of X, float32 (n, features), finite."""
-        return self._fitted().transform(pd.DataFrame(X), _NAME)
+        """Return the features of X, float32 (n, features), all finite.
+
+        Raises
+        ------
+        DataError
+            A column is missing, or a cell of a number column is not a number.
+        """
+        return self._fitted().transform(pd.DataFrame(X), _OWNER)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of the features."""
@@ -81,7 +94,7 @@ class TablePreparation(TransformerMixin, BaseEstimator):
 
     def _fitted(self) -> Preparation:
         if not hasattr(self, "preparation_"):
-            raise NotFittedError("TablePreparation: it has not seen a table yet; call fit first.")
+            raise NotFittedError("TablePreparation: not fitted yet; call fit first.")
         return self.preparation_
 
 
@@ -101,19 +114,19 @@ def split(
     source : str
         A .csv, .tsv, .parquet or .npz file, or the name of a built-in table.
     target, task, group, missing, seed
-        As for the command.
+        The options of the study; see `thinnet.study.Options`.
 
     Returns
     -------
     X_train, X_test : pandas.DataFrame
-        The columns that are no target and no group.
+        All columns except the target and the group.
     y_train, y_test : ndarray
-        Classes, as numbers if all their names are numbers, or values.
+        Values, or classes: as numbers if all their names are numbers.
 
     Raises
     ------
     ThinnetError
-        A file or a column that cannot be used.
+        A file or a column cannot be used.
 
     Examples
     --------
@@ -122,18 +135,18 @@ def split(
     ((142, 13), (36, 13), ['class_0', 'class_0'])
     """
     table = load_table(source, missing)
-    features, found, _, (inside, test) = divide(table, Columns(target, task, group), seed)
-    y = _answers(found)
+    features, column, _, (inside, test) = split_table(table, ColumnRoles(target, task, group), seed)
+    y = _to_sklearn(column)
     return features.iloc[inside], features.iloc[test], y[inside], y[test]
 
 
-def _answers(target: Target) -> Array:
-    """Return the target as scikit-learn takes it, its classes in the order of the study's."""
+def _to_sklearn(target: Target) -> Array:
+    """Return the target for scikit-learn, which sorts the classes as the study does."""
     y: Array = target.y
     if not target.classes:
         return y
-    spelled = np.array([cells.number_of(name) for name in target.classes])
-    if np.isnan(spelled).any():
+    as_numbers = np.array([cells.parse_number(name) for name in target.classes])
+    if np.isnan(as_numbers).any():
         return np.array(target.classes)[y]
-    whole = bool((spelled == np.floor(spelled)).all() and np.abs(spelled).max() < 2**53)
-    return (spelled.astype(np.int64) if whole else spelled)[y]
+    whole = bool((as_numbers == np.floor(as_numbers)).all() and np.abs(as_numbers).max() < 2**53)
+    return (as_numbers.astype(np.int64) if whole else as_numbers)[y]

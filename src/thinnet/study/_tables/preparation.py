@@ -1,10 +1,10 @@
-"""What is done to the columns before a network sees them.
+"""The treatment of a table's columns, from cells to the features of a network.
 
-A preparation is a plain list that JSON can hold: no fitted object is kept. Training and prediction walk
-the same path, so what is measured on the training rows is all that a new table is treated with.
+A preparation is a list of plain values, stored as JSON; it holds no fitted object. Training and prediction
+run the same code, with medians, means and scales measured on the training rows alone.
 
-Features come in this order: the numbers in the order of the columns, then a 0/1 feature for each number
-that has missing cells, then categories and dates.
+The features are in this order: numbers in the order of the columns, a 0/1 feature for each number that has
+missing cells, then categories and dates.
 """
 
 from __future__ import annotations
@@ -22,50 +22,39 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
 from thinnet.errors import DataError, InputError
+from thinnet.study._spelling import spell_option
 from thinnet.study._tables import cells
-from thinnet.study._tables.columns import Column, column_from_json, days, slabs, standardise, write_features
+from thinnet.study._tables.columns import (
+    ColumnTreatment,
+    read_slabs,
+    standardise,
+    to_days,
+    treatment_from_json,
+    write_features,
+)
 
-__all__ = ["Overrides", "Preparation", "prepare"]
+__all__ = ["Preparation", "prepare"]
 
 MOST_CATEGORIES = 50
 _IDENTIFIER = re.compile(r"(?i:id|index|unnamed: \d+|.*[_\W]id)|.*[a-z]I[Dd]")
 
 
 @dataclass(frozen=True)
-class Overrides:
-    """What the user knows better.
-
-    Parameters
-    ----------
-    categories : tuple of str
-        Columns whose values are names, even if they look like numbers.
-    drop : tuple of str
-        Columns to leave out.
-    """
-
-    categories: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-
-
-NOTHING = Overrides()
-
-
-@dataclass(frozen=True)
 class Preparation:
-    """What is done to the columns of a table; made by `prepare`.
+    """The treatment of a table's columns; made by `prepare`.
 
     Parameters
     ----------
-    columns : tuple of Column
-        In the order of the training table.
+    columns : tuple of ColumnTreatment
+        The treatments in the order of the training table.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnTreatment, ...]
 
     @property
     def features(self) -> list[str]:
-        """Names of the features, one a column of what `transform` returns."""
-        numeric, others = self._parts()
+        """Names of the features, one for each column of the array that `transform` returns."""
+        numeric, others = self._split_columns()
         flagged = [f"{column.name} (missing)" for column in numeric if column.missing]
         names = [column.name for column in numeric] + flagged
         for column in others:
@@ -73,14 +62,14 @@ class Preparation:
         return names
 
     def transform(self, frame: pd.DataFrame, name: str) -> NDArray[np.float32]:
-        """Turn the rows of a table into numbers.
+        """Convert the rows of a table to features.
 
         Parameters
         ----------
         frame : pandas.DataFrame
-            Holds the columns of the preparation, in any order; others are ignored.
+            Holds the columns of the preparation, in any order; other columns are ignored.
         name : str
-            What to call the table in messages.
+            The table's name, for messages.
 
         Returns
         -------
@@ -90,19 +79,19 @@ class Preparation:
         Raises
         ------
         DataError
-            A column is missing, or a cell of a number column is no number.
+            A column is missing, or a cell of a number column is not a number.
         """
         names = [str(known) for known in frame.columns]
         cells.check_names(names, name)
-        numeric, others = self._parts()
+        numeric, others = self._split_columns()
         for column in (*numeric, *others):
             if column.name not in names:
-                hint = cells.nearest(column.name, names)
-                raise DataError(f"{name}: the column {cells.quoted(column.name)} is missing; {hint}")
+                hint = cells.suggest_name(column.name, names)
+                raise DataError(f"{name}: the column {cells.quote(column.name)} is missing; {hint}")
         out = np.zeros((len(frame), len(self.features)), dtype=np.float32)
         flagged = len(numeric)
         remedy = "correct the cell, or empty it if the value is missing"
-        for start, slab in slabs(frame, [column.name for column in numeric], name, remedy):
+        for start, slab in read_slabs(frame, [column.name for column in numeric], name, remedy):
             group = numeric[start : start + slab.shape[1]]
             for position, column in enumerate(group):
                 if column.missing:
@@ -116,56 +105,60 @@ class Preparation:
         return out
 
     def describe(self) -> list[dict[str, Any]]:
-        """Say in words what is done to each column and how many features come of it."""
+        """Return the kind, the treatment in words and the number of features of each column."""
         return [
             {
                 "column": column.name,
                 "kind": column.kind,
-                "treatment": column.treatment(),
+                "treatment": column.in_words(),
                 "features": column.width,
             }
             for column in self.columns
         ]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the plan as values that JSON holds."""
+        """Return the treatments as JSON values."""
         return [column.to_json() for column in self.columns]
 
     @classmethod
     def from_json(cls, data: object) -> Preparation:
-        """Rebuild a preparation from what `to_json` returned.
+        """Return the preparation for which `to_json` returned these data.
 
         Raises
         ------
         InputError
-            The data are not such a plan.
+            The data do not describe a preparation.
         """
         if not isinstance(data, list):
-            raise InputError(f"preparation: a list of columns is needed, got {type(data).__name__}.")
+            raise InputError(f"preparation: must be a list of columns, got {type(data).__name__}.")
         entries = cast("list[object]", data)
-        plan = cls(tuple(column_from_json(position, entry) for position, entry in enumerate(entries)))
-        cells.check_names([column.name for column in plan.columns], "preparation")
-        if not plan.features:
-            raise InputError("preparation: no column becomes a feature; the plan is incomplete.")
-        return plan
+        preparation = cls(tuple(treatment_from_json(at, entry) for at, entry in enumerate(entries)))
+        cells.check_names([column.name for column in preparation.columns], "preparation")
+        if not preparation.features:
+            raise InputError("preparation: must turn at least one column into features, and has none.")
+        return preparation
 
-    def _parts(self) -> tuple[list[Column], list[Column]]:
-        """Return the numeric columns and those with rules of their own."""
+    def _split_columns(self) -> tuple[list[ColumnTreatment], list[ColumnTreatment]]:
+        """Return the numeric columns, and the categories and dates."""
         numeric = [column for column in self.columns if column.kind in ("number", "flag")]
         return numeric, [column for column in self.columns if column.kind in ("category", "date")]
 
 
-def prepare(frame: pd.DataFrame, name: str, *, overrides: Overrides = NOTHING) -> Preparation:
-    """Decide what is done to each column and measure what that needs.
+def prepare(
+    frame: pd.DataFrame, name: str, *, categories: Sequence[str] = (), drop: Sequence[str] = ()
+) -> Preparation:
+    """Choose the treatment of each column, and measure its median, mean and scale or its categories.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         The training rows, without the target.
     name : str
-        What to call the table in messages.
-    overrides : Overrides
-        Columns to treat as categories or to drop.
+        The table's name, for messages.
+    categories : sequence of str
+        Columns whose values are names, even if they look like numbers.
+    drop : sequence of str
+        Columns to leave out.
 
     Returns
     -------
@@ -174,7 +167,8 @@ def prepare(frame: pd.DataFrame, name: str, *, overrides: Overrides = NOTHING) -
     Raises
     ------
     DataError
-        A cell of a number column is no number, an override names no column, or no column is left.
+        A cell of a number column is not a number, a column in `categories` or `drop` does not exist, or no
+        column is left.
 
     Examples
     --------
@@ -184,117 +178,125 @@ def prepare(frame: pd.DataFrame, name: str, *, overrides: Overrides = NOTHING) -
     """
     names = [str(known) for known in frame.columns]
     cells.check_names(names, name)
-    for option, given in (("--category", overrides.categories), ("--drop", overrides.drop)):
-        for column in given:
-            if column not in names:
-                raise DataError(f"{name}: {option} {cells.quoted(column)}: {cells.nearest(column, names)}")
-    plan: dict[str, Column] = {}
+    _check_columns(names, name, categories=categories, drop=drop)
+    plan: dict[str, ColumnTreatment] = {}
     numeric: list[str] = []
     for column in names:
-        if column in overrides.drop:
-            plan[column] = Column(column, "dropped", "asked for with --drop")
-        elif column in overrides.categories:
-            plan[column] = _category(column, cells.labels(frame[column]), len(frame))
+        if column in drop:
+            plan[column] = ColumnTreatment(column, "dropped", "asked for with --drop")
+        elif column in categories:
+            plan[column] = _treat_category(column, cells.to_labels(frame[column]), len(frame))
         else:
-            decided = _worded(frame[column])
-            plan[column] = decided or Column(column, "number")  # keeps its place until it is measured
+            decided = _treat_text_or_date(frame[column])
+            plan[column] = decided or ColumnTreatment(column, "number")  # a placeholder, measured below
             numeric += [] if decided else [column]
-    plan |= {column.name: column for column in _measured(frame, numeric, name)}
+    plan |= {column.name: column for column in _treat_numbers(frame, numeric, name)}
     preparation = Preparation(tuple(plan.values()))
     if not preparation.features:
-        reasons = ", ".join(f"{cells.quoted(column.name)} ({column.why})" for column in plan.values())
+        reasons = ", ".join(f"{cells.quote(column.name)} ({column.why})" for column in plan.values())
         raise DataError(
             f"{name}: no column is left to learn from: {cells.shorten(reasons)}; add other columns."
         )
     return preparation
 
 
-def _worded(column: pd.Series[Any]) -> Column | None:
-    """Decide on a column of texts, categories or dates; None for numbers."""
-    name, kind = str(column.name), cells.kind_of(column)
+def _check_columns(names: Sequence[str], table: str, **options: Sequence[str]) -> None:
+    """Refuse options that name a column which the table does not have."""
+    for option, given in options.items():
+        for column in given:
+            if column not in names:
+                owner = f"{table}: {spell_option(option, cells.quote(column))}"
+                raise DataError(f"{owner}: {cells.suggest_name(column, names)}")
+
+
+def _treat_text_or_date(column: pd.Series[Any]) -> ColumnTreatment | None:
+    """Return the treatment of a column of texts, categories or dates; None for numbers."""
+    name, kind = str(column.name), cells.cell_type_of(column)
     if kind in ("number", "flag"):
         return None
     if kind == "date":
-        return _date(name, cells.dates(column))
-    labels = cells.labels(column)
+        return _treat_date(name, cells.to_dates(column))
+    labels = cells.to_labels(column)
     if kind == "category":
-        return _category(name, labels, len(column))
+        return _treat_category(name, labels, len(column))
     present = [label for label in labels.tolist() if label is not None]
     if not present:
-        return Column(name, "dropped", "all cells are missing")
+        return ColumnTreatment(name, "dropped", "all cells are missing")
     if cells.share_of_numbers(labels) >= 0.5:
-        return None  # numbers, perhaps with bad cells, which are then named
-    moments = cells.dates(column)
+        return None  # numbers, perhaps with bad cells, which an error will name
+    moments = cells.to_dates(column)
     if np.count_nonzero(moments.notna()) >= 0.95 * len(present):
-        return _date(name, moments)
+        return _treat_date(name, moments)
     distinct = len(set(present)) / len(present)
     if distinct >= 0.95:
-        return Column(name, "dropped", "texts that nearly all differ, like an identifier")
+        return ColumnTreatment(name, "dropped", "texts that nearly all differ, like an identifier")
     if distinct >= 0.5 and sum(map(len, present)) >= 30 * len(present):
-        return Column(name, "dropped", "long texts that mostly differ")
-    return _category(name, labels, len(column))
+        return ColumnTreatment(name, "dropped", "long texts that mostly differ")
+    return _treat_category(name, labels, len(column))
 
 
-def _category(name: str, labels: cells.Labels, rows: int) -> Column:
-    """Keep the categories that are seen often enough, the most frequent first."""
+def _treat_category(name: str, labels: cells.Labels, rows: int) -> ColumnTreatment:
+    """Return the treatment of a category: the frequent values, the most frequent first."""
     counts = cast("dict[str, int]", pd.Series(labels, dtype=object).value_counts().to_dict())
     least = max(2, math.ceil(rows / 1000))
-    often = sorted(
+    frequent = sorted(
         (label for label in counts if counts[label] >= least), key=lambda label: (-counts[label], label)
     )
     missing = sum(counts.values()) < rows
     if not counts:
-        return Column(name, "dropped", "all cells are missing")
+        return ColumnTreatment(name, "dropped", "all cells are missing")
     if len(counts) == 1 and not missing:
-        return Column(name, "dropped", "constant")
-    if not often:
-        return Column(name, "dropped", f"no category is seen {least} times")
-    return Column(name, "category", missing=missing, categories=tuple(often[:MOST_CATEGORIES]))
+        return ColumnTreatment(name, "dropped", "constant")
+    if not frequent:
+        return ColumnTreatment(name, "dropped", f"no category is seen {least} times")
+    return ColumnTreatment(name, "category", missing=missing, categories=tuple(frequent[:MOST_CATEGORIES]))
 
 
-def _date(name: str, moments: pd.DatetimeIndex) -> Column:
-    """Measure dates; the hour counts when the times of day differ."""
-    counted = days(moments)
+def _treat_date(name: str, moments: pd.DatetimeIndex) -> ColumnTreatment:
+    """Return the treatment of dates; the hour is a feature if the times of day differ."""
+    counted = to_days(moments)
     absent = np.isnan(counted)
     if absent.all():
-        return Column(name, "dropped", "all cells are missing")
+        return ColumnTreatment(name, "dropped", "all cells are missing")
     if np.fmin.reduce(counted) == np.fmax.reduce(counted) and not absent.any():
-        return Column(name, "dropped", "constant")
-    fill, mean, scale = _moments(counted[:, None])
+        return ColumnTreatment(name, "dropped", "constant")
+    fill, mean, scale = _measure(counted[:, None])
     hours = len(np.unique(counted[~absent] % 1)) > 1
-    return Column(name, "date", "", bool(absent.any()), fill[0], mean[0], scale[0], hours=hours)
+    return ColumnTreatment(name, "date", "", bool(absent.any()), fill[0], mean[0], scale[0], hours=hours)
 
 
-def _measured(frame: pd.DataFrame, names: Sequence[str], table: str) -> list[Column]:
-    """Decide on the numeric columns and measure those that stay."""
-    remedy = "name missing values with --missing {cell}, or keep such texts with --category {column}"
-    plan: list[Column] = []
-    for start, slab in slabs(frame, names, table, remedy):
+def _treat_numbers(frame: pd.DataFrame, names: Sequence[str], table: str) -> list[ColumnTreatment]:
+    """Return the treatments of the numeric columns."""
+    options = spell_option("missing", "{cell}"), spell_option("categories", "{column}")
+    remedy = f"name missing values with {options[0]}, or keep such texts with {options[1]}"
+    plan: list[ColumnTreatment] = []
+    for start, slab in read_slabs(frame, names, table, remedy):
         group = names[start : start + slab.shape[1]]
         absent = np.isnan(slab)
         count = len(slab) - absent.sum(axis=0)
         low, high = np.fmin.reduce(slab, axis=0), np.fmax.reduce(slab, axis=0)
         two = (absent | (slab == low) | (slab == high)).all(axis=0)
         whys = [
-            _useless(name, slab[:, at], int(count[at]), float(low[at]), float(high[at]))
+            _why_dropped(name, slab[:, at], int(count[at]), float(low[at]), float(high[at]))
             for at, name in enumerate(group)
         ]
         kept = [at for at, why in enumerate(whys) if not why]
-        plan += [Column(group[at], "dropped", why) for at, why in enumerate(whys) if why]
+        plan += [ColumnTreatment(group[at], "dropped", why) for at, why in enumerate(whys) if why]
         if kept:
-            for at, fill, mean, scale in zip(kept, *_moments(slab[:, kept]), strict=True):
+            for at, fill, mean, scale in zip(kept, *_measure(slab[:, kept]), strict=True):
                 kind = "flag" if two[at] else "number"
-                plan.append(Column(group[at], kind, "", bool(absent[:, at].any()), fill, mean, scale))
+                missing = bool(absent[:, at].any())
+                plan.append(ColumnTreatment(group[at], kind, "", missing, fill, mean, scale))
     return plan
 
 
-def _useless(name: str, values: cells.Floats, count: int, low: float, high: float) -> str:
-    """Say why a numeric column is dropped; nothing if it is kept."""
+def _why_dropped(name: str, values: cells.Floats, count: int, low: float, high: float) -> str:
+    """Return the reason why a numeric column is dropped; an empty text if it is kept."""
     if not count:
         return "all cells are missing"
     if low == high:
         return "constant" if count == len(values) else ""
-    if high - low + 1 < count:  # too few whole numbers lie between for all to differ
+    if high - low + 1 < count:  # fewer whole numbers in the range than cells: some repeat
         return ""
     present = np.sort(values[~np.isnan(values)])
     steps = np.diff(present)
@@ -302,14 +304,14 @@ def _useless(name: str, values: cells.Floats, count: int, low: float, high: floa
         return ""
     if _IDENTIFIER.fullmatch(name):
         return "distinct whole numbers, named like an identifier"
-    # The training rows hold only a part of 1, 2, 3, …: at least every other step is there. Numbers that
-    # are measured, if so dense, repeat themselves.
+    # The training rows hold a part of 1, 2, 3, …, at least every second number of it. Measured values that
+    # are so dense repeat themselves.
     step = np.gcd.reduce(steps.astype(np.int64))
     return "counts the rows" if count >= 10 and (high - low) / step + 1 <= 2 * count else ""
 
 
-def _moments(x: cells.Floats) -> tuple[list[float], list[float], list[float]]:
-    """Return the median, mean and deviation of each column; missing cells count as the median."""
+def _measure(x: cells.Floats) -> tuple[list[float], list[float], list[float]]:
+    """Return the median, mean and standard deviation of each column; missing cells count as the median."""
     imputer, scaler = cast("Any", SimpleImputer(strategy="median")), cast("Any", StandardScaler())
     scaler.fit(imputer.fit_transform(x))
     measured = (imputer.statistics_, scaler.mean_, scaler.scale_)

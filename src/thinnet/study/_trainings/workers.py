@@ -1,4 +1,4 @@
-"""Worker processes: each trains with one BLAS thread, and none outlives the study."""
+"""Worker processes: each trains with one BLAS thread, and all end with the study."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from typing import Any, TypeVar
 
 from thinnet._core.threads import set_num_threads
 from thinnet.errors import RunError
-from thinnet.study._trainings.training import Job, Outcome, run_job
+from thinnet.study._spelling import spell_option
+from thinnet.study._trainings.job import TrainingJob, TrainingOutcome
+from thinnet.study._trainings.training import run_job
 
 __all__ = ["Workers"]
 
 T = TypeVar("T")
 
-# How long Ctrl-C may have to wait, in seconds.
-_LISTEN = 0.5
+# Ctrl-C takes effect after so many seconds at most.
+_POLL = 0.5
 
 
 class Workers:
     """Run jobs in `count` processes.
 
-    One BLAS thread each: sums then have one order, so the numbers do not depend on `count`.
+    Each has one BLAS thread: sums then have one order, so the numbers do not depend on `count`.
 
-    Inside its `with`, Ctrl-C waits for `run`: raised anywhere, KeyboardInterrupt would get lost in a
-    callback of the storage's, or leave a claim that nobody knows of. A second Ctrl-C does not wait.
+    Within the `with` block, `run` raises KeyboardInterrupt after Ctrl-C. Raised at any other place, it could
+    be swallowed by a callback of the storage or leave a claim unreleased. A second Ctrl-C raises at once.
     """
 
     def __init__(self, count: int) -> None:
@@ -42,10 +44,13 @@ class Workers:
         self._pool: ProcessPoolExecutor
 
     def run(
-        self, jobs: Iterator[tuple[T, Job]], done: Callable[[T, Outcome], None], beat: Callable[[], None]
+        self,
+        jobs: Iterator[tuple[T, TrainingJob]],
+        record: Callable[[T, TrainingOutcome], None],
+        renew_claims: Callable[[], None],
     ) -> None:
-        """Run jobs, each taken when a process is free; call `done` as each ends and `beat` all the while."""
-        running: dict[Future[Outcome], T] = {}
+        """Run jobs, one for each free process; call `record` after each, `renew_claims` repeatedly."""
+        running: dict[Future[TrainingOutcome], T] = {}
         try:
             while True:
                 self._check()
@@ -54,13 +59,14 @@ class Workers:
                         running[self._pool.submit(run_job, following[1])] = following[0]
                 if not running:
                     return
-                ended, _ = wait(running, timeout=_LISTEN, return_when=FIRST_COMPLETED)
+                ended, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    done(running.pop(future), future.result())
-                beat()
+                    record(running.pop(future), future.result())
+                renew_claims()
         except BrokenProcessPool as error:
             raise RunError(
-                "study: a worker process died, perhaps for want of memory; run it again with fewer --jobs."
+                "study: a worker process died, perhaps because memory ran out; run it again with fewer "
+                f"{spell_option('jobs')}."
             ) from error
 
     def _check(self) -> None:
@@ -72,12 +78,12 @@ class Workers:
         self._interrupted = True
 
     def __enter__(self) -> Workers:
-        # Who ignores Ctrl-C, as a process in the background does, goes on ignoring it.
+        # A process that ignores Ctrl-C, such as one in the background, keeps ignoring it.
         if threading.current_thread() is threading.main_thread() and callable(
             signal.getsignal(signal.SIGINT)
         ):
             self._before = signal.signal(signal.SIGINT, self._interrupt)
-        # Only now: interrupted half-way, the pool would leave a semaphore that nobody unlinks.
+        # After the handler is set: an interrupted constructor would leave a semaphore that is never unlinked.
         self._pool = ProcessPoolExecutor(
             self.count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
         )
@@ -87,7 +93,7 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            # Nothing that still runs is wanted any more.
+            # The results of the running jobs are no longer needed.
             for process in multiprocessing.active_children():
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -99,9 +105,9 @@ class Workers:
 
 @contextlib.contextmanager
 def _without_ctrl_c() -> Generator[None]:
-    """Block Ctrl-C for a process that is made here: it inherits that, and never sees it while it starts.
+    """Block Ctrl-C for a process that starts here: it inherits the mask, so its start is never interrupted.
 
-    The kernel may hand the signal to another thread of this process all the same; `_interrupt` takes it.
+    The kernel may still deliver the signal to another thread of this process, where `_interrupt` runs.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -1,4 +1,4 @@
-"""Scores and differences as people read them."""
+"""FinalScores and differences as people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from thinnet.study._tables.metric import Metric, number, significant
+from thinnet.study._report.wording import Metric, significant, to_number
 
 ERROR, RMSE = Metric("error"), Metric("rmse")
 
@@ -57,7 +57,7 @@ def test_differences_are_written_as_exactly_as_the_scores() -> None:
 
 
 def test_numbers_that_are_missing_become_nan() -> None:
-    assert math.isnan(number(None))
-    assert math.isnan(number("pruned"))
-    assert number(3) == 3.0
+    assert math.isnan(to_number(None))
+    assert math.isnan(to_number("pruned"))
+    assert to_number(3) == 3.0
     assert significant(0.00034567, 2) == "0.00035"
