@@ -56,15 +56,15 @@ def check_pattern(owner: str, pattern: Any) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def lane_window(pattern: str, window: Window, owner: str) -> Window:
+def lane_window(pattern: str, window: Window | tuple[int, ...], owner: str) -> Window:
     """Return the window of the lanes that decide for a window of x.
 
     Parameters
     ----------
     pattern : str
         One word for each axis; see above.
-    window : Window
-        The part of a global array that x is.
+    window : Window or tuple of int
+        The part of a global array that x is, or the shape of x, which is then all of it.
     owner : str
         The name of the variant; an error message begins with it.
 
@@ -75,9 +75,11 @@ def lane_window(pattern: str, window: Window, owner: str) -> Window:
 
     Examples
     --------
-    >>> lane_window("n c 1 1", Window.whole((8, 3, 32, 32)), "Dropout2d").size
+    >>> lane_window("n c 1 1", (8, 3, 32, 32), "Dropout2d").size
     (8, 3, 1, 1)
     """
+    if not isinstance(window, Window):
+        window = Window.whole(window)
     words = _words(pattern, len(window.shape))
     if words is None:
         raise InputError(f"{owner}: {unfit(pattern, window.shape)}.")

@@ -145,18 +145,21 @@ def drop(
            [0., 0., 0., 0.],
            [2., 2., 2., 2.]])
     """
-    row = find(variant).sized(block).patterned(pattern)
+    row = variant if type(variant) is Variant else find(variant)
+    if block is not None or pattern is not None:
+        row = row.sized(block).patterned(pattern)
     array = check_array(row.name, x)
     target = np.empty(array.shape, array.dtype) if out is None else check_out(row.name, array, out)
     checked = check_rate(row.name, rate, array.shape)
-    check_choice(row.name, "mode", mode, MODES)
+    if type(mode) is not str or mode not in MODES:
+        check_choice(row.name, "mode", mode, MODES)
     if type(key) is not Key and not (key is None and mode == "mean"):
         check_key(row.name, key)  # pyright: ignore[reportArgumentType]
     if window is not None:
         check_window(row.name, window, array.shape)
     if row.block:
         _check_block(row, window.shape if window else array.shape, checked)
-    third: Any = None if other is None and not row.needs_other else _other(row, other, array)
+    third: Any = None if other is None and row.other not in PASSED else _other(row, other, array)
     if type(third) is np.ndarray and out is not None:
         check_overlap(row.name, third, out, "other")
     if array.dtype.type not in FLOATS:  # bfloat16, which NumPy has by its bits alone
@@ -198,7 +201,7 @@ def sample(
     law = variant.law_of(rate)
     law = law if shifted else law.unshifted
     if window is not None or variant.pattern != "...":
-        window = lane_window(variant.pattern, window or Window.whole(x.shape), variant.name)
+        window = lane_window(variant.pattern, window or x.shape, variant.name)
     source = kernels.Source(key, window, variant.block)
     if isinstance(law, TwoPoint):
         return kernels.two_point(x, law, source, _constant(variant, x) if other is None else other, out)
