@@ -1,8 +1,8 @@
-"""What the benchmarks share: clocks read in turn in one run, budgets, and result files that say where.
+"""Shared by the benchmarks: clocks read in turn in one run, budgets, and result files that name the machine.
 
 A result is a plain dictionary, as it stands in results/NAME.json. Its ratio is taken pair by pair: our time
-divided by the rival's, held against the most it may be; or, `faster`, the rival's time divided by ours, held
-against the least.
+divided by the rival's, which a budget limits from above; or, with `faster`, the rival's time divided by ours,
+which a budget limits from below.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def digits(value: float) -> float:
-    """Return a value as it is told: to four digits."""
+    """Return a value rounded to four digits."""
     return float(f"{value:.4g}")
 
 
@@ -112,12 +112,12 @@ def median(result: Result) -> float:
     return measured(result)["median"]
 
 
-def told(value: float) -> str:
+def format_ratio(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
 def limit(result: Result) -> str:
-    """Say what the budget is."""
+    """Return the budget with its direction and unit."""
     if "budget" not in result:
         return "none"
     unit = "" if "ratio" in result else " µs"
@@ -125,7 +125,7 @@ def limit(result: Result) -> str:
 
 
 def verdict(result: Result) -> str:
-    """Say whether the budget is met, and if not, by how much it is missed."""
+    """Return whether the budget is met, or by how much it is missed."""
     if "budget" not in result:
         return "for information"
     if result["met"]:
@@ -134,11 +134,11 @@ def verdict(result: Result) -> str:
     return f"missed by {percent:.{0 if percent >= 2 else 1}f} %"
 
 
-def tell(result: Result) -> Result:
-    """Print what, ratio, budget, met or missed; return the result."""
+def report(result: Result) -> Result:
+    """Print the name, ratio, budget and verdict of a result; return the result."""
     rival = f" against {result['rival']}" if "rival" in result else ""
     low, high = measured(result)["min"], measured(result)["max"]
-    ratio = f"{told(median(result))} ({told(low)} to {told(high)})"
+    ratio = f"{format_ratio(median(result))} ({format_ratio(low)} to {format_ratio(high)})"
     unit = "" if "ratio" in result else " µs"
     times = " times faster" if result.get("faster") else unit
     print(f"{result['what']}{rival}: {ratio}{times}, budget {limit(result)}, {verdict(result)}", flush=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Pair, Result, clock, digits, in_turn, keep, tell, with_budget
+from common import Pair, Result, clock, digits, in_turn, keep, report, with_budget
 
 import thinnet as tn
 
@@ -38,7 +38,7 @@ def loop_against_fast() -> Result:
         clock(lambda: tn.net.conv2d_naive(x, w, b=b, padding=1)),
         3,
     )
-    return tell(in_turn(pair, budget=100, faster=True))
+    return report(in_turn(pair, budget=100, faster=True))
 
 
 def our_step() -> Callable[[], object]:
@@ -98,7 +98,7 @@ def resident(what: str) -> float:
 def main() -> None:
     fast = loop_against_fast()
     pair = Pair(f"a training step of {SHAPE}", "PyTorch", clock(our_step(), 3), clock(their_step(), 3), 9)
-    step = tell(in_turn(pair, budget=3))
+    step = report(in_turn(pair, budget=3))
     ours, theirs = memory("ours"), memory("theirs")
     ratio = digits(ours / theirs)
     peak: Result = {
@@ -109,7 +109,7 @@ def main() -> None:
         "ratio": {"median": ratio, "min": ratio, "max": ratio},
         "faster": False,
     }
-    keep("convolution", {"fast": fast, "step": step, "memory": tell(with_budget(peak, 2))}, "torch")
+    keep("convolution", {"fast": fast, "step": step, "memory": report(with_budget(peak, 2))}, "torch")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from common import Pair, clock, in_turn, keep, tell
+from common import Pair, clock, in_turn, keep, report
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
@@ -78,9 +78,9 @@ def main() -> None:
     y = rng.integers(0, WIDTHS[-1], ROWS)
     ours = clock(numpy_epoch(x, y))
     pair = Pair(WHAT, "PyTorch with dropout", ours, clock(torch_epoch(x, y)), ROUNDS)
-    against_torch = tell(in_turn(pair, budget=0.8))
+    against_torch = report(in_turn(pair, budget=0.8))
     pair = Pair(WHAT, "scikit-learn without dropout", ours, clock(sklearn_epoch(x, y)), ROUNDS)
-    keep("epoch", {**against_torch, "sklearn": tell(in_turn(pair, budget=0.45))}, "torch", "scikit-learn")
+    keep("epoch", {**against_torch, "sklearn": report(in_turn(pair, budget=0.45))}, "torch", "scikit-learn")
 
 
 if __name__ == "__main__":

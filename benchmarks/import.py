@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from common import Clock, Pair, in_turn, keep, tell
+from common import Clock, Pair, in_turn, keep, report
 
 ROUNDS = 41
 BUDGETS = {"import thinnet": 1.15, "from thinnet import dropout": None}
@@ -31,7 +31,7 @@ def main() -> None:
     results = {}
     for statement, budget in BUDGETS.items():
         pair = Pair(f"`{statement}`", "`import numpy`", fresh(statement), fresh("import numpy"), ROUNDS)
-        results[statement.split()[-1]] = tell(in_turn(pair, budget=budget))
+        results[statement.split()[-1]] = report(in_turn(pair, budget=budget))
     keep("import", results)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Pair, Result, alone, clock, in_turn, keep, median, tell
+from common import Pair, Result, alone, clock, in_turn, keep, median, report
 from numpy.typing import NDArray
 
 import thinnet as tn
@@ -95,7 +95,7 @@ def two_threads() -> dict[str, Result]:
     tn.set_num_threads(1)
     if not one["met"] and median(copy) <= COPY_SPEED:
         one = {**one, "met": True, "because": "met, by the speed of a copy"}
-    return {"two_threads": tell(one), "two_threads_copy": tell(copy)}
+    return {"two_threads": report(one), "two_threads_copy": report(copy)}
 
 
 def channels() -> Result:
@@ -149,15 +149,15 @@ def main() -> None:
     results: dict[str, Result] = {}
     for power in (20, 24):
         for name in native.bodies():
-            results[f"forward_{power}_{name}"] = tell(forward(power, name))
-    results["torch_1"] = tell(against_torch(1, 25))
-    results["torch_default"] = tell(against_torch(default, None))
+            results[f"forward_{power}_{name}"] = report(forward(power, name))
+    results["torch_1"] = report(against_torch(1, 25))
+    results["torch_default"] = report(against_torch(default, None))
     results |= two_threads()
-    results["channels"] = tell(channels())
-    results["small_out"] = tell(small(True))
-    results["small"] = tell(small(False))
+    results["channels"] = report(channels())
+    results["small_out"] = report(small(True))
+    results["small"] = report(small(False))
     for power in (20, 24):
-        results[f"bfloat16_{power}"] = tell(bfloat16(power))
+        results[f"bfloat16_{power}"] = report(bfloat16(power))
     keep("kernels", results, "torch")
 
 

@@ -1,7 +1,7 @@
 """Every row of the catalogue against plain dropout: 2**20 entries of float32, one thread, one run.
 
 A row of two points may take 1.3 times as long as Dropout, blocks 3 times, a table of gains 2 times. Arrays
-have as many axes as the row asks for; blocks have 7 entries a side, and what is handed in is an array of its
+have the axes of the row's pattern; blocks have 7 entries along each axis, and a second operand is an array of its
 own, which is one more to read.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from common import Pair, Result, clock, in_turn, keep, tell
+from common import Pair, Result, clock, in_turn, keep, report
 
 import thinnet as tn
 from thinnet.variants import TwoPoint, Variant
@@ -56,7 +56,7 @@ def against_dropout(row: Variant) -> Result:
 
 def main() -> None:
     tn.set_num_threads(1)
-    rows = {name: tell(against_dropout(row)) for name, row in tn.CATALOGUE.items()}
+    rows = {name: report(against_dropout(row)) for name, row in tn.CATALOGUE.items()}
     keep("rows", {"rows": rows})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import sklearn.neural_network
-from common import Pair, Result, clock, in_turn, keep, tell
+from common import Pair, Result, clock, in_turn, keep, report
 from sklearn.exceptions import ConvergenceWarning
 
 import thinnet.sklearn
@@ -39,7 +39,7 @@ def measure(hidden: tuple[int, ...], x: Any, y: Any) -> tuple[Result, Result]:
         clock(lambda: theirs.fit(x, y)),
         ROUNDS,
     )
-    fit = tell(in_turn(fits, budget=FIT))
+    fit = report(in_turn(fits, budget=FIT))
     answers = Pair(
         f"predict_proba of 20,000 rows, {shape}",
         rival,
@@ -47,7 +47,7 @@ def measure(hidden: tuple[int, ...], x: Any, y: Any) -> tuple[Result, Result]:
         clock(lambda: theirs.predict_proba(x)),
         2 * ROUNDS,
     )
-    return fit, tell(in_turn(answers, budget=PREDICT))
+    return fit, report(in_turn(answers, budget=PREDICT))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, Result, limit, measured, median, told, verdict
+from common import RESULTS, Result, format_ratio, limit, measured, median, verdict
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -38,7 +38,8 @@ def row(result: Result) -> str:
     values = measured(result)
     unit = "" if "ratio" in result else " µs"
     times = " times faster" if result.get("faster") else unit
-    ratio = f"{told(median(result))}{times} ({told(values['min'])} to {told(values['max'])})"
+    low, high = format_ratio(values["min"]), format_ratio(values["max"])
+    ratio = f"{format_ratio(median(result))}{times} ({low} to {high})"
     seconds = ", ".join(map(duration, result.get("seconds", {}).values()))
     met = verdict(result)
     cells = (
@@ -56,7 +57,7 @@ def duration(seconds: float) -> str:
 
 
 def place(machine: dict[str, Any]) -> str:
-    """Say in one sentence where the figures come from."""
+    """Return a sentence that names the machine."""
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
     versions = [f"{name} {machine[name]}" for name in ("numpy", "torch", "scikit-learn") if name in machine]
     variables = [f"`{name}={value}`" for name, value in machine["environment"].items()]

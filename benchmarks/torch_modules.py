@@ -10,7 +10,7 @@ import itertools
 from typing import Any
 
 import torch
-from common import Pair, Result, clock, in_turn, keep, tell
+from common import Pair, Result, clock, in_turn, keep, report
 
 import thinnet as tn
 import thinnet.torch as tt
@@ -65,7 +65,7 @@ def main() -> None:
     each = itertools.product((False, True), (torch.float32, torch.bfloat16), (6, 12, 20, 24))
     for compiled, dtype, power in each:
         name = f"{'compiled' if compiled else 'eager'}_{str(dtype).removeprefix('torch.')}_{power}"
-        results[name] = tell(against_torch(power, dtype, compiled))
+        results[name] = report(against_torch(power, dtype, compiled))
     saved = {"ours": kept(tt.Dropout(0.5)), "theirs": kept(torch.nn.Dropout(0.5))}
     print(f"bytes kept for backward of 2**20 float32: {saved['ours']:,} and {saved['theirs']:,}")
     keep("torch_modules", {**results, "bytes_kept": saved}, "torch")

@@ -2,8 +2,8 @@
 
 A block of the shape of GPT-2 small (768 wide, 12 heads; 4 sequences of 256 tokens, dropout 0.1 of attention
 weights and of both branches), and three dense layers, 1024 wide, dropout 0.5, 128 rows. A step is forward,
-loss, backward and one of SGD. What a step without any dropout takes tells how much there was to gain. Peak
-memory is that of a process of its own for each, above what it holds before the first step.
+loss, backward and one of SGD. A step without any dropout shows the largest possible gain. Peak
+memory is measured in one process for each, above the memory before the first step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import Pair, Result, clock, in_turn, keep, tell
+from common import Pair, Result, clock, in_turn, keep, report
 from torch import nn
 
 import thinnet as tn
@@ -30,7 +30,7 @@ NAMES = {"block": "a block of GPT-2 small", "mlp": "three dense layers"}
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each behind a layer norm and in a branch."""
+    """Attention and a perceptron, each after a layer norm and in a branch."""
 
     def __init__(self, package: Any, p: float) -> None:
         super().__init__()
@@ -125,11 +125,11 @@ def main() -> None:
             key = f"{name}_{threads}_{'compiled' if compiled else 'eager'}"
             results[key] = beside(name, threads, compiled)
             for result in results[key].values():
-                tell(result)
+                report(result)
     peaks = {name: {kind: peak(name, kind) for kind in KINDS} for name in MODELS}
     for name, each in peaks.items():
-        told = ", ".join(f"{kind} {value / 2**20:.0f} MiB" for kind, value in each.items())
-        print(f"peak of {NAMES[name]} above what there was before: {told}")
+        peaks = ", ".join(f"{kind} {value / 2**20:.0f} MiB" for kind, value in each.items())
+        print(f"peak of {NAMES[name]} above the memory before: {peaks}")
     keep("torch_steps", {**results, "peak_bytes": peaks}, "torch")
 
 

@@ -1,7 +1,7 @@
 """Test error of two networks with every variant for activations: the best of five rates, over ten seeds.
 
 A dense network, d-512-512-10, and a small convolutional one, on scikit-learn's digits and on 10,000 of
-MNIST's; dropout behind each hidden rectifier of the first, behind each convolution of the second. Which
+MNIST's; dropout after each hidden rectifier of the first, after each convolution of the second. Which
 variants take part is not chosen: all whose site is the activation and whose pattern fits these arrays.
 
 Each variant's rate is the one with the least validation error, the mean over three seeds, on a fifth of the
@@ -128,8 +128,8 @@ def against(without: list[float], result: dict[str, Any], data: str) -> dict[str
     gaps = np.subtract(result["errors"], without)
     overlap = TEST / (1 - TEST) if data == "digits" else 0.0
     half = stats.t.ppf(0.975, SEEDS - 1) * gaps.std(ddof=1) * math.sqrt(1 / SEEDS + overlap)
-    told = {"mean": gaps.mean(), "low": gaps.mean() - half, "high": gaps.mean() + half}
-    difference = {name: digits(float(value)) for name, value in told.items()}
+    interval = {"mean": gaps.mean(), "low": gaps.mean() - half, "high": gaps.mean() + half}
+    difference = {name: digits(float(value)) for name, value in interval.items()}
     return {**result, "mean": digits(float(np.mean(result["errors"]))), "difference": difference}
 
 

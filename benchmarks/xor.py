@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from common import Pair, clock, in_turn, keep, tell
+from common import Pair, clock, in_turn, keep, report
 
 import thinnet as tn
 from thinnet.net import SGD, Dense, Dropout, Network, Sigmoid
@@ -47,7 +47,7 @@ def main() -> None:
     torch.set_num_threads(1)
     what = f"60,000 full-batch steps, 3-4-1, dropout 0.5, SGD ({STEPS:,} timed)"
     pair = Pair(what, "PyTorch eager, 1 thread", clock(numpy_steps()), clock(torch_steps()), ROUNDS)
-    keep("xor", {"steps": STEPS, **tell(in_turn(pair, budget=6, faster=True))}, "torch")
+    keep("xor", {"steps": STEPS, **report(in_turn(pair, budget=6, faster=True))}, "torch")
 
 
 if __name__ == "__main__":
