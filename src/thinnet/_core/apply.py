@@ -59,7 +59,10 @@ def apply(gain: Any, shift: Any, x: Array, other: Any = 0.0, out: Array | None =
         second = _term(shift, read(cast("Array", other)) if isinstance(other, np.ndarray) else other, work)
         y = np.where(shift == 0, y, np.where(gain == 0, second, y + second))
     if out is None:
-        out = np.empty(np.broadcast_shapes(y.shape, wide.shape, gain.shape, shift.shape), x.dtype)
+        shape = np.broadcast_shapes(y.shape, wide.shape, gain.shape, shift.shape)
+        if y.dtype == x.dtype and y.shape == shape:
+            return np.asarray(y)  # a result of this call, not an operand
+        out = np.empty(shape, x.dtype)
     write(out, y)
     return out
 
