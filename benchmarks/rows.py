@@ -1,7 +1,7 @@
 """Every row of the catalogue against plain dropout: 2**20 entries of float32, one thread, one run.
 
 A row of two points may take 1.3 times as long as Dropout, blocks 3 times, a table of gains 2 times. Arrays
-have the axes of the row's pattern; blocks have 7 entries along each axis, and a second operand is an array of its
+have the axes of the pattern; blocks have 7 entries along each axis, and a second operand is an array of its
 own, which is one more to read.
 """
 

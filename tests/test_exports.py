@@ -249,6 +249,8 @@ EXTRAS = {
     "torch, at the first use of a name": ("torch", "tn.torch.Dropout"),
     "sklearn": ("sklearn", "tn.sklearn"),
     "sklearn, imported": ("sklearn", "from thinnet.sklearn import MLPClassifier"),
+    "study": ("pandas", "tn.study.split('digits')"),
+    "study, a class": ("pandas", "tn.study.TablePreparation().fit([[1.0]], [0])"),
     "save": (
         "safetensors",
         "tn.net.Network([tn.net.Dense(1, 1)], key=tn.Key(0)).save('never-written.safetensors')",
