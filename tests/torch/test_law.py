@@ -131,7 +131,9 @@ TWINS: dict[str, tuple[tuple[int, ...], Call, Call]] = {
     "max_pool_dropout": (
         MAPS,
         lambda x, p, **k: F.max_pool_dropout(pooled(x), p, kernel_size=3, stride=2, **k),
-        lambda x, p, **k: tn.max_pool_dropout(array_of(pooled(tensor_of(x))), p, kernel_size=3, stride=2, **k),
+        lambda x, p, **k: tn.max_pool_dropout(
+            array_of(pooled(tensor_of(x))), p, kernel_size=3, stride=2, **k
+        ),
     ),
     "patch_dropout": (
         TOKENS,

@@ -49,6 +49,11 @@ def apply(
     >>> apply(0.5, 0.5, torch.tensor([1.0, 2.0]), 4.0)
     tensor([2.5000, 3.0000])
     """
+    if other is None:
+        if isinstance(gain, torch.Tensor):
+            return _scale(gain, x)
+        if gain == 1:
+            return x
     work = torch.promote_types(x.dtype, torch.float32)
     for factor in (gain, shift):
         if isinstance(factor, torch.Tensor):
@@ -58,7 +63,7 @@ def apply(
     if first is None:
         return _instead_of(x, 0 if second is None else round_once(second, x.dtype))
     if second is None:
-        return round_once(first, x.dtype)
+        return x if gain == 1 else round_once(first, x.dtype)
     y = first + second
     # The sum of a term and +0 would lose the sign of a zero.
     if isinstance(gain, torch.Tensor):
@@ -66,6 +71,16 @@ def apply(
     if isinstance(shift, torch.Tensor):
         y = torch.where(shift == 0, first, y)
     return round_once(y, x.dtype)
+
+
+def _scale(gain: Tensor, x: Tensor) -> Tensor:
+    """Return `apply(gain, 0.0, x)`, with the product rounded before dropped entries are set: this is faster."""
+    work = torch.promote_types(torch.promote_types(x.dtype, torch.float32), gain.dtype)
+    dropped = gain == 0
+    kept = torch.where(dropped, 0, x) if gain.requires_grad else x
+    # A tensor without axes does not take part in the common dtype.
+    product = gain.to(work) * (kept if gain.dim() and kept.dim() and gain.dtype == work else kept.to(work))
+    return torch.where(dropped, 0, round_once(product, x.dtype))
 
 
 def round_once(y: Tensor, dtype: torch.dtype) -> Tensor:

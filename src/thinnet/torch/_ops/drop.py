@@ -81,9 +81,12 @@ def drop(
     # The dispatcher enters Python three times, which takes longer than dropping ten thousand entries.
     if in_eager_mode() and is_plain(x) and (other is None or is_plain(other)):
         row = variant_of(*variant) if isinstance(variant, tuple) else variant
-        law = _checked(x, other, key, row, rate, window, shifted)
-        needed = x.requires_grad or (other is not None and other.requires_grad)
-        return (_directly if needed and torch.is_grad_enabled() else draw)(x, other, law)
+        number: Any = rate.item() if isinstance(rate, torch.Tensor) else rate
+        check(x, other, row, number, window, shifted)
+        law = Law(row, number, keys.to_key(key), window, shifted)
+        if (x.requires_grad or (other is not None and other.requires_grad)) and torch.is_grad_enabled():
+            return _directly(x, other, law)
+        return draw(x, other, law)
     name, block = variant if isinstance(variant, tuple) else name_of(variant)
     if not torch.compiler.is_compiling():
         check_tensor(name, x)  # the dispatcher has no kernel for other layouts, and would name that alone
@@ -113,20 +116,6 @@ def check(
         raise InputError(f"{row.name}: other is missing; pass {PASSED[row.other]} as other=.")
 
 
-def _checked(
-    x: Tensor,
-    other: Tensor | None,
-    key: keys.AnyKey,
-    row: Variant,
-    rate: float | Tensor,
-    window: Sequence[int],
-    shifted: bool,
-) -> Law:
-    number: Any = rate.item() if isinstance(rate, torch.Tensor) else rate
-    check(x, other, row, number, window, shifted)
-    return Law(row, number, keys.to_key(key), window, shifted)
-
-
 def _call(
     x: Tensor, other: Tensor | None, key: Tensor, name: str, rate: float | Tensor, *rest: Any
 ) -> Tensor:
@@ -141,7 +130,9 @@ def _completed(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _draw(*inputs: Any) -> Tensor:
     x, other, key, name, rate, block, window, shifted = _completed(inputs)
-    return draw(x, other, _checked(x, other, key, variant_of(name, block), rate, window, shifted))
+    row, number = variant_of(name, block), rate.item() if isinstance(rate, torch.Tensor) else rate
+    check(x, other, row, number, window, shifted)
+    return draw(x, other, Law(row, number, keys.to_key(key), window, shifted))
 
 
 def _on_meta(*inputs: Any) -> Tensor:
@@ -210,12 +201,14 @@ class _Directly(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
         dy, needed = dys[0], ctx.needs_input_grad
-        law: Law = ctx.law
+        row, rate, key, window, _ = ctx.law
         call = _drop_again
         if in_eager_mode() and is_plain(dy):
             call = _directly if torch.is_grad_enabled() else draw
-        dx = call(dy, None, law._replace(shifted=False)) if needed[0] else None
-        d_other = call(torch.zeros_like(dy), dy, law._replace(shifted=True)) if needed[1] else None
+        dx = call(dy, None, Law(row, rate, key, window, False)) if needed[0] else None
+        d_other = None
+        if needed[1]:
+            d_other = call(torch.zeros_like(dy), dy, Law(row, rate, key, window, True))
         return dx, d_other, None
 
 

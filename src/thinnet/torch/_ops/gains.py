@@ -69,7 +69,7 @@ def gains(
     Returns
     -------
     Tensor
-        Of float64 for gains; its shape broadcasts against x.
+        Of float64 for gains, of float32 for gains of 0 and 1; its shape broadcasts against x.
 
     Examples
     --------
@@ -131,6 +131,7 @@ def _count_tokens(shape: Sizes, rate: float, prefix: float) -> Sizes:
     return shape[0], patch.count_kept(shape[1], rate=rate, prefix=int(prefix))
 
 
+# Gains of 0 and 1 alone are float32: their products are exact in any precision.
 _SOURCES = {
     "ConcreteDropout": _Source(
         lambda key, window, logit, t: concrete.gains(key, window, logit, temperature=t),
@@ -144,7 +145,9 @@ _SOURCES = {
         lambda key, window, _: variational.normals(key, window), _each, torch.float32
     ),
     "Standout": _Source(
-        lambda key, window, logits, a, b: standout.gains(key, window, logits, alpha=a, beta=b), _each
+        lambda key, window, logits, a, b: standout.gains(key, window, logits, alpha=a, beta=b),
+        _each,
+        torch.float32,
     ),
     "Standout mean": _Source(
         lambda key, window, logits, a, b: standout.mean_gain(logits, alpha=a, beta=b),
@@ -162,9 +165,12 @@ _SOURCES = {
     "Cutout": _Source(
         lambda key, window, _, h, w: cutout.gains(key, window, height=int(h), width=int(w)),
         lambda shape, *options: (shape[0], 1, shape[2], shape[3]),
+        torch.float32,
     ),
     "TargetedDropout": _Source(
-        _targeted, lambda shape, p, target, units: (shape[0], *(1 for _ in shape[1:])) if units else shape
+        _targeted,
+        lambda shape, p, target, units: (shape[0], *(1 for _ in shape[1:])) if units else shape,
+        torch.float32,
     ),
     "PatchDropout": _Source(
         lambda key, window, _, p, prefix: patch.kept_tokens(key, window, rate=p, prefix=int(prefix)),

@@ -13,7 +13,7 @@ from thinnet.torch._apply import apply
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.plain import replacement
-from thinnet.torch._ops.rows import Named, name_of
+from thinnet.torch._ops.rows import Named, name_of, variant_of
 from thinnet.torch._streams import shards
 from thinnet.torch.functional._entry import check_p, flat_window
 from thinnet.variants import Variant, find
@@ -83,31 +83,37 @@ def drop(
         return _noted(
             x, variant, p, key, **{name: value for name, value in given.items() if value is not None}
         )
-    compiling = torch.compiler.is_compiling()
-    row = _named(variant, block, pattern) if compiling else _row(variant, block, pattern)
-    owner = row[0] if isinstance(row, tuple) else row.name
+    # Compilers get names and numbers, eager mode the variant itself.
+    row = (_named if torch.compiler.is_compiling() else _row)(variant, block, pattern)
+    owner = row.name if isinstance(row, Variant) else row[0]
     if type(p) is not float:
         p = _check_rate(owner, p)
     if other is not None and not isinstance(other, torch.Tensor):
         raise InputError(f"{owner}: other must be a tensor, got {type(other).__name__}.")
     if not training:
-        rate = float(p)
-        if not isinstance(row, tuple):
-            op.check(x, other, row, rate)
-        gain, shift, constant = _mean_of(variant, block, pattern, rate, x.dtype)
-        return apply(gain, shift, x, constant if other is None else other)
+        return _apply_mean(row, x, float(p), other)
     address = keys.checked(owner, key)
-    if window is None and shards.is_distributed(x):
-        part, place, back = shards.local(owner, x)
-        local = other.to_local() if shards.is_distributed(other) else other  # pyright: ignore
-        return back(op.drop(part, local, address, row, p, place))
     if window is not None:
-        place = flat_window(owner, x, window)
-    elif shards.active() and _has_samples_first(variant, pattern):
-        place = shards.window(owner, x, address)
-    else:
-        place = ()
+        return op.drop(x, other, address, row, p, flat_window(owner, x, window))
+    if shards.is_distributed(x):
+        part, place, back = shards.local(owner, x)
+        return back(op.drop(part, _local_part(other), address, row, p, place))
+    place = shards.window(owner, x, address) if shards.active() and _has_samples(row) else ()
     return op.drop(x, other, address, row, p, place)
+
+
+def _apply_mean(row: Variant | Named, x: Tensor, rate: float, other: Tensor | None) -> Tensor:
+    if isinstance(row, Variant):
+        op.check(x, other, row, rate)
+        gain, shift = row.mean_of(rate)
+        constant = replacement(row.other, x.dtype) if shift else None
+    else:
+        gain, shift, constant = _mean_of(*row, rate, x.dtype)
+    return apply(gain, shift, x, constant if other is None else other)
+
+
+def _local_part(other: Any) -> Any:
+    return other.to_local() if shards.is_distributed(other) else other
 
 
 def dropout(
@@ -182,9 +188,11 @@ def _check_rate(owner: str, p: Any) -> Any:
 def _row(variant: str | Variant, block: Block, pattern: str | None) -> Variant:
     """Return the variant of a call."""
     row = find(variant)
-    if pattern is not None:
-        row = row.patterned(pattern)
-    return row if block is None else row.sized(block)
+    return row if block is None and pattern is None else row.patterned(pattern).sized(block)
+
+
+def _has_samples(row: Variant | Named) -> bool:
+    return row.has_samples if isinstance(row, Variant) else _has_samples_of(*row)
 
 
 # These return constants for constants: a compiler calls them while it traces and records the results.
@@ -198,12 +206,12 @@ def _named(variant: str | Variant, block: Block, pattern: str | None) -> Named:
 
 @_constant
 def _mean_of(
-    variant: str | Variant, block: Block, pattern: str | None, rate: float, dtype: torch.dtype
+    name: str, block: tuple[int, ...], rate: float, dtype: torch.dtype
 ) -> tuple[float, float, float | None]:
-    row = _row(variant, block, pattern)
+    row = variant_of(name, block)
     return *row.mean_of(rate), replacement(row.other, dtype)
 
 
 @_constant
-def _has_samples_first(variant: str | Variant, pattern: str | None) -> bool:
-    return _row(variant, None, pattern).has_samples
+def _has_samples_of(name: str, block: tuple[int, ...]) -> bool:
+    return variant_of(name, block).has_samples
