@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 BANNED = {
     r"\bbehind\b": "after",
-    r"\b(?:is|are|was|were|be|being|been|gets?) told\b": "receives, is passed",
+    r"\b(?:is|are|was|were|be|being|been|gets?) told\b(?! apart)": "receives, is passed",
     r"\bhanded\b": "passed",
     r"\bhands? (?:on|over|out|back)\b": "passes, returns",
-    r"\btells?\b": "shows, prints, reports, returns",
+    r"(?<!cannot )(?<!\.)\btells?\b(?! apart)": "shows, prints, reports, returns",
     r"\bsays? (?:so|which|what|how|whether|where|it|nothing|no more)\b": "states, names, reports",
     r"\bis said\b": "is stated, is reported",
     r"\beven (?:number|noise|distribution|draw|chance)s?\b": "uniform",

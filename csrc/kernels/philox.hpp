@@ -56,7 +56,7 @@ static inline void some_blocks(const Schedule& key, Wide above, std::uint64_t bl
 // Blocks are written in groups of this many lanes.
 static constexpr int GROUP = WIDTH * BLOCK;
 
-// Write the lanes of `blocks` blocks, and of fewer than OVER lanes behind them.
+// Write the lanes of `blocks` blocks, and fewer than OVER lanes after them.
 static constexpr int OVER = (SIDE_BY_SIDE + 1) * GROUP;  // of the last groups; one more where the high word changes
 
 static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks, std::uint16_t* out) {

@@ -1,6 +1,6 @@
 """Checks of arguments, one definition each: numbers, words, rates, arrays.
 
-A `Constraint` says whether it accepts a value, states its requirement in words and lists bad values, so that
+A `Constraint` accepts a value or not, states its requirement in words and lists bad values, so that
 refusals, documentation and tests come from one place. Every function raises `InputError` in one line: owner,
 name, requirement, value. A check of a type of ours stands beside that type (`check_key`, `check_window`).
 """
@@ -319,7 +319,7 @@ def check_boolean(owner: str, name: str, value: Any) -> bool:
 
 
 def check_type(owner: str, name: str, value: Any, kind: type[Kind], remedy: str = "") -> Kind:
-    """Return a value of a class; `remedy` says how to make one.
+    """Return a value of a class; `remedy` states how to make one.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class Package:
 
     @property
     def fits(self) -> bool:
-        """Tell whether it is installed and not too old."""
+        """Return whether it is installed and recent enough."""
         least = re.findall(r">=\s*([\w.]+)", self.versions)
         return self.found is not None and all(_release(self.found) >= _release(bound) for bound in least)
 
@@ -98,7 +98,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's name, or the kind of machine where the system does not tell."""
+    """Return the processor's name, or the kind of machine where the system does not report it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text("utf-8", "replace").splitlines():

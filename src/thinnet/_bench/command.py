@@ -1,4 +1,4 @@
-"""The command `thinnet bench`: what it is asked for, and everything from measuring to the files."""
+"""The command `thinnet bench`: its options, and everything from measuring to the files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOTES = (
 
 @dataclass(frozen=True)
 class Options:
-    """What `thinnet bench` is asked for."""
+    """The options of `thinnet bench`."""
 
     sizes: tuple[str, ...] = ("2**12", "2**20", "2**24")
     dtype: str = "float32"

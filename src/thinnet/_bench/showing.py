@@ -128,7 +128,7 @@ def _panel(axes: Any, rows: Sequence[Row]) -> None:
         for text in (value, label):
             text.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.3 * max(times))  # room for the words behind the longest bar
+    axes.set_xlim(0, 1.3 * max(times))  # room for the words after the longest bar
     axes.set_xticks([])
     axes.set_title(f"{rows[0]['size']:,} entries")
 
