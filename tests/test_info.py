@@ -110,7 +110,7 @@ def test_the_extras_are_those_of_the_metadata() -> None:
                 wanted[extra] |= {(name, str(asked.specifier)) for name in names}
     found = {
         name: {(package.name, package.versions) for package in extra.packages}
-        | {(inner, "") for inner in extra.takes_in}
+        | {(inner, "") for inner in extra.includes}
         for name, extra in info.extras().items()
     }
     assert found == wanted

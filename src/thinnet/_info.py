@@ -1,7 +1,7 @@
-"""What thinnet runs on here: versions, instruction set, threads, and which extras are complete.
+"""The environment of thinnet: versions, instruction set, threads, and the state of the extras.
 
-The extras come from the metadata of the installed package, so no second list of them is kept. This needs
-the core alone.
+The extras are read from the metadata of the installed package, so there is no second list of them. The module
+needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from thinnet._core.threads import get_num_threads
 
 __all__ = ["Extra", "Package", "extras", "machine", "processor", "text", "version"]
 
-# What pyproject.toml writes: a name, extras of it, versions, and the extra of thinnet that asks for it.
+# A requirement in the metadata: a name, its extras, versions, and the extra of thinnet that needs it.
 _REQUIREMENT = re.compile(
     r"""(?P<name>[\w.-]+)\s*(\[(?P<inner>[\w\s,-]+)\])?\s*(?P<versions>[^;]*?)\s*;"""
     r"""\s*extra\s*==\s*["'](?P<extra>[\w.-]+)["']"""
@@ -31,7 +31,7 @@ _REQUIREMENT = re.compile(
 
 @dataclass(frozen=True)
 class Package:
-    """A package that an extra asks for: the versions that will do, and the one that is installed."""
+    """A package of an extra: the accepted versions, and the installed one."""
 
     name: str
     versions: str
@@ -39,39 +39,39 @@ class Package:
 
     @property
     def fits(self) -> bool:
-        """Return whether it is installed and recent enough."""
+        """Whether it is installed and recent enough."""
         least = re.findall(r">=\s*([\w.]+)", self.versions)
         return self.found is not None and all(_release(self.found) >= _release(bound) for bound in least)
 
 
 @dataclass(frozen=True)
 class Extra:
-    """The packages that an extra of thinnet asks for, and the extras that it takes in whole."""
+    """The packages of an extra of thinnet, and the extras that it includes."""
 
     name: str
     packages: tuple[Package, ...]
-    takes_in: tuple[str, ...]
+    includes: tuple[str, ...]
 
 
 def extras() -> dict[str, Extra]:
-    """Return the extras by name; none where thinnet is imported without having been installed."""
+    """Return the extras by name; empty if thinnet is imported without being installed."""
     try:
         about = metadata.distribution("thinnet")
     except metadata.PackageNotFoundError:
         return {}
-    asked = [found for line in about.requires or () if (found := _REQUIREMENT.fullmatch(line.strip()))]
+    requirements = [found for line in about.requires or () if (found := _REQUIREMENT.fullmatch(line.strip()))]
     extras: dict[str, Extra] = {}
     for name in about.metadata.get_all("Provides-Extra") or ():
         packages: list[Package] = []
-        takes_in: list[str] = []
-        for line in asked:
+        includes: list[str] = []
+        for line in requirements:
             if line["extra"] != name:
                 continue
             if line["name"] == "thinnet" and line["inner"]:
-                takes_in += [inner.strip() for inner in line["inner"].split(",")]
+                includes += [inner.strip() for inner in line["inner"].split(",")]
             else:
                 packages.append(Package(line["name"], line["versions"], version(line["name"])))
-        extras[name] = Extra(name, tuple(packages), tuple(takes_in))
+        extras[name] = Extra(name, tuple(packages), tuple(includes))
     return extras
 
 
@@ -84,7 +84,7 @@ def version(package: str) -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Return what times and results depend on, as plain data for a JSON file."""
+    """Return the properties that times and results depend on, as plain data for a JSON file."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -98,7 +98,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's name, or the kind of machine where the system does not report it."""
+    """Return the name of the processor, or the type of machine if the system does not report it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text("utf-8", "replace").splitlines():
@@ -109,7 +109,7 @@ def processor() -> str:
 
 
 def text() -> str:
-    """Return what `thinnet info` prints."""
+    """Return the text of `thinnet info`."""
     lines = [
         f"thinnet {thinnet.__version__}",
         f"Python {platform.python_version()}, NumPy {np.__version__}",
@@ -124,19 +124,19 @@ def text() -> str:
 
 
 def _instruction_set() -> list[str]:
-    here = native.bodies()
-    if here == [native.NUMPY]:
+    available = native.bodies()
+    if available == [native.NUMPY]:
         return [f"instruction set: none, the NumPy twin is in use ({native.why_not})"]
     used = native.name()
     words = f"{used}, the NumPy twin" if used == native.NUMPY else used
     why = "set by THINNET_ISA" if os.environ.get("THINNET_ISA", "").strip() else "the best of this machine"
-    others = ", ".join(body for body in here if body != used)
+    others = ", ".join(body for body in available if body != used)
     return [f"instruction set: {words} ({why})", f"  also here: {others} (THINNET_ISA chooses)"]
 
 
 def _threads() -> list[str]:
-    said = os.environ.get("THINNET_NUM_THREADS", "").strip()
-    why = "set by THINNET_NUM_THREADS" if said else "the processors that thinnet may use"
+    setting = os.environ.get("THINNET_NUM_THREADS", "").strip()
+    why = "set by THINNET_NUM_THREADS" if setting else "the processors that thinnet may use"
     return [f"threads: {get_num_threads()} ({why})"]
 
 
@@ -148,16 +148,16 @@ def _extras() -> list[str]:
     for extra in known.values():
         remedy = f'not complete; run: pip install "thinnet[{extra.name}]"'
         lines.append(f"extra {extra.name}: {'complete' if _complete(extra, known) else remedy}")
-        for inner in extra.takes_in:
-            whole = inner in known and _complete(known[inner], known)
-            lines.append(f"  {'all of ' + inner:<18}{'complete' if whole else 'not complete'}")
+        for inner in extra.includes:
+            complete = inner in known and _complete(known[inner], known)
+            lines.append(f"  {'all of ' + inner:<18}{'complete' if complete else 'not complete'}")
         lines += [f"  {package.name:<17} {_state(package)}" for package in extra.packages]
     return lines
 
 
 def _complete(extra: Extra, known: dict[str, Extra]) -> bool:
     return all(package.fits for package in extra.packages) and all(
-        inner in known and _complete(known[inner], known) for inner in extra.takes_in
+        inner in known and _complete(known[inner], known) for inner in extra.includes
     )
 
 

@@ -88,8 +88,11 @@ def refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, **othe
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"sizes": ()}, "bench: 1 to 12 sizes can be measured at once, got 0."),
-        ({"sizes": tuple(map(str, range(1, 14)))}, "bench: 1 to 12 sizes can be measured at once, got 13."),
+        ({"sizes": ()}, "bench: 1 to 12 sizes can be measured in one run, got 0."),
+        (
+            {"sizes": tuple(map(str, range(1, 14)))},
+            "bench: 1 to 12 sizes can be measured in one run, got 13.",
+        ),
         ({"dtype": "int8"}, "bench: dtype must be one of float32, float64, float16, got 'int8'."),
         ({"rate": 0.0}, "bench: rate must be in (0, 1), got 0."),
         ({"rate": 1.0}, "bench: rate must be in (0, 1), got 1."),

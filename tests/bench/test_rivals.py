@@ -147,7 +147,7 @@ def test_jax_has_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jax", made_up_jax([]))
     found, notes = find_rivals(X.astype(np.float64), 0.5)
     assert "jax" not in {rival.id for rival in found}
-    assert notes[-1] == "jax is left out: without its 64-bit mode it has no float64."
+    assert notes[-1] == "jax is left out: float64 needs its 64-bit mode."
 
 
 def test_a_package_that_does_not_work_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

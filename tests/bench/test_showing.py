@@ -104,8 +104,8 @@ def test_sizes_are_groups_of_their_own() -> None:
     [(2e-10, "0.20 ns"), (3.21e-7, "321 ns"), (1e-6, "1.00 µs"), (0.0123, "12.3 ms"), (61.04, "61.0 s")],
 )
 def test_times_have_units(seconds: float, said: str) -> None:
-    assert showing._time(seconds) == said
-    assert showing._time(seconds, ascii_only=True) == said.replace("µ", "u")
+    assert showing._time_text(seconds) == said
+    assert showing._time_text(seconds, ascii_only=True) == said.replace("µ", "u")
 
 
 # The chart

@@ -1,6 +1,6 @@
 """Time dropout on this machine against a copy, NumPy, PyTorch and JAX: `thinnet bench`.
 
-`measure` gives plain rows; `table`, `bars` and `draw` show them.
+`measure` returns plain rows; `table`, `bars` and `draw` show them.
 """
 
 from thinnet._bench.command import Options, bench, size_of

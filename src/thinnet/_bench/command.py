@@ -1,4 +1,4 @@
-"""The command `thinnet bench`: its options, and everything from measuring to the files."""
+"""The command `thinnet bench`: its options, the measurement, the terminal and the files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_ENTRIES = 2**28
 _MOST_SIZES = 12
 _NOTES = (
     "All were timed in turn, in one run; x copy is the median over the rounds.",
-    "torch and JAX allocate their result, the others write to an array that is there.",
+    "torch and JAX allocate their result; the others write to an existing array.",
 )
 
 
@@ -41,8 +41,8 @@ class Options:
 
 
 def bench(options: Options) -> None:
-    """Measure, print tables and bars, and write the files that were asked for."""
-    sizes = _checked(options)
+    """Measure, print tables and bars, and write the requested files."""
+    sizes = _check(options)
     need("rich", extra="study", owner="thinnet bench")
     if options.chart is not None:
         need("matplotlib", extra="study", owner="thinnet bench --out")
@@ -53,9 +53,9 @@ def bench(options: Options) -> None:
     console.print(f"Dropout forward, {options.dtype}, rate {options.rate:g}", style="bold")
     console.print(machine_line(machine), style="dim")
     rows: list[Row] = []
-    notes: dict[str, None] = {}  # the same for every size; a dict keeps its order
+    notes: dict[str, None] = {}  # most notes are the same for every size; a dict keeps the order
     for size in sizes:
-        # A spinner that turned would take time from what is measured.
+        # A moving spinner would take time from the measurement.
         with console.status(f"measuring {size:,} entries", refresh_per_second=0.1):
             new, left_out = measure(size, options.dtype, options.rate, options.seconds / len(sizes))
         rows += new
@@ -73,7 +73,7 @@ def bench(options: Options) -> None:
 
 
 def size_of(text: str) -> int:
-    """Read a number of entries: ``"4096"`` or ``"2**12"``.
+    """Return a number of entries from text such as ``"4096"`` or ``"2**12"``.
 
     >>> size_of("2**12")
     4096
@@ -90,11 +90,11 @@ def _machine() -> dict[str, Any]:
     return info.machine() | {name: version for name, version in versions.items() if version is not None}
 
 
-def _checked(options: Options) -> list[int]:
-    """Refuse what cannot be measured or written before any time is spent; return the sizes."""
+def _check(options: Options) -> list[int]:
+    """Return the sizes; raise InputError for options that cannot be measured or written."""
     sizes = list(dict.fromkeys(map(size_of, options.sizes)))
     if not 1 <= len(sizes) <= _MOST_SIZES:
-        raise InputError(f"bench: 1 to {_MOST_SIZES} sizes can be measured at once, got {len(sizes)}.")
+        raise InputError(f"bench: 1 to {_MOST_SIZES} sizes can be measured in one run, got {len(sizes)}.")
     if options.dtype not in _DTYPES:
         raise InputError(f"bench: dtype must be one of {', '.join(_DTYPES)}, got {options.dtype!r}.")
     if not 0 < options.rate < 1:

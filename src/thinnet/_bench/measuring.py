@@ -1,4 +1,4 @@
-"""Time rivals in turn, A B C A B C …, so that whatever else the machine does meets all of them alike."""
+"""Time rivals in turn, A B C A B C …, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Row", "in_turn", "measure"]
 Row: TypeAlias = dict[str, Any]
 
 _LEAST_ROUNDS = 3
-_LEAST_TIMED = 1e-3  # seconds; shorter calls are timed several at once
+_LEAST_TIMED = 1e-3  # seconds; shorter calls are timed in groups
 
 
 def measure(size: int, dtype: str, rate: float, seconds: float) -> tuple[list[Row], list[str]]:
@@ -33,9 +33,9 @@ def measure(size: int, dtype: str, rate: float, seconds: float) -> tuple[list[Ro
         the median per entry, bytes read and written a second, and the median over the rounds of its
         time divided by the copy's time in the same round.
     notes : list of str
-        Which rivals were left out, and why.
+        The rivals that are left out, and the reasons.
     """
-    with _threads_put_back(), np.errstate(all="ignore"):  # float16 may overflow where the rate is high
+    with _threads_restored(), np.errstate(all="ignore"):  # float16 may overflow at high rates
         try:
             x = np.random.default_rng(0).standard_normal(size, np.float32).astype(dtype)
             found, notes = find_rivals(x, rate)
@@ -70,8 +70,8 @@ def measure(size: int, dtype: str, rate: float, seconds: float) -> tuple[list[Ro
 def in_turn(rivals: Sequence[Rival], seconds: float) -> list[list[float]]:
     """Time all rivals in turn for about `seconds`; return the seconds a call of each took in each round.
 
-    Ahead of each timing a rival makes one call that is not timed, so that its threads run and the caches
-    hold what it works on.
+    Before each timing a rival makes one call that is not timed, which starts its threads and fills the
+    caches.
     """
     end = time.perf_counter() + seconds
     calls = [max(1, math.ceil(_LEAST_TIMED / _timed(rival, 1))) for rival in rivals]
@@ -89,11 +89,11 @@ def _timed(rival: Rival, calls: int) -> float:
     begun = time.perf_counter()
     for _ in range(calls):
         run()
-    return max(time.perf_counter() - begun, 1e-7) / calls  # a coarse clock may see no time pass
+    return max(time.perf_counter() - begun, 1e-7) / calls  # a coarse clock may measure 0
 
 
 @contextlib.contextmanager
-def _threads_put_back() -> Generator[None]:
+def _threads_restored() -> Generator[None]:
     before = get_num_threads()
     try:
         yield

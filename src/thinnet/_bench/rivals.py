@@ -1,4 +1,4 @@
-"""What there is to time: thinnet, a copy, NumPy, and PyTorch and JAX where they are installed."""
+"""The implementations that are timed: thinnet, a copy, NumPy, and PyTorch and JAX where installed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass(frozen=True)
 class Rival:
-    """One way to do the work.
+    """One implementation.
 
-    `id` finds it in rows, `name` stands in tables with its version, `before` runs ahead of each timing.
+    `id` identifies it in rows, `name` is printed in tables, `before` is called before each timing.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Rival:
 
 
 def find_rivals(x: Array, rate: float) -> tuple[list[Rival], list[str]]:
-    """Return what there is to time on x, the copy first, and notes on what is left out."""
+    """Return the rivals for an array x, the copy first, and notes on those that are left out."""
     y = np.empty_like(x)
     scale = x.dtype.type(1 / (1 - rate))
     key, every = Key(0), get_num_threads()
@@ -66,7 +66,7 @@ def find_rivals(x: Array, rate: float) -> tuple[list[Rival], list[str]]:
 
 
 class _LeftOut(Exception):  # noqa: N818 - a reason, not a failure
-    """Why a rival is not timed."""
+    """The reason why a rival is not timed."""
 
 
 def _tried(package: str, make: Callable[[Array, float], Rival], x: Array, rate: float) -> Rival:
@@ -77,14 +77,14 @@ def _tried(package: str, make: Callable[[Array, float], Rival], x: Array, rate: 
         rival.run()
     except _LeftOut:
         raise
-    except Exception as error:  # whatever a package raises that is there but does not work
+    except Exception as error:  # any error of an installed package that does not work
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise _LeftOut(f"does not run here, {first.rstrip('.')}") from error
     return rival
 
 
 def _numpy_dropout(x: Array, y: Array, rate: float) -> Callable[[], Array]:
-    """Return dropout by NumPy's PCG64, as quick as it gets: no array is allocated."""
+    """Return dropout by NumPy's PCG64 without allocations, the fastest form."""
     generator = np.random.default_rng(0)
     uniform, kept = np.empty(x.shape, np.float32), np.empty(x.shape, np.bool_)
     bound, scale = np.float32(rate), x.dtype.type(1 / (1 - rate))
@@ -107,7 +107,7 @@ def _torch(x: Array, rate: float) -> Rival:
 
 def _jax(x: Array, rate: float) -> Rival:
     if x.dtype == np.float64:
-        raise _LeftOut("without its 64-bit mode it has no float64")
+        raise _LeftOut("float64 needs its 64-bit mode")
     with _jax_on_cpu():
         jax = importlib.import_module("jax")
         cpu = jax.devices("cpu")[0]
@@ -125,7 +125,7 @@ def _jax(x: Array, rate: float) -> Rival:
 
 @contextlib.contextmanager
 def _jax_on_cpu() -> Generator[None]:
-    """Keep JAX, if it is imported here for the first time, from taking hold of other devices."""
+    """Restrict JAX to the CPU if it is imported here for the first time."""
     before = os.environ.get("JAX_PLATFORMS")
     os.environ["JAX_PLATFORMS"] = "cpu"
     try:

@@ -34,12 +34,12 @@ def table(console: Any, rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     ascii_only = console.options.ascii_only
-    columns = [("median", [_time(row["median_s"], ascii_only) for row in rows])]
+    columns = [("median", [_time_text(row["median_s"], ascii_only) for row in rows])]
     if console.width >= 50:
-        columns.append(("min", [_time(row["min_s"], ascii_only) for row in rows]))
+        columns.append(("min", [_time_text(row["min_s"], ascii_only) for row in rows]))
     if console.width >= 72:
-        columns.append(("ns/entry", [_short(row["ns_per_entry"]) for row in rows]))
-    columns.append(("x copy", [_short(row["ratio_to_copy"]) for row in rows]))
+        columns.append(("ns/entry", [_number_text(row["ns_per_entry"]) for row in rows]))
+    columns.append(("x copy", [_number_text(row["ratio_to_copy"]) for row in rows]))
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     made.add_column(f"{rows[0]['size']:,} entries, {rows[0]['rounds']} rounds")
     for head, _ in columns:
@@ -51,12 +51,12 @@ def table(console: Any, rows: Sequence[Row]) -> None:
 
 
 def bars(console: Any, rows: Sequence[Row]) -> None:
-    """Print all rows as bars, one group a size, as long as their time in copies."""
+    """Print all rows as bars, one group for each size; the length is the time divided by that of a copy."""
     from rich.table import Table
 
     console.print("\nTime, in copies of the array: shorter is better", style="bold")
     for group in _by_size(rows):
-        values = [_short(row["ratio_to_copy"]) for row in group]
+        values = [_number_text(row["ratio_to_copy"]) for row in group]
         label = min(max(len(row["name"]) for row in group), console.width // 2)
         room = max(4, console.width - label - max(map(len, values)) - 2)
         made = Table.grid(padding=(0, 1, 0, 0))
@@ -82,24 +82,24 @@ def _by_size(rows: Sequence[Row]) -> list[list[Row]]:
     return [[row for row in rows if row["size"] == size] for size in dict.fromkeys(r["size"] for r in rows)]
 
 
-def _short(value: float) -> str:
+def _number_text(value: float) -> str:
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
 
 
-def _time(seconds: float, ascii_only: bool = False) -> str:
+def _time_text(seconds: float, ascii_only: bool = False) -> str:
     micro = "us" if ascii_only else "µs"
     units = ("s", 1), ("ms", 1e3), (micro, 1e6), ("ns", 1e9)
     unit, factor = next((pair for pair in units if seconds * pair[1] >= 1), units[-1])
-    return f"{_short(seconds * factor)} {unit}"
+    return f"{_number_text(seconds * factor)} {unit}"
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
-    """Write what `thinnet bench` measured as a bar chart, SVG or PNG by the name; whole or not at all."""
+    """Write the results as a bar chart, SVG or PNG by the name of the file, atomically."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
     groups = _by_size(results["rows"])
-    heights = [len(group) + 1.6 for group in groups]  # in bars; a title takes more than one
+    heights = [len(group) + 1.6 for group in groups]  # in units of bars, with space for a title
     kind = path.suffix[1:].lower()
     first = results["rows"][0]
     left: dict[str, Any] = {"x": 0.012, "ha": "left"}
@@ -113,14 +113,14 @@ def draw(results: dict[str, Any], path: Path) -> None:
         figure.suptitle(title, fontsize=12, fontweight="bold", **left)
         figure.supxlabel(machine_line(results["machine"]), fontsize=7.5, color=_MUTED, **left)
         with replacing(path) as temporary:
-            about = {"Date": None} if kind == "svg" else None  # the same numbers, the same bytes
+            about = {"Date": None} if kind == "svg" else None  # equal results give equal files
             figure.savefig(temporary, format=kind, dpi=160, metadata=about)
 
 
 def _panel(axes: Any, rows: Sequence[Row]) -> None:
     times = [row["median_s"] for row in rows]
     drawn = axes.barh(range(len(rows)), times, height=0.74)
-    words = [f"{_time(row['median_s'])}   {_short(row['ratio_to_copy'])}×" for row in rows]
+    words = [f"{_time_text(row['median_s'])}   {_number_text(row['ratio_to_copy'])}×" for row in rows]
     values = axes.bar_label(drawn, words, padding=5)
     axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
     for bar, value, label, row in zip(drawn, values, axes.get_yticklabels(), rows, strict=True):
@@ -128,13 +128,13 @@ def _panel(axes: Any, rows: Sequence[Row]) -> None:
         for text in (value, label):
             text.set(color=_OURS if row["ours"] else _INK, fontweight="bold" if row["ours"] else "normal")
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.3 * max(times))  # room for the words after the longest bar
+    axes.set_xlim(0, 1.3 * max(times))  # space for the text after the longest bar
     axes.set_xticks([])
     axes.set_title(f"{rows[0]['size']:,} entries")
 
 
 def machine_line(machine: dict[str, Any]) -> str:
-    """Return what `thinnet._info.machine` says in one line."""
+    """Return the machine, as `thinnet._info.machine` describes it, in one line."""
     return (
         f"{machine['processor']}, {machine['system']}, {machine['instruction_set']}; "
         f"thinnet {machine['thinnet']}, NumPy {machine['numpy']}, Python {machine['python']}"
