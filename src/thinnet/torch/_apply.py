@@ -74,7 +74,7 @@ def apply(
 
 
 def _scale(gain: Tensor, x: Tensor) -> Tensor:
-    """Return `apply(gain, 0.0, x)`, with the product rounded before dropped entries are set: this is faster."""
+    """Return `apply(gain, 0.0, x)`, faster: the product is rounded before dropped entries are set."""
     work = torch.promote_types(torch.promote_types(x.dtype, torch.float32), gain.dtype)
     dropped = gain == 0
     kept = torch.where(dropped, 0, x) if gain.requires_grad else x

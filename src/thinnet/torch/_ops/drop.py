@@ -2,7 +2,7 @@
 
 Backward keeps the key alone, 16 bytes at most, and draws the mask again. The operator is linear in
 (x, other), so its derivatives are itself: with respect to x the call without the second term, with respect
-to other the call on zeros. A window, `[*start, *shape]`, says which part of which global array x is.
+to other the call on zeros. A window, `[*start, *shape]`, is the place of x in a global array.
 `thinnet::drop_scheduled` is the same operator with a rate that is a tensor: a compiled function takes a new
 one at every call. Devices other than the CPU take torch's own operations; the bits stay the same.
 """
@@ -163,8 +163,8 @@ class _Drop(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
         dy, needed = dys[0], ctx.needs_input_grad
-        dx = _again(ctx, dy, None, False) if needed[0] else None
-        d_other = _again(ctx, torch.zeros_like(dy), dy, True) if needed[1] else None
+        dx = _recompute(ctx, dy, None, False) if needed[0] else None
+        d_other = _recompute(ctx, torch.zeros_like(dy), dy, True) if needed[1] else None
         return dx, d_other, *(None,) * 6
 
     @staticmethod
@@ -173,14 +173,14 @@ class _Drop(torch.autograd.Function):
         if dx is None:
             assert d_other is not None
             dx = torch.zeros_like(d_other)
-        return _again(ctx, dx, d_other, d_other is not None)
+        return _recompute(ctx, dx, d_other, d_other is not None)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
         return _vmap(info, in_dims, *inputs)
 
 
-def _again(ctx: Any, x: Tensor, other: Tensor | None, shifted: bool) -> Tensor:
+def _recompute(ctx: Any, x: Tensor, other: Tensor | None, shifted: bool) -> Tensor:
     """Call the operator at the law of an earlier call."""
     key, *scheduled = ctx.saved_tensors
     rate = scheduled[0] if scheduled else ctx.rate
@@ -202,7 +202,7 @@ class _Directly(torch.autograd.Function):
     def backward(ctx: Any, *dys: Tensor) -> Any:
         dy, needed = dys[0], ctx.needs_input_grad
         row, rate, key, window, _ = ctx.law
-        call = _drop_again
+        call = _drop_by_operator
         if in_eager_mode() and is_plain(dy):
             call = _directly if torch.is_grad_enabled() else draw
         dx = call(dy, None, Law(row, rate, key, window, False)) if needed[0] else None
@@ -212,8 +212,8 @@ class _Directly(torch.autograd.Function):
         return dx, d_other, None
 
 
-def _drop_again(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
-    """Call the operator: what observes backward did not observe forward."""
+def _drop_by_operator(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
+    """Call the operator: a trace or a transform may surround backward that did not surround forward."""
     return drop(x, other, law.key, law.variant, law.rate, law.window, shifted=law.shifted)
 
 

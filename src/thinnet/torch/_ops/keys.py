@@ -1,7 +1,7 @@
 """Keys for torch: a `Key` in eager mode, an int64 tensor of one or two elements while tracing.
 
-A tensor holds the 64 bits as a signed number, and perhaps the step; it can be handed to a compiled function
-anew at every call, and is traced, transformed and recorded like any other.
+A tensor holds the 64 bits as a signed number, and perhaps the step; a compiled function takes
+another one at every call, and it is traced, transformed and recorded like any other.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def known(key: AnyKey) -> Key | None:
 
 
 def checked(owner: str, key: Any) -> AnyKey:
-    """Return a key, a fresh one for None, or say what is wrong with it."""
+    """Return a key, or a fresh one for None; raise InputError for anything else."""
     if type(key) is Key:
         return key
     if key is None:

@@ -1,27 +1,26 @@
-"""Room for what comes out: fresh memory costs more than dropout does, so that of freed tensors is kept.
+"""Reuse of output buffers: fresh pages cost more than dropout itself, so the memory of freed tensors is kept.
 
-An operating system zeroes each page before it is first written, which takes longer than dropping what it
-holds. Large tensors come from rooms of our own, which go back into a pool when the tensor is freed; new ones
-are asked for in large pages, where there are such.
+An operating system zeroes each page before its first use, which takes longer than dropout on its entries.
+Large outputs lie in buffers that return to a pool when the tensor is freed. New buffers use huge pages where
+the system has them.
 """
 
 from __future__ import annotations
 
 import mmap
 import weakref
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 
-from thinnet.errors import InputError
+from thinnet._checks import check_integer
 
 __all__ = ["empty_like", "get_kept_bytes", "set_kept_bytes"]
 
-_LEAST = 1 << 25  # of a tensor; malloc keeps what is smaller
+_LEAST = 1 << 25  # bytes of a tensor; malloc keeps smaller blocks itself
 _LARGE_PAGE = 1 << 21
-# Unless told so, mmap shares memory with processes that are forked later, which would then write into tensors
+# By default mmap shares memory with processes that are forked later, which would then write into the tensors
 # of this one.
 _PRIVATE: dict[str, Any] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
@@ -29,7 +28,7 @@ _PRIVATE: dict[str, Any] = (
 
 
 class _Pool:
-    """Rooms that no tensor holds, by size; finalizers give them back, at any time and in any thread."""
+    """Unused buffers by size; finalizers return them at any time and in any thread."""
 
     def __init__(self) -> None:
         self.limit = 1 << 28
@@ -41,41 +40,45 @@ class _Pool:
         except (KeyError, IndexError):
             return _new(size)
 
-    def give(self, room: mmap.mmap) -> None:
-        size = len(room)
+    def give(self, buffer: mmap.mmap) -> None:
+        size = len(buffer)
         self.trim(self.limit - size)
         if size <= self.limit:
-            self.free.setdefault(size, []).append(room)
+            self.free.setdefault(size, []).append(buffer)
 
     def trim(self, limit: int) -> None:
-        """Let rooms go until the rest holds no more than a limit; sizes that came first go first."""
-        for rooms in list(self.free.values()):
-            while rooms and self.held() > limit:
-                rooms.pop()
+        """Free buffers until the others hold at most `limit` bytes, in the order in which sizes were added."""
+        for buffers in list(self.free.values()):
+            while buffers and self.held() > limit:
+                buffers.pop()
 
     def held(self) -> int:
-        return sum(size * len(rooms) for size, rooms in list(self.free.items()))
+        return sum(size * len(buffers) for size, buffers in list(self.free.items()))
 
 
 _pool = _Pool()
 
 
 def get_kept_bytes() -> int:
-    """Return how much memory of freed tensors is kept at most."""
+    """Return the limit on the memory of freed tensors that is kept, in bytes."""
     return _pool.limit
 
 
 def set_kept_bytes(limit: int) -> None:
-    """Keep no more than so much memory of freed tensors from now on; 0 keeps none.
+    """Keep at most `limit` bytes of the memory of freed outputs; 0 keeps none.
 
-    It is 256 MiB unless something else is said. What dropout returns, of 32 MiB or more, goes back there when
-    it is freed, and the next call that returns as much writes over it: fresh memory takes several times
-    longer to write. No number depends on it.
+    Outputs of dropout of 32 MiB or more return their memory to a pool when they are freed, and the next
+    output of that size reuses it: fresh memory takes several times longer to write. No result depends on it.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes, at least 0; initially 256 MiB.
 
     Raises
     ------
     InputError
-        A limit that is no whole number of at least 0.
+        The limit is not a whole number of at least 0.
 
     Examples
     --------
@@ -84,29 +87,27 @@ def set_kept_bytes(limit: int) -> None:
     256
     >>> tt.set_kept_bytes(1 << 28)
     """
-    if isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 0:
-        raise InputError(f"set_kept_bytes: limit must be a whole number of at least 0, got {limit!r}.")
-    _pool.limit = int(limit)
+    _pool.limit = check_integer("set_kept_bytes", "limit", limit, 0)
     _pool.trim(_pool.limit)
 
 
 def empty_like(x: torch.Tensor) -> torch.Tensor:
-    """Return room for a tensor like x, with its strides where it is dense."""
+    """Return an uninitialised tensor like x, with its strides where it is dense."""
     size = x.nbytes
     if not _LEAST <= size <= _pool.limit:
         return torch.empty_like(x)
-    room = _pool.take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
-    array = np.frombuffer(room, np.uint8, size)
-    # When the tensor's storage goes, so does the array; the room goes back.
-    weakref.finalize(array, _pool.give, room).atexit = False
+    buffer = _pool.take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+    array = np.frombuffer(buffer, np.uint8, size)
+    # The array is freed with the tensor's storage; then the buffer returns to the pool.
+    weakref.finalize(array, _pool.give, buffer).atexit = False
     strides: Any = torch.empty_like(x, device="meta").stride()
     storage = torch.from_numpy(array).untyped_storage()
-    # set_ and no view: what is written in place later must find a tensor of its own
+    # set_ instead of a view: an operation in place later needs a tensor that owns its storage
     return torch.empty(0, dtype=x.dtype, device="cpu").set_(storage, 0, x.shape, strides)
 
 
 def _new(size: int) -> mmap.mmap:
-    room = mmap.mmap(-1, size, **_PRIVATE)
+    buffer = mmap.mmap(-1, size, **_PRIVATE)
     if size >= 8 * _LARGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
-        room.madvise(mmap.MADV_HUGEPAGE)
-    return room
+        buffer.madvise(mmap.MADV_HUGEPAGE)
+    return buffer

@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     """Return `drop(softmax(scale * query @ key.mT + mask)) @ value`, with the arguments of torch's function.
 
     What is dropped are attention weights (the row AttentionDropout, at `dropout_p`). Weights are kept for
-    backward once, before dropout; torch keeps them before and behind it, and the mask. Without dropout this
+    backward once, before dropout; torch keeps them before and after it, and the mask. Without dropout this
     is torch's own function.
 
     Parameters
