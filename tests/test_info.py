@@ -154,7 +154,7 @@ def test_an_extra_with_all_its_packages_is_complete(installed: Callable[..., Non
     assert line("extra save: ") == "extra save: complete"
     assert line("extra study: ") == "extra study: complete"
     assert "  all of save       complete" in info.text().splitlines()
-    assert "  typer             999" in info.text().splitlines()
+    assert "  rich              999" in info.text().splitlines()
 
 
 def test_a_package_that_is_too_old_is_named(installed: Callable[..., None]) -> None:
