@@ -29,7 +29,8 @@ from thinnet.gallery._exhibit import Exhibit
 from thinnet.gallery._images import Images
 from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer
-from thinnet.variants import TwoPoint, find, mask
+from thinnet.variants import inverted as inverted_law
+from thinnet.variants import mask, unscaled
 
 __all__ = ["BookDropout", "Means", "every_thinned", "learn", "means", "run"]
 
@@ -58,8 +59,7 @@ class BookDropout:
     """
 
     def __init__(self, rate: float, inverted: bool = False) -> None:
-        law = find("Dropout" if inverted else "VanillaDropout").law_of(rate)
-        assert isinstance(law, TwoPoint)
+        law = (inverted_law if inverted else unscaled)(rate)
         self.rate, self.gain, self.mean = rate, law.kept[0], law.mean[0]
         self.gains: Any = self.mean
 
@@ -110,8 +110,7 @@ def every_thinned(network: net.Network, x: Array) -> tuple[Array, Array]:
         Rows.
     """
     layers = [layer for layer in network.layers if isinstance(layer, net.Dropout)]
-    law = layers[0].row.law_of(layers[0].rate)
-    assert isinstance(law, TwoPoint)
+    law = inverted_law(layers[0].rate)
     thin = network.thinned(key=Key(0))
     gates = [group["gain"] for group in thin.weights if "gain" in group]
     cuts = np.cumsum([gate.size for gate in gates])[:-1]
