@@ -71,7 +71,10 @@ class Parser(argparse.ArgumentParser):
                 positionals += remaining
             elif not word.startswith("-") or word == "-":
                 positionals.append(word)
-            elif self._takes_value(word) and (value := next(remaining, None)) is not None:
+            elif self._takes_value(word):
+                value = next(remaining, None)
+                if value is None:
+                    self.error(f"argument {word}: expected one argument")
                 options.append(f"{word}={value}")
             else:
                 options.append(word)

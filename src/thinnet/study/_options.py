@@ -18,7 +18,7 @@ from thinnet.study._tables.problem import ColumnRoles
 from thinnet.study._trainings.settings import PLAIN
 from thinnet.variants import find
 
-__all__ = ["Options"]
+__all__ = ["Options", "identify"]
 
 _LEAST = {"trials": 1, "seeds": 2, "max_width": 1}
 _LEAST_SECONDS = 10
@@ -145,21 +145,22 @@ class Options:
         """The roles of the columns."""
         return ColumnRoles(self.target, self.task, self.group, tuple(self.categories), tuple(self.drop))
 
-    def identity(self, fingerprint: str) -> dict[str, Any]:
-        """Return the table's fingerprint and all options that the numbers depend on, as JSON values."""
-        return {
-            "fingerprint": fingerprint,
-            "target": self.target,
-            "task": self.task,
-            "group": self.group,
-            "categories": list(self.categories),
-            "drop": list(self.drop),
-            "seed": self.seed,
-            "trials": self.trials,
-            "seeds": self.seeds,
-            "max_width": self.max_width,
-            "variants": list(self.variants),
-        }
+
+def identify(options: Options, fingerprint: str) -> dict[str, Any]:
+    """Return the table's fingerprint and all options that the numbers depend on, as JSON values."""
+    return {
+        "fingerprint": fingerprint,
+        "target": options.target,
+        "task": options.task,
+        "group": options.group,
+        "categories": list(options.categories),
+        "drop": list(options.drop),
+        "seed": options.seed,
+        "trials": options.trials,
+        "seeds": options.seeds,
+        "max_width": options.max_width,
+        "variants": list(options.variants),
+    }
 
 
 def _check_list(name: str, value: Any) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from thinnet.study._folder import (
     read_json,
     write_json,
 )
-from thinnet.study._options import Options
+from thinnet.study._options import Options, identify
 from thinnet.study._recipe import stages
 from thinnet.study._recipe.findings import StudyFindings
 from thinnet.study._recipe.scoring import score
@@ -88,7 +88,7 @@ def _study(options: Options) -> dict[str, Any]:
     started = time.time()
     table = load_table(options.source, tuple(options.missing))
     problem = make_problem(table, options.roles, options.seed)
-    identity = options.identity(table.fingerprint)
+    identity = identify(options, table.fingerprint)
     del table
     with enter_folder(options.folder, identity) as work:
         if (options.folder / RESULTS).exists():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
+
+from thinnet.study._report.figures import Picture, draw_figures
 
 HOSTILE = '<script>alert("a & b")</script>'
 CODE = """from thinnet.sklearn import MLPClassifier
@@ -167,3 +170,9 @@ def _curves(rng: np.random.Generator, unit: float, lengths: list[int], gap: floa
         ):
             curves[name].append(np.maximum(values, 0).tolist())
     return curves
+
+
+@functools.cache
+def example_pictures() -> dict[str, Picture]:
+    """Draw the charts of the example, once for all tests."""
+    return draw_figures(example_results())

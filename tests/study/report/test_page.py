@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -14,10 +13,10 @@ from typing import Any
 import pytest
 
 from thinnet.errors import FileError
-from thinnet.study._report.figures import Picture, draw_figures
+from thinnet.study._report.figures import Picture, draw_panels
 from thinnet.study._report.page import render_report, write_report
 
-from .example_results import HOSTILE, example_results
+from .example_results import HOSTILE, example_pictures, example_results
 
 VERDICTS = ["dropout helps", "no evidence either way", "dropout hurts"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -40,14 +39,8 @@ class Page(HTMLParser):
         self.words += data
 
 
-@functools.cache
-def pictures() -> dict[str, Picture]:
-    """Draw once what tests of words and tables do not look at."""
-    return draw_figures(example_results())
-
-
 def page_of(results: dict[str, Any]) -> Page:
-    return Page(render_report(results, pictures()))
+    return Page(render_report(results, example_pictures()))
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -94,7 +87,7 @@ def test_the_site_of_least_validation_loss_is_a_hint() -> None:
 
 
 def test_the_page_asks_for_no_other_file() -> None:
-    text = render_report(example_results(), pictures())
+    text = render_report(example_results(), example_pictures())
     addresses = [
         value or ""
         for _, attributes in Page(text).tags
@@ -107,24 +100,17 @@ def test_the_page_asks_for_no_other_file() -> None:
     assert len(text.encode()) < 400_000
 
 
-def test_charts_are_files_too(tmp_path: Path) -> None:
-    write_report(example_results(), tmp_path / "made")
-    files = sorted(path.name for path in (tmp_path / "made" / "figures").iterdir())
-    assert files == sorted(
-        f"{name}.{kind}" for name in ("curves", "rates", "widths", "scores") for kind in ("png", "svg")
-    )
-    for path in (tmp_path / "made" / "figures").glob("*.svg"):
-        assert ElementTree.parse(path).getroot().tag.endswith("svg")
-    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["figures", "report.html"]
-
-
 def test_the_same_results_give_the_same_files(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write_report(example_results(), tmp_path / name)
-    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*")]
-    assert len(files) == 9
-    for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    write_report(example_results(), tmp_path / "made")
+    written = {str(path.relative_to(tmp_path / "made")): path for path in (tmp_path / "made").rglob("*.*")}
+    expected = {"report.html": render_report(example_results(), example_pictures()).encode()}
+    for name, picture in example_pictures().items():
+        expected |= {f"figures/{name}.svg": picture.svg, f"figures/{name}.png": picture.png}
+    assert len(expected) == 9
+    assert {name: path.read_bytes() for name, path in written.items()} == expected
+    for name in written:
+        if name.endswith(".svg"):
+            assert ElementTree.parse(written[name]).getroot().tag.endswith("svg")
 
 
 def test_words_of_the_user_are_never_markup(tmp_path: Path) -> None:
@@ -151,7 +137,7 @@ def test_many_columns_that_were_treated_alike_share_a_line(tmp_path: Path) -> No
         }
         for i in range(784)
     ]
-    page = render_report(results, pictures())
+    page = render_report(results, example_pictures())
     words = Page(page).words
     assert "pixel1, pixel2, pixel3 and 585 more" in words
     assert "pixel0, pixel4, pixel8 and 193 more" in words
@@ -173,7 +159,7 @@ def test_trials_are_sorted_complete_and_best_first_pruned_last() -> None:
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_the_smallest_study_is_reported(task: str, tmp_path: Path) -> None:
+def test_the_smallest_study_is_reported(task: str) -> None:
     results = example_results(task, epochs=1, folds=1, seeds=1, trials=0)
     results |= {"where": [], "sweep": [], "boosting": None, "classes": [], "preparation": []}
     results["difference"] = {
@@ -183,8 +169,8 @@ def test_the_smallest_study_is_reported(task: str, tmp_path: Path) -> None:
         "seeds_only": {"low": None, "high": None},
     }
     results["grow"]["reached"] = False
-    write_report(results, tmp_path)
-    words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
+    pictures = {name: Picture(b"", b"", draw_panels(name, results)) for name in example_pictures()}
+    words = Page(render_report(results, pictures)).words
     assert "There is no interval to judge it by." in words
     assert "95 % interval unknown" in words
     assert "which no width tried did" in words

@@ -19,9 +19,17 @@ from thinnet.study._report.panels import (
     widths_panel,
 )
 
-__all__ = ["Picture", "draw_figures"]
+__all__ = ["Picture", "draw_figures", "draw_panels"]
 
 _WIDTH = 4.7  # of a panel, in inches: the width of a telephone, so that text stays legible there
+
+# Height in inches and panels of every chart.
+_CHARTS: dict[str, tuple[float, list[Panel]]] = {
+    "curves": (4.4, [curves_panel("grown"), curves_panel("dropout")]),
+    "rates": (3.4, [rates_panel]),
+    "widths": (3.4, [widths_panel]),
+    "scores": (3.2, [seeds_panel, difference_panel]),
+}
 
 
 @dataclass(frozen=True)
@@ -48,31 +56,49 @@ def draw_figures(results: dict[str, Any]) -> dict[str, Picture]:
     MissingPackage
         matplotlib is not installed.
     """
+    return {name: Picture(*_draw_files(name, results), draw_panels(name, results)) for name in _CHARTS}
+
+
+def draw_panels(name: str, results: dict[str, Any]) -> tuple[str, ...]:
+    """Draw the panels of one chart, each as an ``<svg>`` element for HTML.
+
+    Parameters
+    ----------
+    name : {"curves", "rates", "widths", "scores"}
+        The chart.
+    results : dict
+        The content of results.json.
+    """
+    height, panels = _CHARTS[name]
+    elements: list[str] = []
+    with _style():
+        from matplotlib.figure import Figure
+
+        for number, draw in enumerate(panels):
+            panel = Figure(figsize=(_WIDTH, height), layout="constrained")
+            label = draw(panel, results)
+            elements.append(_to_element(_render(panel, "svg"), f"{name}-{number}-", label))
+    return tuple(elements)
+
+
+def _draw_files(name: str, results: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Draw a chart with all its panels, as SVG and PNG."""
+    height, panels = _CHARTS[name]
+    with _style():
+        from matplotlib.figure import Figure
+
+        chart: Any = Figure(figsize=(_WIDTH * len(panels), height), layout="constrained")
+        for draw, subfigure in zip(panels, chart.subfigures(1, len(panels), squeeze=False)[0], strict=True):
+            draw(subfigure, results)
+        return _render(chart, "svg"), _render(chart, "png")
+
+
+def _style() -> Any:
+    """Return a context with the settings of every chart, whatever the user's own are."""
     need("matplotlib", extra="study", owner="thinnet study")
     from matplotlib import style
 
-    charts: dict[str, tuple[float, list[Panel]]] = {
-        "curves": (4.4, [curves_panel("grown"), curves_panel("dropout")]),
-        "rates": (3.4, [rates_panel]),
-        "widths": (3.4, [widths_panel]),
-        "scores": (3.2, [seeds_panel, difference_panel]),
-    }
-    with style.context(["default", STYLE]):
-        return {name: _picture(name, results, *chart) for name, chart in charts.items()}
-
-
-def _picture(name: str, results: dict[str, Any], height: float, panels: list[Panel]) -> Picture:
-    from matplotlib.figure import Figure
-
-    chart: Any = Figure(figsize=(_WIDTH * len(panels), height), layout="constrained")
-    for draw, subfigure in zip(panels, chart.subfigures(1, len(panels), squeeze=False)[0], strict=True):
-        draw(subfigure, results)
-    svgs: list[str] = []
-    for number, draw in enumerate(panels):
-        panel = Figure(figsize=(_WIDTH, height), layout="constrained")
-        label = draw(panel, results)
-        svgs.append(_to_element(_render(panel, "svg"), f"{name}-{number}-", label))
-    return Picture(_render(chart, "svg"), _render(chart, "png"), tuple(svgs))
+    return style.context(["default", STYLE])
 
 
 def _render(figure: Any, kind: str) -> bytes:

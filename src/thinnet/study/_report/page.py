@@ -62,13 +62,13 @@ def write_report(results: dict[str, Any], folder: str | Path) -> None:
     MissingPackage
         jinja2 or matplotlib is not installed.
     """
-    pictures = draw_figures(results)
-    page = render_report(results, pictures)
     figures = Path(folder) / "figures"
     try:
         figures.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{figures}: the folder cannot be created: {explain(error)}.") from error
+    pictures = draw_figures(results)
+    page = render_report(results, pictures)
     for name, picture in pictures.items():
         write_bytes(figures / f"{name}.svg", picture.svg)
         write_bytes(figures / f"{name}.png", picture.png)
