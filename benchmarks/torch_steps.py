@@ -76,7 +76,7 @@ def stepper(name: str, kind: str, compiled: bool = False) -> Any:
     return step
 
 
-def beside(name: str, threads: int, compiled: bool) -> dict[str, Result]:
+def time_steps(name: str, threads: int, compiled: bool) -> dict[str, Result]:
     """Time a step against torch's dropout, and against none."""
     torch.compiler.reset()
     torch.set_num_threads(threads)
@@ -94,7 +94,7 @@ def peak(name: str, kind: str) -> int:
     """Return by how many bytes the steps of a process of its own raise its peak."""
     code = f"import torch_steps as t; print(t.raised({name!r}, {kind!r}))"
     here = Path(__file__).parent
-    # Freed memory is to be given back at once: what malloc keeps of it would be in the figures.
+    # malloc returns freed memory at once, so that the figures do not contain it.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=True)
@@ -123,7 +123,7 @@ def main() -> None:
     for name in MODELS:
         for threads, compiled in ((THREADS, False), (1, False), (THREADS, True)):
             key = f"{name}_{threads}_{'compiled' if compiled else 'eager'}"
-            results[key] = beside(name, threads, compiled)
+            results[key] = time_steps(name, threads, compiled)
             for result in results[key].values():
                 report(result)
     peaks = {name: {kind: peak(name, kind) for kind in KINDS} for name in MODELS}

@@ -47,7 +47,7 @@ class _Pool:
             self.free.setdefault(size, []).append(buffer)
 
     def trim(self, limit: int) -> None:
-        """Free buffers until the others hold at most `limit` bytes, in the order in which sizes were added."""
+        """Free buffers until the others hold at most `limit` bytes, in the order of the sizes' first use."""
         for buffers in list(self.free.values()):
             while buffers and self.held() > limit:
                 buffers.pop()
