@@ -60,6 +60,21 @@ def test_a_pattern_shares_lanes(pattern: str, shape: tuple[int, ...], lanes: tup
     assert np.array_equal(y, np.broadcast_to(own, shape))
 
 
+@pytest.mark.parametrize("pattern", ["n 1", "1 f", "...", "1..."])
+def test_a_part_draws_the_lanes_of_the_whole(pattern: str) -> None:
+    x = np.random.default_rng(0).standard_normal((12, 10))
+    whole = tn.drop("GaussianDropout", x, 0.5, key=Key(5), pattern=pattern)
+    for rows, columns in (
+        (slice(3, 9), slice(0, 10)),
+        (slice(0, 12), slice(4, 7)),
+        (slice(5, 6), slice(2, 9)),
+    ):
+        part = x[rows, columns]
+        window = tn.Window(x.shape, (rows.start, columns.start), part.shape)
+        y = tn.drop("GaussianDropout", part, 0.5, key=Key(5), pattern=pattern, window=window)
+        assert np.array_equal(y, whole[rows, columns])
+
+
 def test_a_pattern_of_the_catalogue_is_that_row() -> None:
     x = np.random.default_rng(0).standard_normal((3, 4, 5, 5))
     for name in ("Dropout2d", "DropPath", "LayerDrop"):
