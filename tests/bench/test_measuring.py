@@ -1,4 +1,4 @@
-"""Rivals are timed in turn, and rows say what the clock said."""
+"""Rivals are timed in turn, and rows report the times of the clock."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from thinnet.gallery import _layer as layer
 @pytest.mark.parametrize("variant", ["Dropout", "VanillaDropout"])
 def test_the_layer_of_the_books_is_ours_to_the_bit(variant: str) -> None:
     x, dy = np.random.default_rng(0).standard_normal((2, 7, 30))
-    book, ours = layer.BookDropout(0.3, inverted=variant == "Dropout"), net.Dropout(0.3, variant=variant)
+    book, ours = layer.BookDropout(0.3, scaled=variant == "Dropout"), net.Dropout(0.3, variant=variant)
     for key in (Key(4), None):
         y, saved = ours.forward(x, {}, key=key)
         assert np.array_equal(book.forward(x, key=key), y)

@@ -27,7 +27,7 @@ PUBLISHED: dict[str, tuple[list[float], float, float]] = {
 )
 @pytest.mark.parametrize("way", PUBLISHED)
 def test_the_published_figures(way: str) -> None:
-    """One mask, drawn once and handed in, at every step."""
+    """The same mask at every step, drawn once."""
     generator = np.random.RandomState(3)
     first = [generator.randn(k, d) / np.sqrt(d) for d, k in ((2, 20), (20, 3), (3, 1))]
     generator = np.random.RandomState(1)

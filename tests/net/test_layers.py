@@ -46,7 +46,7 @@ def test_activations_keep_float32_and_stay_finite(layer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behind", "variance"),
+    ("following", "variance"),
     [
         ([net.ReLU()], 2 / 300),
         ([net.Dropout(0.5), net.LeakyReLU()], 2 / 300),
@@ -57,8 +57,8 @@ def test_activations_keep_float32_and_stay_finite(layer: Any) -> None:
         ([], 2 / 500),
     ],
 )
-def test_initial_weights_suit_the_activation_behind_them(behind: list[net.Layer], variance: float) -> None:
-    network = net.Network([net.Dense(300, 200), *behind], key=Key(3), dtype="float64")
+def test_initial_weights_suit_the_activation_after_them(following: list[net.Layer], variance: float) -> None:
+    network = net.Network([net.Dense(300, 200), *following], key=Key(3), dtype="float64")
     weight = network.weights[0]["weight"]
     # Uniform weights: the variance of a sample of m has a relative error of sqrt(0.8 / m); five of those.
     assert weight.var() == pytest.approx(variance, rel=5 * (0.8 / weight.size) ** 0.5)

@@ -1,4 +1,4 @@
-"""Training: it learns, twice the same, keeps the best, and says what is wrong with its input."""
+"""Training: progress, repeatability, the best weights, refusals of wrong input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.variants._pattern import takes
 
 
 def blobs(count: int = 150) -> tuple[Any, Any]:
-    """Return three clouds of points that straight lines can tell apart."""
+    """Return three clouds of points that straight lines can separate."""
     y = np.arange(count) % 3
     centres = np.array([[2.0, 0.0], [-1.0, 2.0], [-1.0, -2.0]])
     return centres[y] + 0.4 * np.random.default_rng(0).standard_normal((count, 2)), y

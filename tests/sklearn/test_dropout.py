@@ -70,8 +70,8 @@ def test_where_it_acts(given: dict[str, Any], expected: list[Any]) -> None:
     found: list[Any] = [layers.pop(0).rate if isinstance(layers[0], tn.net.Dropout) else None]
     for i, layer in enumerate(layers[:-1]):
         if isinstance(layer, tn.net.ReLU):
-            behind = layers[i + 1]
-            found.append(behind.rate if isinstance(behind, tn.net.Dropout) else None)
+            after = layers[i + 1]
+            found.append(after.rate if isinstance(after, tn.net.Dropout) else None)
     assert found == expected
     assert all(layer.variant == "VanillaDropout" for layer in layers if isinstance(layer, tn.net.Dropout))
 

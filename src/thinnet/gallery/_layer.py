@@ -29,8 +29,7 @@ from thinnet.gallery._exhibit import Exhibit
 from thinnet.gallery._images import Images
 from thinnet.gallery._text import interval_text, table_lines
 from thinnet.net._layers import Layer
-from thinnet.variants import inverted as inverted_law
-from thinnet.variants import mask, unscaled
+from thinnet.variants import inverted, mask, unscaled
 
 __all__ = ["BookDropout", "Means", "every_thinned", "learn", "means", "run"]
 
@@ -48,8 +47,8 @@ class BookDropout:
     ----------
     rate : float
         Chance that a unit is dropped.
-    inverted : bool
-        Divide by keep in training instead of multiplying by it at test.
+    scaled : bool
+        Divide by keep in training (inverted dropout) instead of multiplying by keep at test.
 
     Examples
     --------
@@ -58,8 +57,8 @@ class BookDropout:
     array([0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4])
     """
 
-    def __init__(self, rate: float, inverted: bool = False) -> None:
-        law = (inverted_law if inverted else unscaled)(rate)
+    def __init__(self, rate: float, *, scaled: bool = False) -> None:
+        law = inverted(rate) if scaled else unscaled(rate)
         self.rate, self.gain, self.mean = rate, law.kept[0], law.mean[0]
         self.gains: Any = self.mean
 
@@ -81,15 +80,15 @@ def ten() -> list[str]:
     lines = [
         ["ten units of 1 at rate 0.6", "one sample (4 stay)", "its sum", "mean of 10,000 sums", "at test"]
     ]
-    for inverted in (False, True):
-        layer = BookDropout(rate, inverted)
+    for scaled in (False, True):
+        layer = BookDropout(rate, scaled=scaled)
         y = layer.forward(x, key=key.at(step))
         sums = [layer.forward(x, key=key.at(draw)).sum() for draw in range(10_000)]
         values = " ".join(f"{value:.3g}" for value in y)
         at_test = f"10 × {layer.mean:.2g} = {layer.forward(x).sum():.3g}"
         lines.append(
             [
-                WAYS["Dropout" if inverted else "VanillaDropout"],
+                WAYS["Dropout" if scaled else "VanillaDropout"],
                 values,
                 f"{y.sum():.3g}",
                 f"{np.mean(sums):.2f}",
@@ -110,7 +109,7 @@ def every_thinned(network: net.Network, x: Array) -> tuple[Array, Array]:
         Rows.
     """
     layers = [layer for layer in network.layers if isinstance(layer, net.Dropout)]
-    law = inverted_law(layers[0].rate)
+    law = inverted(layers[0].final_rate)
     thin = network.thinned(key=Key(0))
     gates = [group["gain"] for group in thin.weights if "gain" in group]
     cuts = np.cumsum([gate.size for gate in gates])[:-1]

@@ -1,8 +1,11 @@
-"""Floor 4: NumPy networks that train with dropout, by hand-written forward and backward passes.
+"""NumPy networks that train with dropout, by forward and backward passes written by hand.
 
-`layers.py` holds the forward/backward pairs, `dropout.py` the one that drops, `losses.py` the losses from
-logits, `optimizers.py` the updates, `training.py` the one training loop, `saving.py` the file format,
-`network.py` ties them; `conv.py`, `pool.py`, `norm.py` and `residual.py` are layers for images.
+A `Network` is a sequence of layers with a loss; `fit` trains it with an optimiser, `thinned` draws one
+thinned network, `save` and `load` keep it in a file.
+
+Layers: `Dense`, `Conv2d`, the activations, `Dropout`, `DropConnect`, `Gate`, `BatchNorm`, the pools,
+`Flatten` and `Residual`. Optimisers: `SGD`, `Adam`, `AdamW`. Each loss maps logits to a value and its
+gradient. `conv2d_naive` is the definition of `conv2d`.
 """
 
 from thinnet.net._connect import DropConnect
