@@ -24,7 +24,7 @@ KEY, RATE = tn.Key(0), 0.5
 LAW = TwoPoint(1 << 15, kernels.Pair(0.0, 0.0), kernels.Pair(2.0, 0.0))  # inverted dropout at that rate
 BUDGETS = {"avx512": 1.5, "avx2": 2.2}
 PLACES = 9
-COPY_SPEED = 1.1  # of the time of np.copyto: what counts as the speed of a copy
+COPY_SPEED = 1.1  # times the time of np.copyto: the limit of "the speed of a copy"
 
 
 def arrays(*shape: int) -> tuple[Array, Array]:
@@ -122,7 +122,7 @@ def small(given: bool) -> Result:
 
 
 def bfloat16(power: int) -> Result:
-    """As many bytes of both: an array of bfloat16 twice against one of float32, of as many entries, once."""
+    """Equal bytes on both sides: bfloat16 twice against float32 once, of the same number of entries."""
     x, y = arrays(1 << power)
     bits = (x.view(np.uint32) >> 16).astype(np.uint16)
     to = np.zeros_like(bits)

@@ -38,7 +38,7 @@ struct Where {
         source.start = whole(parts[0]);
         strides = nb::cast<nb::tuple>(parts[1]);
         if (source.start < 0) refuse("lanes: negative start");
-        if (static_cast<int>(strides.size()) != axes) refuse("lanes: one stride an axis");
+        if (static_cast<int>(strides.size()) != axes) refuse("lanes: one stride for each axis is needed");
         if (parts.size() > 2 && !parts[2].is_none()) read(nb::cast<nb::tuple>(parts[2]));
     }
 
@@ -54,7 +54,7 @@ private:
         blocks.threshold = lanes_below(nb::cast<std::uint64_t>(parts[5]));
         if (blocks.axes > MAX_AXES || blocks.over < 1 || blocks.over > blocks.axes ||
             start.size() != shape.size() || size.size() != shape.size() || block.size() != shape.size()) {
-            refuse("blocks: one number an axis");
+            refuse("blocks: one number for each axis is needed");
         }
         double seeds = 1;
         for (int a = 0; a < blocks.axes; ++a) {

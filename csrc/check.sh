@@ -45,7 +45,7 @@ site=$("$out/env/bin/python" -c "import sysconfig; print(sysconfig.get_path('pla
 "$out/env/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
     --config-settings=cmake.define.THINNET_SANITIZE="address;undefined" \
     --config-settings=build-dir="$out/cmake" .
-# the interpreter is not built with the sanitizer, and keeps what it allocates until it ends
+# the interpreter is built without the sanitizer and frees its memory when it ends
 LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)" \
     ASAN_OPTIONS=detect_leaks=0 THINNET_NUM_THREADS=2 \
     "$out/env/bin/python" -m pytest -q --capture=no -p no:cacheprovider tests/core/kernels tests/core/random "$@"

@@ -154,7 +154,7 @@ private:
     static void across(std::uint64_t* bits, std::int64_t count, std::int64_t apart, std::int64_t block) {
         for (std::int64_t have = 1; have < block;) {
             const std::int64_t shift = least(have, block - have), further = shift * apart;
-            THINNET_LOOP  // what is read lies ahead of what is written
+            THINNET_LOOP  // reads are ahead of writes
             for (std::int64_t i = 0; i < count - further; ++i) bits[i] |= bits[i + further];
             have += shift;
         }

@@ -1,4 +1,4 @@
-// Lanes of any entries of a plan, a chunk at a time, in a buffer that stays in the first-level cache.
+// Lanes of the entries of a plan, one chunk at a time, in a buffer that stays in the first-level cache.
 
 static constexpr std::int64_t CHUNK = 2048;
 

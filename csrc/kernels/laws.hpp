@@ -81,7 +81,7 @@ static void two_point_rates_in(const Source& source, const Plan& plan, Range ran
         const auto* third = arrays.other ? reinterpret_cast<const Item*>(arrays.other + place.other) : nullptr;
         auto* out = reinterpret_cast<Item*>(arrays.out + place.out);
         rate = place.rate;
-        ask_for(x, count * static_cast<std::int64_t>(sizeof(Item)));
+        prefetch(x, count * static_cast<std::int64_t>(sizeof(Item)));
         law(lanes.next(place, count), x, third, out, count);
     });
 }

@@ -1,6 +1,6 @@
 // Philox4x32-10, WIDTH blocks to a vector and SIDE_BY_SIDE vectors at a time, which hides the latency of the
-// multiplication. Each 64-bit element carries one 32-bit word: the multiplication looks at its low half
-// alone, so what the rounds leave above never has to be cleared.
+// multiplication. Each 64-bit element carries one 32-bit word. The multiplication reads the low half alone, so the
+// high half never has to be cleared.
 
 static constexpr std::uint64_t M0 = 0xD2511F53u, M1 = 0xCD9E8D57u;
 static constexpr std::uint32_t W0 = 0x9E3779B9u, W1 = 0xBB67AE85u;
@@ -19,14 +19,14 @@ struct Schedule {
     }
 };
 
-// How many of `count` blocks from `block` on have the same high word in their number.
+// The number of blocks, of `count` from `block` on, whose numbers have the same high word.
 static inline std::int64_t alike(std::uint64_t block, std::int64_t count) {
     const auto left = static_cast<std::int64_t>((std::uint64_t{1} << 32) - (block & 0xFFFFFFFFu));
     return left < count ? left : count;
 }
 
-// Write the lanes of N * WIDTH blocks; `above` is the high word of the first one's number. What does not
-// change from block to block, most of the first two rounds, the compiler moves out of the caller's loop.
+// Write the lanes of N * WIDTH blocks; `above` is the high word of the number of the first one. The compiler moves the
+// constant part, most of the first two rounds, out of the loop of the caller.
 template <int N>
 static inline void some_blocks(const Schedule& key, Wide above, std::uint64_t block, std::uint16_t* out) {
     const Wide m0 = spread(M0), m1 = spread(M1);
@@ -65,12 +65,12 @@ static void philox(const Schedule& key, std::uint64_t block, std::int64_t blocks
         const std::int64_t count = alike(block, blocks);
         const Wide above = spread(block >> 32);
         std::int64_t done = 0;
-        // A single group waits for every multiplication, so two already go with others.
+        // A single group waits for every multiplication, so two groups already run together.
         for (; count - done > WIDTH; done += SIDE_BY_SIDE * WIDTH) {
             some_blocks<SIDE_BY_SIDE>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
         }
         if (done < count) some_blocks<1>(schedule, above, block + static_cast<std::uint64_t>(done), out + done * BLOCK);
-        // what a last group wrote beyond the count is written again
+        // lanes of the last group beyond the count are overwritten
         out += count * BLOCK;
         block += static_cast<std::uint64_t>(count);
         blocks -= count;

@@ -1,8 +1,8 @@
 // Apply a law to the entries of a plan: cut an array into runs, draw their lanes, call the law on each run.
 
-// Ask for entries that are needed soon. While lanes are computed nothing is loaded, and the processor's own
-// prefetching loses the track: without this, arrays beyond the caches take more than twice as long.
-static inline void ask_for(const void* x, std::int64_t bytes) {
+// Prefetch entries. While lanes are computed no entry is loaded, and the hardware prefetcher loses the stream: without
+// this, arrays larger than the caches take more than twice as long.
+static inline void prefetch(const void* x, std::int64_t bytes) {
     for (std::int64_t i = 0; i < bytes; i += 64) THINNET_PREFETCH(static_cast<const char*>(x) + i);
 }
 static constexpr std::int64_t AHEAD = 1024;  // bytes
@@ -21,7 +21,7 @@ static inline void walk(const Plan& plan, Range range, std::int64_t start, std::
     }
 }
 
-// Long runs under one lane need no lanes of their own, and no comparison for each entry.
+// A long run that shares one lane needs one comparison.
 static constexpr std::int64_t LONG = 64;
 
 static inline bool long_runs(const Plan& plan) {
@@ -91,8 +91,8 @@ struct Computed {
     }
 };
 
-// Apply a law to a run whose lanes follow one another, drawn right where they are used: while the loads and
-// stores of one group wait for memory, the next group's blocks are computed.
+// Apply a law to a run of consecutive lanes, which are drawn where they are used: while the loads and stores of one
+// group wait for memory, the blocks of the next group are computed.
 template <class Item, class F>
 static void stream(const Schedule& given, const F& law, std::int64_t lane, const Item* x, const Item* other,
                    Item* out, std::int64_t count) {
@@ -100,15 +100,15 @@ static void stream(const Schedule& given, const F& law, std::int64_t lane, const
     constexpr std::int64_t DRAWN = SIDE_BY_SIDE * GROUP, BYTES = DRAWN * static_cast<std::int64_t>(sizeof *x);
     alignas(64) std::uint16_t lanes[DRAWN];
     std::uint64_t block = static_cast<std::uint64_t>(lane) / BLOCK;
-    std::int64_t skipped = lane % BLOCK;  // lanes of the first block that come before the run
+    std::int64_t skipped = lane % BLOCK;  // lanes of the first block before the run
     while (count > 0) {
         const Wide above = spread(block >> 32);
         std::int64_t left = least(count, alike(block, (skipped + count + BLOCK - 1) / BLOCK) * BLOCK - skipped);
         count -= left;
         while (left > 0) {
             const bool many = skipped + left > GROUP;
-            ask_for(reinterpret_cast<const char*>(x) + AHEAD, BYTES);
-            if (other) ask_for(reinterpret_cast<const char*>(other) + AHEAD, BYTES);
+            prefetch(reinterpret_cast<const char*>(x) + AHEAD, BYTES);
+            if (other) prefetch(reinterpret_cast<const char*>(other) + AHEAD, BYTES);
             if (many) some_blocks<SIDE_BY_SIDE>(key, above, block, lanes);
             if (!many) some_blocks<1>(key, above, block, lanes);
             const std::int64_t some = least((many ? DRAWN : GROUP) - skipped, left);
@@ -127,7 +127,7 @@ static void stream(const Schedule& given, const F& law, std::int64_t lane, const
     }
 }
 
-// Runs at least as long as this are streamed; shorter ones share what is drawn.
+// Runs of this length or longer are streamed; shorter ones share drawn lanes.
 static constexpr std::int64_t STREAMED = 256;
 
 // Arrays whose fastest axis in memory is not that of the lanes, such as arrays in Fortran order. Lanes of a tile are
@@ -207,7 +207,7 @@ static void every_entry(const Source& source, const Plan& plan, Range range, con
         const auto* x = reinterpret_cast<const Item*>(arrays.x + place.x);
         const auto* other = there(place);
         auto* out = reinterpret_cast<Item*>(arrays.out + place.out);
-        ask_for(x, count * static_cast<std::int64_t>(sizeof(Item)));
+        prefetch(x, count * static_cast<std::int64_t>(sizeof(Item)));
         law(lanes.next(place, count), x, other, out, count);
     });
 }

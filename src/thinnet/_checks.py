@@ -56,7 +56,7 @@ _EXACT: Any = 10_000
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a value has to be."""
+    """A requirement on a value."""
 
     def accepts(self, value: Any) -> bool:
         """Return whether a value satisfies the constraint."""
@@ -166,7 +166,7 @@ class Boolean(Constraint):
 
 @dataclass(frozen=True)
 class Exactly(Constraint):
-    """None, or one number such as infinity where that is how one says "never"."""
+    """None, or one number, such as infinity for "never"."""
 
     value: float | None = None
 
@@ -180,7 +180,7 @@ class Exactly(Constraint):
 
 @dataclass(frozen=True)
 class RandomState(Constraint):
-    """What `sklearn.utils.check_random_state` accepts."""
+    """A seed or a generator, as `sklearn.utils.check_random_state` accepts it."""
 
     def accepts(self, value: Any) -> bool:
         if isinstance(value, np.random.RandomState) or value is None:

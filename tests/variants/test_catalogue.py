@@ -113,6 +113,7 @@ def test_a_law_knows_its_moments(row: Variant, rate: float) -> None:
 
 
 @ROWS
+@pytest.mark.filterwarnings("ignore:.*realise rate:UserWarning")
 def test_a_mean_of_one_is_exactly_one(row: Variant) -> None:
     # 1 / keep times keep is often 1 - 2**-53: inference must not change what it should leave alone.
     nearly = [rate for rate in np.linspace(0.001, 0.999, 57).tolist() if abs(row.mean_of(rate)[0] - 1) < 1e-6]

@@ -33,7 +33,7 @@ def apply(gain: Any, shift: Any, x: Array, other: Any = 0.0, out: Array | None =
     ----------
     gain, shift : float or ndarray
         Factors that broadcast against x. The computation takes place in the common type of both factors and
-        x; Python's own numbers have no type here, so `np.float64(gain)` asks for float64.
+        x; Python numbers have no type, so a gain of `np.float64` selects float64.
     x : ndarray of float16, float32, float64, or uint16 for the bits of bfloat16
         The entries.
     other : float or ndarray
@@ -51,6 +51,8 @@ def apply(gain: Any, shift: Any, x: Array, other: Any = 0.0, out: Array | None =
     >>> apply(np.array([0.0, 2.0]), 0.0, np.array([np.inf, -0.0]))
     array([ 0., -0.])
     """
+    if np.ndim(gain) == 0 == np.ndim(shift) and gain == 1 and shift == 0:  # the identity
+        return _copy(x, out)
     wide = read(x)
     work = np.result_type(gain, shift, wide)
     gain, shift = np.asarray(gain, work), np.asarray(shift, work)
@@ -64,6 +66,14 @@ def apply(gain: Any, shift: Any, x: Array, other: Any = 0.0, out: Array | None =
             return np.asarray(y)  # a result of this call, not an operand
         out = np.empty(shape, x.dtype)
     write(out, y)
+    return out
+
+
+def _copy(x: Array, out: Array | None) -> Array:
+    if out is None:
+        return x.copy()
+    if out is not x:
+        out[...] = x
     return out
 
 

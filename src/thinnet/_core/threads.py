@@ -1,7 +1,7 @@
 """Threads: a range of entries is cut into equal parts, one for each thread of a pool.
 
-What an entry gets depends on its place alone, so the result is the same for any number of threads. The
-caller takes parts too, so it never waits for a thread that is busy elsewhere; nothing waits in a loop.
+The result at an entry depends on its place alone, so it is the same for any number of threads. The caller
+takes parts too, so it never waits for a thread that is busy with other work.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ __all__ = ["count_cores", "get_num_threads", "set_num_threads", "split"]
 
 Work = Callable[[int, int], object]
 
-# Long parts begin at multiples of this: at the border of a cache line, and of the kernels' vectors.
+# Long parts begin at multiples of this number: at the border of a cache line and of a vector.
 _ALIGNED = 64
 
 
 class _Shared:
-    """What the threads of a process have in common."""
+    """The state that the threads of a process share."""
 
     lock = threading.Lock()
     pool: ThreadPoolExecutor | None = None
-    wanted = 0  # 0: not asked yet
+    wanted = 0  # 0: not known yet
 
 
 def get_num_threads() -> int:
-    """Return how many threads large arrays are split over.
+    """Return the number of threads that large arrays are split over.
 
-    That is what `set_num_threads` said last, else the environment variable THINNET_NUM_THREADS, else the
-    number of processors that this process may use.
+    The number is that of the last call of `set_num_threads`, else the environment variable
+    THINNET_NUM_THREADS, else the number of processors that this process may use.
     """
     if not _Shared.wanted:
         text = os.environ.get("THINNET_NUM_THREADS", "").strip()
@@ -75,13 +75,13 @@ def set_num_threads(count: int) -> None:
     count = _count("set_num_threads", count)
     with _Shared.lock:
         if count != _Shared.wanted and _Shared.pool is not None:
-            _Shared.pool.shutdown(wait=False)  # what it still works on is finished by its threads
+            _Shared.pool.shutdown(wait=False)  # its threads finish their parts
             _Shared.pool = None
         _Shared.wanted = count
 
 
 def split(work: Work, total: int, least: int) -> None:
-    """Call `work(begin, end)` for parts of [0, total), side by side if each has `least` entries or more."""
+    """Call `work(begin, end)` for parts of [0, total), in parallel if each has at least `least` entries."""
     parts = min(get_num_threads(), total // least) if total >= 2 * least else 1
     if parts < 2:
         work(0, total)
@@ -99,28 +99,28 @@ def split(work: Work, total: int, least: int) -> None:
                 return
             work(*part)
 
-    helpers = _ask(take, parts - 1)
+    helpers = _start(take, parts - 1)
     try:
         take()
     finally:
-        # A helper that has not begun is not needed any more; one that has still writes to the arrays.
+        # A helper that has not begun is cancelled; one that has begun still writes to the arrays.
         errors = [helper.exception() for helper in helpers if not helper.cancel()]
     for error in errors:
         if error is not None:
             raise error
 
 
-def _ask(take: Callable[[], None], count: int) -> list[Future[None]]:
-    """Let up to `count` threads of the pool take parts; none is as good, the caller takes what is left."""
+def _start(take: Callable[[], None], count: int) -> list[Future[None]]:
+    """Start up to `count` pool threads; the caller does the parts that they do not take, so zero is fine."""
     helpers: list[Future[None]] = []
     with _Shared.lock, contextlib.suppress(RuntimeError):  # no more threads, or the interpreter shuts down
-        pool = _started()
+        pool = _thread_pool()
         for _ in range(count):
             helpers.append(pool.submit(take))
     return helpers
 
 
-def _started() -> ThreadPoolExecutor:
+def _thread_pool() -> ThreadPoolExecutor:
     if _Shared.pool is None:
         from concurrent.futures import ThreadPoolExecutor  # not at the top: it brings logging along
 
@@ -129,7 +129,7 @@ def _started() -> ThreadPoolExecutor:
 
 
 def _forget() -> None:
-    """In a forked child: the parent's threads do not exist there, and its lock may be held by one of them."""
+    """Reset the state in a forked child: the threads of the parent, which may hold the lock, are gone."""
     _Shared.lock, _Shared.pool = threading.Lock(), None
 
 

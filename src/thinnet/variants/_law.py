@@ -212,7 +212,8 @@ def threshold_of(rate: Any, lanes: int = 1) -> Any:
 
 def _keep(threshold: Any, lanes: int) -> Any:
     """Return the chance that none of an entry's lanes is below the threshold."""
-    return (1 - threshold / LANES) ** lanes
+    keep = 1 - threshold / LANES
+    return keep if lanes == 1 else keep**lanes
 
 
 @formula("x / keep", "0", "x")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
 
 from thinnet._checks import Number, check, check_choice, check_type, format_value
 from thinnet._core.kernels import Pair
 from thinnet.errors import InputError
-from thinnet.variants._law import Formula, Law, LawOfRate
+from thinnet.variants._law import Formula, Law, LawOfRate, TwoPoint
 from thinnet.variants._pattern import check_pattern, unfit
 
 __all__ = ["MODES", "PASSED", "SITES", "Mode", "Other", "Variant"]
@@ -181,9 +184,31 @@ class Variant:
             An array of rates for a law that takes one number.
         """
         try:
-            return self.law(rate, math.prod(self.block)) if self.block else self.law(rate)
+            law = self.law(rate, math.prod(self.block)) if self.block else self.law(rate)
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.name}: takes one rate, not an array of them.") from error
+        if self.block and isinstance(law, TwoPoint):
+            self._warn_if_coarse(rate, law.rate)
+        return law
+
+    def _warn_if_coarse(self, rate: Any, realised: Any) -> None:
+        """Warn if the realised rate of blocks differs from the rate by more than 1 %.
+
+        Seeds are drawn by lanes of 16 bits, and the rate of an entry changes in steps of about
+        `block entries / 65536`.
+        """
+        wrong = abs(realised - rate) > 0.01 * rate
+        if not np.any(wrong):
+            return
+        asked, got = (float(np.extract(wrong, value)[0]) for value in (rate, realised))
+        shape = " x ".join(map(str, self.block))
+        # Two digits, so that a schedule does not warn at every step.
+        warnings.warn(
+            f"{self.name}: blocks of {shape} realise rate {got:.2g} instead of {asked:.2g}; "
+            "use a larger rate or smaller blocks.",
+            UserWarning,
+            stacklevel=5,
+        )
 
     def mean_of(self, rate: Any) -> Pair:
         """Return the (gain, shift) that the mean network applies at a rate."""

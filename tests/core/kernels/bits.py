@@ -1,4 +1,4 @@
-"""What tests of the compiled bodies share: arrays of every layout, and equality to the bit."""
+"""Helpers of the tests of compiled bodies: arrays of every layout, and equality to the bit."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DTYPES = ["float16", "float32", "float64", "uint16"]
 
 _INTEGERS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 _SPECIAL = [0.0, -0.0, 1.0, np.inf, -np.inf, np.nan, 6e-8, -1e-45, 5e-324, 65504.0, -3.4e38, 1.7e308]
-# More than any kernel may write behind an end by mistake.
+# More entries than a kernel could write past an end by mistake.
 _GUARD = 64
 
 
 def alike(a: Array, b: Array) -> bool:
-    """Say whether two arrays are equal to the bit, any NaN being like any other."""
+    """Return whether two arrays are equal to the bit; all NaN count as equal."""
     if (a.shape, a.dtype) != (b.shape, b.dtype):
         return False
     if a.dtype == np.bool_:
@@ -61,7 +61,7 @@ def numbers(dtype: str, shape: tuple[int, ...], seed: int = 0) -> Array:
 
 @st.composite
 def thresholds(draw: st.DrawFn, drawn: NDArray[np.uint16]) -> int:
-    """Draw a threshold; often one that a lane is equal to, since there it shows which side is taken."""
+    """Draw a threshold, often one that a lane is equal to or exceeds by one."""
     if drawn.size and draw(st.booleans()):
         lane = drawn.reshape(-1)[draw(st.integers(0, drawn.size - 1))]
         return int(lane) + draw(st.sampled_from([0, 1]))
@@ -70,7 +70,7 @@ def thresholds(draw: st.DrawFn, drawn: NDArray[np.uint16]) -> int:
 
 @contextlib.contextmanager
 def threads(count: int, least: int = 100) -> Iterator[None]:
-    """Share work out over so many threads, even where they have only `least` entries each."""
+    """Split work over `count` threads, even if each has only `least` entries."""
     laws, dense, update = (
         importlib.import_module(f"thinnet._core.kernels.{name}") for name in ("laws", "dense", "updates")
     )
@@ -119,7 +119,7 @@ class Placed:
     empty: NDArray[np.uint8]
 
     def taken(self) -> Array:
-        """Return what stands in the array, having made sure that nothing was written around it."""
+        """Return the entries; fail if a kernel wrote outside of the array."""
         values = np.array(self.array.astype(self.array.dtype.newbyteorder("=")))
         self.array[...] = 0
         assert np.array_equal(self.raw, self.empty), "written outside the array"

@@ -87,7 +87,7 @@ def test_laws_equal_the_twins(case: Case, dtype: str, data: st.DataObject) -> No
 
 
 def defined(key: Key, shape: tuple[int, ...], block: tuple[int, ...], threshold: int) -> NDArray[np.bool_]:
-    """Return what is kept, by looking at every block that an entry lies in."""
+    """Return the mask, by a search of every block that covers an entry."""
     grown = (1,) * (len(shape) - len(block)) + block
     grid = tuple(n + b - 1 for n, b in zip(shape, grown, strict=True))
     seeds = lanes(key, grid).astype(int) < threshold

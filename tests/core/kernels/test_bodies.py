@@ -81,7 +81,7 @@ class Case:
     threshold: int
 
     def run(self, kernel: Callable[[Array, Array], Array]) -> Array:
-        """Return what a kernel writes: in place if `own`, else to an array of another layout."""
+        """Return the output of a kernel: in place if `own`, else in an array of another layout."""
         x = self.into.place(self.x)
         out = x if self.own else self.out.place(np.zeros_like(self.x))
         assert kernel(x.array, out.array) is out.array
@@ -173,7 +173,7 @@ def test_an_empty_part_of_any_array(
 
 @st.composite
 def others(draw: st.DrawFn, x: Array) -> tuple[float | Array, Layout | None]:
-    """Draw what stands in: a number, or an array that broadcasts against x, and how that lies in memory."""
+    """Draw `other`: a number, or an array that broadcasts against x, and its layout in memory."""
     if draw(st.booleans()):
         return draw(st.sampled_from([0.0, 1.0, -0.75, np.nan, np.inf, 1e300, 3])), None
     own = tuple(1 if draw(st.integers(0, 3)) == 0 else n for n in x.shape)
@@ -258,9 +258,9 @@ class InPieces:
 
 
 def address(case: Case) -> tuple[int, int, Any]:
-    """Return whose lanes decide, as the compiled functions take it."""
+    """Return the address of the lanes as the compiled functions take it."""
     key, window, _ = case.source
-    if window is None or not case.x.size:  # a part that is empty may lie behind all lanes
+    if window is None or not case.x.size:  # an empty part may lie past all lanes
         return key.value, key.step, ()
     start, strides = window.addresses
     return key.value, key.step, (start, (0,) * (case.x.ndim - len(strides)) + strides)

@@ -25,7 +25,7 @@ from .bits import COMPILED, alike, threads
 
 pytestmark = [
     pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}"),
-    # infinities go in: the layers warn about what comes of them
+    # the layers warn about infinite arguments
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
 ]
 
@@ -37,7 +37,7 @@ EXACT: dict[str, net.Layer] = {
     "leaky_relu of slope 0": net.LeakyReLU(slope=0.0),
     "leaky_relu of slope 2": net.LeakyReLU(slope=2.0),
 }
-# What the two may differ by on the way back, in rounding errors of dy; GELU's derivative cancels.
+# The tolerance of backward in rounding errors of dy; terms of the derivative of GELU cancel.
 SMOOTH: dict[str, tuple[net.Layer, int]] = {
     "sigmoid": (net.Sigmoid(), 8),
     "tanh": (net.Tanh(), 8),
@@ -57,7 +57,7 @@ rates = pytest.mark.parametrize("rate", RATES)
 
 
 def problem(shape: tuple[int, int], dtype: str) -> tuple[Array, Array, Array]:
-    """Return z, a bias and dy; z holds every extreme argument if there is room."""
+    """Return z, a bias and dy; z holds every extreme argument if z is large enough."""
     rng = np.random.default_rng(5)
     z = 4 * rng.standard_normal(shape)
     bias = rng.standard_normal(shape[1])
@@ -108,11 +108,11 @@ def test_rectifiers_equal_the_layers(shape: tuple[int, int], name: str, rate: fl
         assert np.array_equal(dz, expected[1], equal_nan=True), body
 
 
-def assert_near(a: Array, b: Array, room: Array) -> None:
-    """Assert that a and b are a few rounding errors of the size of `room` apart, and not finite alike."""
+def assert_near(a: Array, b: Array, scale: Array) -> None:
+    """Assert that a and b differ by a few rounding errors of size `scale`, and agree where not finite."""
     finite = np.isfinite(b)
     assert np.array_equal(a[~finite], b[~finite], equal_nan=True)
-    assert (np.abs(a - b)[finite] <= np.finfo(b.dtype).eps * np.broadcast_to(room, b.shape)[finite]).all()
+    assert (np.abs(a - b)[finite] <= np.finfo(b.dtype).eps * np.broadcast_to(scale, b.shape)[finite]).all()
 
 
 @dtypes
@@ -127,7 +127,7 @@ def test_smooth_activations_are_near_the_layers(
     keep, gain = kernels.mask(shape, Source(KEY), law.threshold), law.kept[0]
     y_known, dz_known = by_layers(layer, rate, z + bias, dy)
     size = np.minimum(np.nan_to_num(np.abs(z + bias)), 100)
-    # one layer after another, a derivative that is NaN leaks into what is dropped: 0 * NaN
+    # in separate layers a derivative of NaN leaks into dropped entries: 0 * NaN
     dz_known = np.where(keep, dz_known, 0)
     y, dz = by_kernels(layer, rate, z, bias, dy, definition)
     assert np.array_equal(y, y_known, equal_nan=True)
@@ -211,7 +211,7 @@ def test_the_identity_adds_the_bias_and_drops(body: str, dtype: str) -> None:
         assert np.array_equal(back, dropout.backward(dy, saved, {}, {}))
 
 
-# Rows that are as many as the threads, a few for each, and many.
+# One row for each thread, a few rows for each, and many.
 @pytest.mark.parametrize(
     "shape", [(128, 20), (63, 64), (65, 64), (127, 129), (3, 900), (2, 64), (700, 71), (5001, 1)]
 )
@@ -266,13 +266,13 @@ def passes(nn: net.Network, key: Key | None, body: str) -> tuple[Array, Array, A
         assert np.array_equal(gradient, given), "the caller's gradient was changed"
         first = nn.flat_grads.copy()
         nn.backward(gradient)
-        assert np.array_equal(nn.flat_grads, first), "the way back changed what forward saved"
+        assert np.array_equal(nn.flat_grads, first), "backward changed the arrays that forward saved"
     assert dx is not None
     return z, dx, first
 
 
 def near(a: Array, b: Array) -> bool:
-    """Say whether results of a small network differ by rounding alone."""
+    """Return whether results of a small network differ by rounding alone."""
     return np.allclose(a, b, rtol=0, atol=200 * np.finfo(b.dtype).eps * max(1, np.abs(b).max()))
 
 

@@ -35,7 +35,7 @@ def arrays(draw: st.DrawFn) -> NDArray[Any]:
 
 
 def same(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Say whether two arrays are equal to the bit, any NaN being like any other."""
+    """Return whether two arrays are equal to the bit; all NaN count as equal."""
     nan = np.isnan(a)
     integers = np.dtype(f"i{a.dtype.itemsize}")
     return (
@@ -86,10 +86,10 @@ def test_fast_and_general_path_keep_the_contract_of_inverted_dropout(
     expected = contract(x, lanes(*source[:2]).astype(int) < threshold, sides, 0.0)
     fast = two_point(x, TwoPoint(threshold, *sides), source, 0.0, np.empty_like(x))
     general = two_point(strided(x), TwoPoint(threshold, *sides), source, 0.0, np.empty_like(x))
-    asked = two_point(x, TwoPoint(np.asarray(threshold), *sides), source, 0.0, np.empty_like(x))
+    array = two_point(x, TwoPoint(np.asarray(threshold), *sides), source, 0.0, np.empty_like(x))
     assert same(fast, expected)
     assert same(general, expected)
-    assert same(asked, expected)
+    assert same(array, expected)
 
 
 @given(arrays(), KEYS, st.data())

@@ -151,7 +151,7 @@ def test_the_number_of_threads_changes_nothing(name: str) -> None:
                 assert_as_by_numpy(OPTIMIZERS[name], "float32", (size, size - 500), limits)
 
 
-# Few columns, many rows: the columns are as many as the threads, or not many more.
+# Few columns and many rows: one column for each thread, or not many more.
 @pytest.mark.parametrize(
     ("rows", "columns"), [(90, 33), (21, 64), (11, 128), (10, 126), (10, 127), (2000, 3)]
 )

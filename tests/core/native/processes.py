@@ -1,4 +1,4 @@
-"""Other interpreters, for what a process settles when it starts."""
+"""Other interpreters, for settings that a process reads when it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def printed(script: str, **environment: str) -> str:
-    """Return what a script prints, having made sure that it ends well and says nothing else."""
+    """Return the output of a script; fail if it fails or writes errors."""
     done = python("-c", script, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""Which body is in use, what happens without one, and that no call of a kernel can crash."""
+"""The body in use, the absence of compiled kernels, and calls of kernels that must not crash."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_the_catalogue_is_the_same_in_every_body(example: Callable[..., Any]) ->
         assert len(hashes) == 1, name
 
 
-# What the functions of thinnet._native say to arguments that thinnet._core.kernels never passes.
+# Errors of the functions of thinnet._native for arguments that thinnet._core.kernels never passes.
 ERRORS = (ValueError, TypeError, BufferError, RuntimeError, MemoryError, OverflowError, IndexError)
 HERE = """
 import numpy as np
@@ -282,7 +282,7 @@ n.two_point_at(-1, 0, 10, 2, 0, 0, 100, 0.0, 1.0)
 
 @compiled
 def test_wrong_arguments_are_refused_by_every_body() -> None:
-    # In another process, one call after the other: the last line before a crash says which it was.
+    # In another process, one call after the other: the last line before a crash names the call.
     script = HERE + f"errors = {', '.join(error.__name__ for error in ERRORS)}\n"
     script += f"calls = {REFUSED!r}\n"
     script += """

@@ -145,7 +145,7 @@ def test_each_part_is_done_once_where_no_more_threads_can_be_started(monkeypatch
     split(work, 10_000, 1000)
     tn.set_num_threads(1)
     for thread in started:
-        thread.join()  # by now they have done whatever else was asked of them
+        thread.join()  # by now they have done all other work
     edges = [0, *(end for _, end in sorted(done))]
     assert edges[-1] == 10_000
     assert sorted(done) == list(itertools.pairwise(edges))
@@ -192,13 +192,13 @@ for call in (tn.get_num_threads, lambda: tn.dropout(np.ones(1 << 23, "f4"), 0.5,
         print(ascii(str(error)))
 """
     lines = set(printed(script, THINNET_NUM_THREADS=value).splitlines())
-    assert lines <= {ascii(line)}  # NumPy alone never asks
+    assert lines <= {ascii(line)}  # NumPy alone never reads the variable
     assert lines
     done = python("-X", "utf8", "-m", "thinnet", "--version", THINNET_NUM_THREADS=value)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line + "\n")
 
 
-# What stands at the top of each script: the same, and the sum of a mask.
+# The first lines of each script: imports, and the sum of a mask.
 HEAD = f"""
 import os, sys, threading
 import numpy as np, thinnet as tn

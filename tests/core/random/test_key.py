@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thinnet._core import native
 from thinnet._core.random import Key, philox4x32, words
 from thinnet.errors import InputError
 
@@ -87,3 +88,22 @@ def test_the_stream_of_folded_keys_is_pinned(vectors: Callable[[str], Any]) -> N
         for name in known["path"]:
             key = key.fold(name)
         assert f"{key.value:016x}" == known["value"], known
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
+def test_a_name_that_utf_8_cannot_encode_is_refused(name: str, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, Key(0).fold, name)
+    place = len(name) - 1
+    assert line == (
+        f"Key.fold: name must be text that UTF-8 can encode, got {name!r}; "
+        f"remove the surrogate at position {place}."
+    )
+
+
+@pytest.mark.parametrize("body", native.bodies())
+@given(VALUES, STEPS, st.integers(0, 2**64 - 1))
+def test_every_body_folds_alike(body: str, value: int, step: int, number: int) -> None:
+    with native.using(native.NUMPY):
+        expected = Key(value, step).fold(number)
+    with native.using(body):
+        assert Key(value, step).fold(number) == expected

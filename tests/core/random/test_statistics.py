@@ -51,7 +51,7 @@ def test_successive_steps_are_uncorrelated() -> None:
     key = Key(5)
     table = np.stack([lanes(key.at(t), (64,)) for t in range(4096)])
     assert abs(correlation(table[:-1].ravel(), table[1:].ravel())) < SIGMAS
-    # The first lane over all steps is what one unit sees in training.
+    # The first lane over all steps is the stream of one unit in training.
     assert np.abs(bits(table[:, 0], 16)).max() < SIGMAS
     assert abs(chi_square(np.bincount(table[:, 0] >> 8, minlength=256))) < SIGMAS
 

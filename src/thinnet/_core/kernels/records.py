@@ -1,4 +1,4 @@
-"""Records of what kernels take: factors, laws of two points, sources of lanes, and the layout of lanes."""
+"""The types of the arguments of kernels: factors, laws of two points, sources and placements of lanes."""
 
 from __future__ import annotations
 

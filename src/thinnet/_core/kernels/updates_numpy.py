@@ -50,10 +50,10 @@ def update(arrays: tuple[Array, ...], rule: Rule, decayed: int, columns: int, ma
     The compiled kernel, which leaves the gradients as they are, equals this to the bit.
     """
     weights = arrays[0]
-    room = np.empty(min(_CHUNK, weights.size), weights.dtype)
+    buffer = np.empty(min(_CHUNK, weights.size), weights.dtype)
     for first in range(0, weights.size, _CHUNK):
         w, g, *moments = (array[first : first + _CHUNK] for array in arrays)
-        scratch, matrices = room[: w.size], max(0, min(decayed - first, w.size))
+        scratch, matrices = buffer[: w.size], max(0, min(decayed - first, w.size))
         if rule.l2:
             np.multiply(w[:matrices], rule.l2, out=scratch[:matrices])
             g[:matrices] += scratch[:matrices]
