@@ -17,7 +17,14 @@ from thinnet._checks import Number, check, check_number
 from thinnet.torch._modules.base import Keyed, Tensor, traceable
 from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards
-from thinnet.torch.functional import concrete_dropout, concrete_kl, sparse_kl, standout, variational_kl
+from thinnet.torch.functional import (
+    concrete_dropout,
+    concrete_kl,
+    sparse_kl,
+    sparse_prune,
+    standout,
+    variational_kl,
+)
 from thinnet.torch.functional._entry import check_local
 
 __all__ = [
@@ -232,6 +239,9 @@ class _Sparse(Keyed):
         """True where a weight is kept: log(alpha) up to the threshold."""
         return self.log_alpha.detach() <= self.threshold
 
+    def _pruned(self) -> Tensor:
+        return sparse_prune(self.weight, self.log_alpha, threshold=self.threshold)
+
     def kl(self) -> Tensor:
         """Return the regularisation term to add to the loss summed over all rows.
 
@@ -288,7 +298,7 @@ class SparseVariationalLinear(_Sparse, nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Return the output with Gaussian weight noise while training, with pruned weights otherwise."""
         if not self.training:
-            return F.linear(input, self.weight * self.mask, self.bias)
+            return F.linear(input, self._pruned(), self.bias)
         variance = F.linear(input.square(), self.log_sigma2.exp())
         return _sampled(self, super().forward(input), variance)
 
@@ -329,7 +339,7 @@ class SparseVariationalConv2d(_Sparse, nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return the output maps with Gaussian weight noise while training, with pruned weights otherwise."""
         if not self.training:
-            return self._convolve(input, self.weight * self.mask, self.bias)
+            return self._convolve(input, self._pruned(), self.bias)
         variance = self._convolve(input.square(), self.log_sigma2.exp(), None)
         return _sampled(self, super().forward(input), variance)
 

@@ -1,7 +1,7 @@
 """Keys for torch: a `Key` in eager mode, an int64 tensor of one or two elements while tracing.
 
-A tensor holds the 64 bits as a signed number, and perhaps the step; a compiled function takes
-another one at every call, and it is traced, transformed and recorded like any other.
+A tensor holds the 64 bits as a signed number, and optionally the step. A compiled function takes a new one at
+every call, and it is traced, transformed and recorded like any other tensor.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from thinnet._checks import format_value
 from thinnet._core.random import Key
 from thinnet._core.random.key import bare
 from thinnet.errors import InputError
@@ -26,10 +27,10 @@ _ADDRESS = (1 << 64) - 1
 
 
 class _Own(threading.local):
-    """Room for one number in each thread."""
+    """One number for each thread, which torch's generator writes to."""
 
     def __init__(self) -> None:
-        # A thread that first draws in inference mode may train later, and tensors made there stay there.
+        # A thread that first draws in inference mode may train later; a tensor made in it would stay in it.
         with torch.inference_mode(False):
             self.number = torch.empty((), dtype=torch.int64, device="cpu")
 
@@ -41,7 +42,7 @@ def fresh() -> AnyKey:
     """Return a key from torch's own generator of the CPU: one draw of 64 bits.
 
     `torch.manual_seed`, `fork_rng` and the workers of a DataLoader act on it as on any draw, and activation
-    checkpointing, which brings the generator's state back, draws the same masks again.
+    checkpointing, which restores the state of the generator, draws the same masks again.
     """
     if not in_eager_mode():
         return fresh_tensor()
@@ -50,12 +51,12 @@ def fresh() -> AnyKey:
 
 
 def fresh_tensor() -> Tensor:
-    """Return the same as a tensor."""
+    """Return a fresh key as a tensor."""
     return torch.randint(-_HALF, _HALF - 1, (1,), device="cpu")
 
 
 def to_tensor(key: AnyKey) -> Tensor:
-    """Return a key's bits and step.
+    """Return the bits and the step of a key as a tensor.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def to_tensor(key: AnyKey) -> Tensor:
 
 
 def to_key(key: AnyKey) -> Key:
-    """Return what `to_tensor` was given.
+    """Return the key of a tensor, the inverse of `to_tensor`.
 
     Examples
     --------
@@ -96,13 +97,13 @@ def known(key: AnyKey) -> Key | None:
 
 
 def checked(owner: str, key: Any) -> AnyKey:
-    """Return a key, or a fresh one for None; raise InputError for anything else."""
+    """Return a key, a fresh one for None; raise InputError for anything else."""
     if type(key) is Key:
         return key
     if key is None:
         return fresh()
-    # a tracer warns of every shape that is looked at
+    # A tracer warns of every shape that is read.
     fits = isinstance(key, torch.Tensor) and (is_tracing() or key.shape in ((1,), (2,)))
     if fits and key.dtype == torch.int64:
         return key
-    raise InputError(f"{owner}: key must be a thinnet.Key, got {key!r}; use thinnet.Key(0).")
+    raise InputError(f"{owner}: key must be a thinnet.Key, got {format_value(key)}; use thinnet.Key(0).")

@@ -1,6 +1,6 @@
-"""The laws in torch's own operations, for any device: slow, short, and the same bits as the kernels.
+"""The laws in torch's own operations, for any device: slow, short, with the bits of the kernels.
 
-torch has no arithmetic of uint32, so words of Philox lie in int64, whose products wrap around.
+torch has no arithmetic of uint32: the words of Philox are held in int64, whose products wrap around.
 """
 
 from __future__ import annotations

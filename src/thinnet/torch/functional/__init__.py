@@ -11,7 +11,6 @@ from thinnet.torch.functional._beyond import (
     drop_head,
     max_pool_dropout,
     patch_dropout,
-    r_drop,
     shake_drop,
 )
 from thinnet.torch.functional._learned import (
@@ -24,7 +23,7 @@ from thinnet.torch.functional._learned import (
     variational_kl,
 )
 from thinnet.torch.functional._rows import drop, dropout
-from thinnet.torch.functional._samples import multi_sample_dropout, neftune_noise
+from thinnet.torch.functional._samples import multi_sample_dropout, neftune_noise, r_drop
 from thinnet.torch.functional._weights import dare_merge, shakeout, sparse_prune, targeted_dropout
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Attention whose dropout draws its mask again in backward, so that weights are kept once."""
+"""Attention whose dropout draws its mask again in backward, so that the weights are kept once."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """Return `drop(softmax(scale * query @ key.mT + mask)) @ value`, with the arguments of torch's function.
 
-    What is dropped are attention weights (the row AttentionDropout, at `dropout_p`). Weights are kept for
-    backward once, before dropout; torch keeps them before and after it, and the mask. Without dropout this
-    is torch's own function.
+    It drops attention weights (the row AttentionDropout, at `dropout_p`). Backward keeps the weights once,
+    from before dropout; torch keeps them from before and after it, and the mask. Without dropout this is
+    torch's own function.
 
     Parameters
     ----------
     query : Tensor, shape (…, heads, l, e)
         Of any dtype of floating point, as key and value.
     key : Tensor, shape (…, heads, s, e)
-        What queries are compared with; no key of randomness.
+        The keys of attention; the key of randomness is `dropout_key`.
     value : Tensor, shape (…, heads, s, v)
-        What is summed.
+        The values that are summed.
     attn_mask : Tensor, optional
         Broadcast against (…, heads, l, s): True where attention is allowed, or numbers that are added.
     dropout_p : float
         Chance that a weight is dropped, in [0, 1].
     is_causal : bool
-        Let query i see keys 0 to i alone.
+        Mask the keys after position i for query i.
     scale : float, optional
-        1 / sqrt(e) if not given.
+        The factor of the scores; 1 / sqrt(e) if not given.
     enable_gqa : bool
-        Let several heads of the query share one of key and value.
+        Several heads of the query share one head of key and value.
     dropout_key : Key, or Tensor of int64, optional
-        The address of the randomness; a fresh one from torch's generator if not given.
+        The address of the randomness; the default is a fresh key from torch's generator.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def scaled_dot_product_attention(
     Raises
     ------
     InputError
-        A rate outside [0, 1], a mask beside `is_causal`.
+        A dropout_p outside [0, 1], both `attn_mask` and `is_causal`.
 
     Examples
     --------
@@ -92,15 +92,15 @@ def scaled_dot_product_attention(
     narrow = query.dtype
     if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         narrow = narrow if narrow == torch.float64 else torch.get_autocast_dtype(kind)
-        with torch.autocast(kind, enabled=False):  # backward knows of none, and gets what forward had
+        with torch.autocast(kind, enabled=False):  # as in backward, which gets the tensors of forward
             return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
     return _attend(query, key, value, attn_mask, is_causal, factor, dropout_p, dropout_key).to(narrow)
 
 
-def _check(query: Any, key: Any, value: Any, p: float, twice: bool) -> None:
+def _check(query: Any, key: Any, value: Any, p: float, masked_twice: bool) -> None:
     owner = "scaled_dot_product_attention"
     check_p(owner, p, "dropout_p")
-    if twice:
+    if masked_twice:
         raise InputError(f"{owner}: attn_mask must be None where is_causal is set.")
     for name, x in (("query", query), ("key", key), ("value", value)):
         if check_tensor(owner, x, name).dim() < 2:
@@ -108,7 +108,7 @@ def _check(query: Any, key: Any, value: Any, p: float, twice: bool) -> None:
 
 
 def _group(query: Tensor, other: Tensor) -> int:
-    """Return how many heads of the query share one of key or value."""
+    """Return the number of heads of the query that share one head of key or value."""
     heads, shared = ((x.shape[-3] if x.dim() > 2 else 0) for x in (query, other))
     if not shared or heads % shared:
         raise InputError(
@@ -128,30 +128,30 @@ def _attend(
     rate: float,
     dropout_key: Key | Tensor | None,
 ) -> Tensor:
-    # As torch's: logits of halves leave float16, so all is computed in float32.
+    # Scores of halves may leave the range of float16, so the computation takes place in float32, as torch's.
     query, key, value = (x.to(wide(x)) for x in (query, key, value))
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
-    nowhere = None
-    # Added numbers need no pass of their own in backward: where weights are 0 their gradients are.
+    without_keys = None
+    # An added mask needs no pass in backward: the gradient is 0 where the weight is 0.
     if is_causal:
         scores.add_(scores.new_full(scores.shape[-2:], -math.inf).triu(1))
     elif mask is not None:
         if mask.dtype == torch.bool:
             mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -math.inf)
-        # Queries that see no key get zeros, as torch's do, and give none a gradient.
-        nowhere = mask.isneginf().all(-1, keepdim=True)
-        scores = scores + mask.to(scores.dtype).masked_fill(nowhere, 0)
+        # A query without a key gets zeros, as in torch's function, and passes no gradient.
+        without_keys = mask.isneginf().all(-1, keepdim=True)
+        scores = scores + mask.to(scores.dtype).masked_fill(without_keys, 0)
     weights = scores.softmax(-1)
-    del scores  # it is as large as the weights
+    del scores  # as large as the weights
     address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
     window = shards.window("AttentionDropout", weights, address)
-    way = _Compiled if torch.compiler.is_compiling() else _Dropped
-    out = way.apply(weights, value, address, rate, window)
-    return out if nowhere is None else out.masked_fill(nowhere, 0)
+    function = _Attend if torch.compiler.is_compiling() else _AttendInBothDirections
+    out = function.apply(weights, value, address, rate, window)
+    return out if without_keys is None else out.masked_fill(without_keys, 0)
 
 
-class _Compiled(torch.autograd.Function):
-    """`drop(weights) @ value`; backward drops the weights again instead of keeping both."""
+class _Attend(torch.autograd.Function):
+    """`drop(weights) @ value`; backward drops the weights again instead of keeping the dropped ones."""
 
     generate_vmap_rule = True
 
@@ -174,8 +174,8 @@ class _Compiled(torch.autograd.Function):
         return d_weights, d_value, None, None, None
 
 
-class _Dropped(_Compiled):
-    """The same with derivatives forward, which compilers do not take."""
+class _AttendInBothDirections(_Attend):
+    """The same function with forward derivatives, which compilers refuse."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from thinnet._checks import check_boolean, check_choice, check_integer
+from thinnet._checks import check_boolean, check_integer
 from thinnet._core.random import Window
 from thinnet.errors import InputError
 from thinnet.torch._apply import apply, round_once
@@ -23,7 +23,6 @@ __all__ = [
     "drop_head",
     "max_pool_dropout",
     "patch_dropout",
-    "r_drop",
     "shake_drop",
 ]
 
@@ -379,49 +378,3 @@ def drop_edges(
     address = keys.checked("drop_edges", key)
     mask = gains("drop_edges", address, edges.shape, (), edges, (p, both), edges.device)
     return edges[:, mask], mask
-
-
-def r_drop(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Return `(KL(p, q) + KL(q, p)) / 2` of the softmaxes of two passes' logits.
-
-    Add it, times a weight of 1 to 5, to the mean of the losses of both passes. Classes that are masked with
-    -inf are left out.
-
-    Parameters
-    ----------
-    first, second : Tensor, shape (…, classes)
-        Logits of one batch under two keys.
-    reduction : {"mean", "sum", "none"}
-        Of the rows.
-
-    Returns
-    -------
-    Tensor, shape () or (…)
-
-    Raises
-    ------
-    InputError
-        Logits of different shapes.
-
-    Examples
-    --------
-    >>> r_drop(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]]))
-    tensor(0.2311)
-
-    References
-    ----------
-    Liang et al.: R-Drop: regularized dropout for neural networks. NeurIPS 2021, section 2.1,
-    equations 2 to 4.
-    """
-    check_local("RDrop", first, "first")
-    check_local("RDrop", second, "second")
-    if first.shape != second.shape or not first.dim():
-        raise InputError(
-            f"RDrop: logits must both have shape (…, classes), got {tuple(first.shape)} and "
-            f"{tuple(second.shape)}."
-        )
-    check_choice("RDrop", "reduction", reduction, ("mean", "sum", "none"))
-    log_p, log_q = first.log_softmax(-1), second.log_softmax(-1)
-    gap = (log_p - log_q).masked_fill(log_p.isneginf() & log_q.isneginf(), 0)
-    rows = ((log_p.exp() - log_q.exp()) * gap).sum(-1) / 2
-    return rows if reduction == "none" else rows.mean() if reduction == "mean" else rows.sum()

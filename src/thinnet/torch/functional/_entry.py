@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from thinnet._checks import check_integer, check_rate, format_value
+from thinnet._checks import check_rate, format_value
 from thinnet._core.random import Window
 from thinnet.errors import InputError
 from thinnet.torch._ops import keys
@@ -74,11 +74,3 @@ def drawn(
 def wide(x: Tensor) -> torch.dtype:
     """Return the dtype that x is computed in: float32 for halves."""
     return torch.promote_types(x.dtype, torch.float32)
-
-
-chance = check_p
-
-
-def whole(owner: str, value: int, name: str, least: int) -> int:
-    """Return a whole number of at least so much."""
-    return check_integer(owner, name, value, least)

@@ -1,16 +1,17 @@
-"""Functions that add noise to embeddings, or draw several masks for one batch."""
+"""Noise on embeddings, several masks for one batch, and the divergence of two passes."""
 
 from __future__ import annotations
 
-from thinnet._checks import check_integer, check_number
+from thinnet._checks import check_choice, check_integer, check_number
 from thinnet._core.random import Window
+from thinnet.errors import InputError
 from thinnet.torch._apply import apply
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
 from thinnet.torch._streams import shards
 from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, drawn
 
-__all__ = ["multi_sample_dropout", "neftune_noise"]
+__all__ = ["multi_sample_dropout", "neftune_noise", "r_drop"]
 
 
 def neftune_noise(
@@ -110,3 +111,50 @@ def multi_sample_dropout(
     if place:  # the rows of x are a part of a batch, the samples are all there
         place = [0, *place[: x.dim()], count, *place[x.dim() :]]
     return op.drop(x.expand(count, *x.shape), None, address, ("Dropout", ()), p, place)
+
+
+def r_drop(first: Tensor, second: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Return `(KL(p, q) + KL(q, p)) / 2` of the softmaxes of two passes' logits.
+
+    Add it, times a weight of 1 to 5, to the mean of the losses of both passes. Classes that are masked with
+    -inf are left out.
+
+    Parameters
+    ----------
+    first, second : Tensor, shape (…, classes)
+        Logits of one batch under two keys.
+    reduction : {"mean", "sum", "none"}
+        Of the rows.
+
+    Returns
+    -------
+    Tensor, shape () or (…)
+
+    Raises
+    ------
+    InputError
+        Logits of different shapes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> r_drop(torch.tensor([[0.0, 1.0], [2.0, 2.0]]), torch.tensor([[1.0, 0.0], [5.0, 5.0]]))
+    tensor(0.2311)
+
+    References
+    ----------
+    Liang et al.: R-Drop: regularized dropout for neural networks. NeurIPS 2021, section 2.1,
+    equations 2 to 4.
+    """
+    check_local("RDrop", first, "first")
+    check_local("RDrop", second, "second")
+    if first.shape != second.shape or not first.dim():
+        raise InputError(
+            f"RDrop: logits must both have shape (…, classes), got {tuple(first.shape)} and "
+            f"{tuple(second.shape)}."
+        )
+    check_choice("RDrop", "reduction", reduction, ("mean", "sum", "none"))
+    log_p, log_q = first.log_softmax(-1), second.log_softmax(-1)
+    gap = (log_p - log_q).masked_fill(log_p.isneginf() & log_q.isneginf(), 0)
+    rows = ((log_p.exp() - log_q.exp()) * gap).sum(-1) / 2
+    return rows if reduction == "none" else rows.mean() if reduction == "mean" else rows.sum()
