@@ -81,6 +81,7 @@ def read_target(table: Table, name: str | None, task: str | None = None) -> Targ
 
     Examples
     --------
+    >>> from thinnet.study._tables.table import load_table
     >>> target = read_target(load_table("wine"), None)
     >>> target.task, target.classes, target.why
     ('classification', ('class_0', 'class_1', 'class_2'), '3 distinct texts')
