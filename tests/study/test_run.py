@@ -138,7 +138,7 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
 ) -> None:
     rng, run, before = random.Random(3), tmp_path / "run", Counter[tuple[str, str]]()
     command = ("study", houses, *SMALL, "--jobs", "2", "--out", run)
-    for enough in (1, 7, 14):
+    for enough in (1, 12):
         kill(start(*command), database(run), enough, rng.uniform(0, 0.3))
         now = Counter(trained(database(run)))
         assert now >= before
@@ -152,7 +152,7 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
     # What was running is all that was lost.
     states = Counter(state for _, _, state in trials(database(run)))
     assert states["RUNNING"] == 0
-    assert states["FAIL"] <= 3 * 2
+    assert states["FAIL"] <= 2 * 2
 
 
 @linux
@@ -176,12 +176,11 @@ def test_ctrl_c_ends_a_study_in_one_line(houses: Path, tmp_path: Path) -> None:
 
 
 @linux
-@pytest.mark.parametrize("after", [0.0, 0.4, 0.8])
-def test_ctrl_c_while_a_study_starts_is_no_traceback(after: float, houses: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", ["work", "work/x.npy", "work/trainings.sqlite"])
+def test_ctrl_c_while_a_study_starts_is_no_traceback(made: str, houses: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start("study", houses, *SMALL, "--jobs", "2", "--out", run)
-    assert wait_for((run / "work").exists)
-    time.sleep(after)
+    assert wait_for((run / made).exists)
     os.killpg(process.pid, signal.SIGINT)
     code, _, err = finish(process)
     assert code == 130
@@ -189,7 +188,7 @@ def test_ctrl_c_while_a_study_starts_is_no_traceback(after: float, houses: Path,
     assert wait_for(lambda: not living(process.pid), 20), living(process.pid)
 
 
-# Shared storage, limited time
+# Shared storage
 
 
 def test_two_machines_share_one_storage(finished: tuple[Path, str], houses: Path, tmp_path: Path) -> None:
@@ -204,18 +203,6 @@ def test_two_machines_share_one_storage(finished: tuple[Path, str], houses: Path
         assert not database(tmp_path / name).exists()
     kept = Counter(trained(storage))
     assert kept == Counter(trained(database(finished[0])))
-
-
-def test_a_study_ends_in_its_time(houses: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    limited = ("--target", "price", "--trials", "400", "--seeds", "2", "--max-width", "64")
-    code, out, err = finish(start("study", houses, *limited, "--time-budget", "10s", "--out", run))
-    assert (code, err) == (0, "")
-    results = numbers_of(run)
-    assert results["verdict"] in ("dropout helps", "dropout hurts", "no evidence either way")
-    assert 1 <= len(results["trials"]["dropout"]) < 400
-    assert results["options"]["time_budget"] == 10
-    assert results["sentence"] in out
 
 
 # A folder that does not fit

@@ -64,7 +64,7 @@ def test_an_estimator_is_told_its_variant() -> None:
 
 def test_a_study_over_variants(houses: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    more = ("--variants", ",".join(THREE), "--jobs", "1")
+    more = ("--variants", ",".join(THREE), "--jobs", "1", "--time-budget", "10h")
     code, out, err = finish(start("study", houses, *SMALL, *more, "--out", run))
     assert (code, err) == (0, "")
     results: dict[str, Any] = json.loads((run / "results.json").read_text("utf-8"))
@@ -75,6 +75,8 @@ def test_a_study_over_variants(houses: Path, tmp_path: Path) -> None:
     assert results["dropout"]["settings"]["variant"] == results["variants"][0]["variant"]
     assert results["baseline"]["settings"]["variant"] is None
     assert {point["rate"] for point in results["sweep"]} == {0.5}  # six trials: two a variant
+    assert results["options"]["time_budget"] == 36_000  # no limit here
+    assert [len(results["trials"][side]) for side in ("dropout", "baseline")] == [6, 6]
     assert "least validation loss of each variant" in out
     page = (run / "report.html").read_text("utf-8")
     assert "Which dropout" in page
