@@ -13,16 +13,17 @@ from thinnet.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+# The sizes are small beyond the defaults, since the checks fit each estimator often.
 PLAIN = [
     MLPClassifier(),
     MLPRegressor(),
     MLPClassifier(solver="lbfgs", alpha=0.1),
-    MLPRegressor(solver="sgd"),
-    MLPClassifier(max_norm=3.0),
+    MLPRegressor(hidden_layer_sizes=(20,), solver="sgd"),
+    MLPClassifier((20,), max_norm=3.0),
 ]
 DROPPED = [
-    MLPClassifier(dropout=0.5, input_dropout=0.1),
-    MLPRegressor(dropout=[0.2], variant="GaussianDropout"),
+    MLPClassifier((40,), dropout=0.5, input_dropout=0.1),
+    MLPRegressor(hidden_layer_sizes=(40,), dropout=[0.2], variant="GaussianDropout"),
 ]
 # A row given twice draws two masks, a row of weight 2 draws one: they come to the same only on average.
 IMPOSSIBLE = (
