@@ -176,7 +176,11 @@ EXACT: dict[str, Case] = {
     "drop_head": (lambda x, **k: of("drop_head")(x, 0.5, **k), MAPS, 4),
     "drop_head at 1": (lambda x, **k: of("drop_head")(x, 1.0, **k), MAPS, 4),
     "max_pool_dropout at 0": (lambda x, **k: of("max_pool_dropout")(mild(x), 0.0, **k), MAPS, 4),
-    "max_pool_dropout": (lambda x, **k: of("max_pool_dropout")(mild(x), 0.5, kernel_size=3, stride=2, **k), MAPS, 4),
+    "max_pool_dropout": (
+        lambda x, **k: of("max_pool_dropout")(mild(x), 0.5, kernel_size=3, stride=2, **k),
+        MAPS,
+        4,
+    ),
     "patch_dropout": (lambda x, **k: of("patch_dropout")(x, 0.5, **k), TOKENS, 1),
     "patch_dropout with a prefix": (lambda x, **k: of("patch_dropout")(x, 0.3, prefix=2, **k), TOKENS, 1),
     "patch_dropout at 1": (lambda x, **k: of("patch_dropout")(x, 1.0, prefix=1, **k), TOKENS, 1),
