@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -110,31 +107,32 @@ def test_gradients_of_every_order_and_direction(name: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_functions_are_compiled_whole() -> None:
     logit, maps = torch.tensor(0.3, requires_grad=True), torch.ones(3, 4, 6, 6)
-    calls: list[Callable[..., Any]] = [
-        lambda x, key: F.concrete_dropout(x, logit, key=key),
-        lambda x, key: F.variational_dropout(x, logit, key=key),
-        lambda x, key: F.standout(x, x, key=key) + F.standout(x, x, training=False),
-        lambda x, key: F.drop_head(x, 0.5, key=key),
-        lambda x, key: F.shake_drop(x, 0.5, key=key),
-        lambda x, key: F.cutout(x, 3, key=key),
-        lambda x, key: F.patch_dropout(x.flatten(2), 0.5, key=key, prefix=1)[0],
-        lambda x, key: F.targeted_dropout(x, 0.5, key=key),
-        lambda x, key: F.shakeout(x, 0.5, key=key),
-        lambda x, key: F.max_pool_dropout(x, 0.5, key=key),
-        lambda x, key: F.neftune_noise(x.flatten(2), 5.0, key=key),
-        lambda x, key: F.multi_sample_dropout(x, 0.5, key=key, samples=2),
-    ]
-    for call in calls:
-        torch.compiler.reset()
-        compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
-        results = []
-        for way in (call, compiled):
-            x = maps.clone().requires_grad_()
-            y = way(x, ADDRESS)
-            (dx,) = torch.autograd.grad(y.sum(), x)
-            results.append((y.detach(), dx))
-        for one, other in zip(*results, strict=True):
-            assert torch.equal(one, other)
+
+    def call(x: torch.Tensor, key: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            F.concrete_dropout(x, logit, key=key),
+            F.variational_dropout(x, logit, key=key),
+            F.standout(x, x, key=key) + F.standout(x, x, training=False),
+            F.drop_head(x, 0.5, key=key),
+            F.shake_drop(x, 0.5, key=key),
+            F.cutout(x, 3, key=key),
+            F.patch_dropout(x.flatten(2), 0.5, key=key, prefix=1)[0],
+            F.targeted_dropout(x, 0.5, key=key),
+            F.shakeout(x, 0.5, key=key),
+            F.max_pool_dropout(x, 0.5, key=key),
+            F.neftune_noise(x.flatten(2), 5.0, key=key),
+            F.multi_sample_dropout(x, 0.5, key=key, samples=2),
+        ]
+
+    torch.compiler.reset()
+    results: list[list[torch.Tensor]] = []
+    for way in (call, torch.compile(call, fullgraph=True, backend="aot_eager")):
+        x = maps.clone().requires_grad_()
+        outputs = way(x, ADDRESS)
+        grads = torch.autograd.grad(sum((y * (i + 1)).sum() for i, y in enumerate(outputs)), (x, logit))
+        results.append([*outputs, *grads])
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, rtol=1e-6)
 
 
 def test_a_device_gets_a_copy() -> None:
