@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from thinnet._checks import check_type, format_value
+from thinnet._checks import format_value
 from thinnet._core.random.windows import Window
 from thinnet.errors import InputError
 
-__all__ = ["check_pattern", "check_window", "lane_window", "takes", "unfit"]
+__all__ = ["check_pattern", "lane_window", "takes", "unfit"]
 
 _SEVERAL = ("...", "1...")
 
@@ -89,16 +89,6 @@ def lane_window(pattern: str, window: Window | tuple[int, ...], owner: str) -> W
         tuple(0 if one else n for one, n in zip(shared, window.start, strict=True)),
         tuple(min(1, n) if one else n for one, n in zip(shared, window.size, strict=True)),
     )
-
-
-def check_window(owner: str, window: Window | None, shape: tuple[int, ...], of: str = "x") -> Window:
-    """Return the window of an array of some shape: the whole of it if no window is given."""
-    if window is None:
-        return Window.whole(shape)
-    check_type(owner, "window", window, Window)
-    if window.size != shape:
-        raise InputError(f"{owner}: the window has size {window.size}, but {of} has shape {shape}.")
-    return window
 
 
 def takes(pattern: str, axes: int) -> bool:

@@ -21,10 +21,11 @@ from thinnet._core import kernels
 from thinnet._core.apply import apply, working_type
 from thinnet._core.random import Key, Window
 from thinnet._core.random.key import check_key
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._catalogue import find
 from thinnet.variants._law import TwoPoint, threshold_of
-from thinnet.variants._pattern import check_window, lane_window
+from thinnet.variants._pattern import lane_window
 from thinnet.variants._variant import MODES, PASSED, Mode, Variant
 
 __all__ = ["Mode", "drop", "dropout", "mask", "mean", "sample"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet._checks import check_shape, format_value
+from thinnet._checks import check_shape, check_type
 from thinnet._core import native
 from thinnet._core.random.key import Key, check_key
 from thinnet._core.random.philox import BLOCK, words, words_at
@@ -122,8 +122,8 @@ class Window:
         )
 
 
-def check_window(owner: str, window: Window, size: tuple[int, ...], name: str = "x") -> Window:
-    """Return a window if it is one and has the shape of an array.
+def check_window(owner: str, window: Window | None, shape: tuple[int, ...], of: str = "x") -> Window:
+    """Return the window of an array of some shape: the whole of it if no window is given.
 
     Examples
     --------
@@ -131,13 +131,11 @@ def check_window(owner: str, window: Window, size: tuple[int, ...], name: str = 
     Traceback (most recent call last):
     thinnet.errors.InputError: drop: the window has size (3,), but x has shape (2, 3).
     """
-    if not isinstance(window, Window):
-        raise InputError(
-            f"{owner}: window must be a thinnet.Window, got {format_value(window)}; "
-            f"use thinnet.Window.whole({size})."
-        )
-    if window.size != size:
-        raise InputError(f"{owner}: the window has size {window.size}, but {name} has shape {size}.")
+    if window is None:
+        return Window.whole(shape)
+    check_type(owner, "window", window, Window, f"use thinnet.Window.whole({shape})")
+    if window.size != shape:
+        raise InputError(f"{owner}: the window has size {window.size}, but {of} has shape {shape}.")
     return window
 
 

@@ -79,14 +79,8 @@ def _dropped(
 ) -> Tensor:
     if not block:
         return lanes(key, window, device) < threshold
-    grown = (1,) * (len(window.shape) - len(block)) + block
-    seeds = Window(
-        tuple(n + b - 1 for n, b in zip(window.shape, grown, strict=True)),
-        window.start,
-        tuple(n + b - 1 if n else 0 for n, b in zip(window.size, grown, strict=True)),
-    )
-    dropped = lanes(key, seeds, device) < threshold
-    for axis, size in enumerate(grown):
+    dropped = lanes(key, window.grown(block), device) < threshold
+    for axis, size in zip(range(-len(block), 0), block, strict=True):
         if size > 1:
             dropped = dropped.unfold(axis, size, 1).any(-1)
     return dropped

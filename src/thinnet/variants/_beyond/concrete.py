@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_broadcast, check_number, check_numbers
 from thinnet._core.random import Key, Window
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
     Array,
@@ -18,7 +19,6 @@ from thinnet.variants._beyond.function import (
     multiply,
     uniforms,
 )
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "concrete_dropout", "concrete_kl", "gains", "slope"]

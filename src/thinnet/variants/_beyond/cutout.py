@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_integer
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
     Array,
@@ -15,7 +16,6 @@ from thinnet.variants._beyond.function import (
     check_call,
     multiply,
 )
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "cutout", "gains"]

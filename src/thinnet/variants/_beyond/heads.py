@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_rate
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.variants._beyond.function import (
     Array,
     FunctionVariant,
@@ -15,7 +16,6 @@ from thinnet.variants._beyond.function import (
     multiply,
 )
 from thinnet.variants._law import threshold_of
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "drop_head", "gains"]

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_integer, check_rate
 from thinnet._core.random import Key, Window
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, check_call, exact
 from thinnet.variants._law import LANES, threshold_of, unscaled
-from thinnet.variants._pattern import check_window
 from thinnet.variants._sample import drop
 from thinnet.variants._variant import Mode, Variant
 

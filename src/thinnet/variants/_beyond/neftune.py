@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_number
 from thinnet._core.random import Key, Window
+from thinnet._core.random.windows import check_window
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, add, check_call, uniforms
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "neftune_noise", "shifts"]

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_integer, check_rate
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "count_kept", "kept_tokens", "patch_dropout"]

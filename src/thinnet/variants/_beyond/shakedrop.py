@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_boolean, check_rate
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
     Array,
@@ -17,7 +18,7 @@ from thinnet.variants._beyond.function import (
     uniforms,
 )
 from thinnet.variants._law import LANES, threshold_of
-from thinnet.variants._pattern import check_window, lane_window
+from thinnet.variants._pattern import lane_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "gains", "mean_gain", "shake_drop"]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_broadcast, check_number
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.variants._beyond.function import (
     Array,
     FunctionVariant,
@@ -17,7 +18,6 @@ from thinnet.variants._beyond.function import (
     multiply,
 )
 from thinnet.variants._law import LANES, threshold_of
-from thinnet.variants._pattern import check_window
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "gains", "mean_gain", "mean_slope", "standout"]

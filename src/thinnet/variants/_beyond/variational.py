@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_broadcast, check_numbers
 from thinnet._core.random import Key, Window, lanes
+from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
     Array,
@@ -17,7 +18,6 @@ from thinnet.variants._beyond.function import (
     check_call,
     multiply,
 )
-from thinnet.variants._pattern import check_window
 from thinnet.variants._tables import normal_table
 from thinnet.variants._variant import Mode
 
