@@ -22,7 +22,6 @@ import numpy as np
 import sklearn.neural_network
 from common import RESULTS, digits, keep
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -30,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 import thinnet.sklearn
+from thinnet._statistics import t_interval
 
 SEEDS, HIDDEN, TEST = 10, (512, 512), 0.2
 RATES = {"dropout": 0.5, "input_dropout": 0.2}
@@ -62,7 +62,8 @@ def compare(name: str, scale: Any, splits: list[Split]) -> dict[str, Any]:
     anew = any(split[0] is not splits[0][0] for split in splits)
     overlap = TEST / (1 - TEST) if anew else 0.0
     gaps = np.subtract(after, before)
-    half = stats.t.ppf(0.975, SEEDS - 1) * gaps.std(ddof=1) * math.sqrt(1 / SEEDS + overlap)
+    spread = float(gaps.std(ddof=1)) * math.sqrt(1 / SEEDS + overlap)
+    low, high = t_interval(float(gaps.mean()), spread, SEEDS - 1)
     return {
         "rows": {"train": len(splits[0][0]), "test": len(splits[0][1])},
         "before": before,
@@ -70,8 +71,8 @@ def compare(name: str, scale: Any, splits: list[Split]) -> dict[str, Any]:
         "mean": {"before": digits(float(np.mean(before))), "after": digits(float(np.mean(after)))},
         "difference": {
             "mean": digits(float(gaps.mean())),
-            "low": digits(float(gaps.mean() - half)),
-            "high": digits(float(gaps.mean() + half)),
+            "low": digits(low),
+            "high": digits(high),
         },
         "splits": "one a seed" if anew else "one",
     }

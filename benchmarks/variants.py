@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 from common import RESULTS, digits, keep
-from scipy import stats
 
 from thinnet import Key, net
+from thinnet._statistics import t_interval
 from thinnet.gallery import _images as images
 from thinnet.schedules import Cosine
 from thinnet.variants import CATALOGUE
@@ -127,8 +127,9 @@ def against(without: list[float], result: dict[str, Any], data: str) -> dict[str
     """Add means, and the paired difference from the network without dropout with its interval."""
     gaps = np.subtract(result["errors"], without)
     overlap = TEST / (1 - TEST) if data == "digits" else 0.0
-    half = stats.t.ppf(0.975, SEEDS - 1) * gaps.std(ddof=1) * math.sqrt(1 / SEEDS + overlap)
-    interval = {"mean": gaps.mean(), "low": gaps.mean() - half, "high": gaps.mean() + half}
+    spread = float(gaps.std(ddof=1)) * math.sqrt(1 / SEEDS + overlap)
+    low, high = t_interval(float(gaps.mean()), spread, SEEDS - 1)
+    interval = {"mean": gaps.mean(), "low": low, "high": high}
     difference = {name: digits(float(value)) for name, value in interval.items()}
     return {**result, "mean": digits(float(np.mean(result["errors"]))), "difference": difference}
 
