@@ -89,7 +89,7 @@ def test_a_file_that_is_no_table(data: bytes, suffix: str, capsys: pytest.Captur
     ("target", "said"),
     [
         (["--target", "Prize"], 'houses.csv: there is no column "Prize"; did you mean "price"?'),
-        ([], "houses.csv: name the target with --target; the columns are "),
+        ([], "houses.csv: name the target with --target COLUMN; the columns are "),
         (
             ["--target", ""],
             'houses.csv: there is no column ""; the columns are "area", "age", "noise", "price".',

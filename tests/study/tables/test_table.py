@@ -341,7 +341,7 @@ def test_the_row_of_a_bad_target_is_that_of_the_file(tmp_path: Path) -> None:
 
 def test_unknown_targets() -> None:
     table = table_of(area=range(20), price=range(20))
-    assert 'target; the columns are "area", "price".' in refusal(read_target, table, None)
+    assert 'target="COLUMN"; the columns are "area", "price".' in refusal(read_target, table, None)
     assert 'did you mean "price"?' in refusal(read_target, table, "Prize")
     assert 'the columns are "area", "price".' in refusal(read_target, table, "zzz")
 

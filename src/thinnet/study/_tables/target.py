@@ -172,7 +172,7 @@ def _find_target_name(table: Table, name: str | None) -> str:
             return "target"
         if not table.name.lower().endswith(".npz"):
             hint = cells.suggest_name("", names)
-            raise DataError(f"{table.name}: name the target with {spell_option('target')}; {hint}")
+            raise DataError(f"{table.name}: name the target with {spell_option('target', 'COLUMN')}; {hint}")
         name = "y"
     if name not in names:
         if table.name.lower().endswith(".npz") and name == "y":
