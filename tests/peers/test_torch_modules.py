@@ -75,7 +75,7 @@ def case(torchs: SimpleNamespace) -> Iterator[Any]:
 
 
 def entry(torchs: SimpleNamespace, kind: type[nn.Module]) -> Any:
-    """Return what torch's database of modules would say of a class of ours."""
+    """Return the entry of torch's database of modules for a class of ours."""
 
     def inputs(info: Any, device: Any, dtype: Any, requires_grad: bool, training: bool, **_: Any) -> Any:
         arguments, shapes = OURS[info.module_cls]
@@ -131,7 +131,7 @@ def made(
     dtype: torch.dtype = torch.float64,
     requires_grad: bool = False,
 ) -> Iterator[tuple[nn.Module, torch.Tensor, Any]]:
-    """Yield each module of a class, a tensor for it, and the entry of the database behind both."""
+    """Yield each module of a class, a tensor for it, and the entry of the database for both."""
     info = entry(torchs, kind)
     for given in info.module_inputs_func(info, "cpu", dtype, requires_grad, training):
         module = kind(*given.constructor_input.args, **given.constructor_input.kwargs).train(training)

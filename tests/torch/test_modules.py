@@ -137,9 +137,8 @@ def test_gradients(name: str, training: bool, inplace: bool) -> None:
 
 def seeded(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     def call(x: torch.Tensor) -> torch.Tensor:
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            return module(x.clone())
+        torch.default_generator.manual_seed(3)
+        return module(x.clone())
 
     return call
 

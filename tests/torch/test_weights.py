@@ -64,7 +64,7 @@ def test_weight_drop_of_recurrent_layers(kind: Any) -> None:
     assert torch.equal(y, expected(x)[0])
     assert torch.equal(wrapped.module.parametrizations.weight_hh_l0.original.grad == 0, dropped == 0)
     assert torch.equal(wrapped.eval()(x)[0], plain(x)[0])
-    again = copy.deepcopy(wrapped)  # also behind a forward
+    again = copy.deepcopy(wrapped)  # also after a forward
     file = io.BytesIO()
     torch.save(wrapped.state_dict(), file)
     file.seek(0)

@@ -2,17 +2,18 @@
 
 PyTorch may rename or remove a private name in any release. Where the installed version lacks one, its
 fallback takes over; `THINNET_TORCH_FALLBACKS=1` in the environment of the process forces all of them.
-Masks, values and gradients are the same. The names were seen in 2.6 and 2.13; what the fallbacks cost:
+Masks, values and gradients are the same. The names were seen in PyTorch 2.13. The cost of the fallbacks:
 
 - `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
   which small tensors feel.
-- `_get_tracing_state`, `_are_functorch_transforms_active`: nothing.
+- `_get_tracing_state`, `_are_functorch_transforms_active`: none.
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
 - `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_SingleLevelFunction` (the base
   class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself has no forward derivatives; the
   functions and modules have.
 - `TorchDispatchMode`: `thinnet.torch.summary` refuses inputs.
-- `_apply`: moving a recurrent layer in a WeightDrop to a device or dtype spends one key.
+- `_apply`: a recurrent layer in a WeightDrop spends a key when it is moved to a device or dtype, and cannot
+  be copied between that and its next forward.
 """
 
 from __future__ import annotations
@@ -77,9 +78,9 @@ _dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
 
 _dual: Any = forward_ad
 _jit: Any = torch.jit
-# No entry, no gradient; only the rules for its methods matter.
+# Without entries: torch's rules for calls of its methods are all that matters.
 _probe = torch.empty(0, device="cpu")
-_BACKWARD = {torch.autograd.backward.__code__, torch.autograd.grad.__code__}
+_BACKWARD = {getattr(start, "__code__", None) for start in (torch.autograd.backward, torch.autograd.grad)}
 
 
 def is_tracing() -> bool:

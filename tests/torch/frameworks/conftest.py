@@ -74,7 +74,7 @@ def nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture(scope="session")
 def data() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return 64 samples of two classes that a line tells apart."""
+    """Return 64 samples of two classes that a line separates."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(64, 8, generator=generator)
     return x, (x[:, 0] + x[:, 1] > 0).long()

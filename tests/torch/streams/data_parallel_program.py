@@ -1,4 +1,4 @@
-"""Half a batch each: run by torchrun, two processes; says "the same" if both come to what one does alone."""
+"""Half a batch each: torchrun runs two processes, which print "the same" if they match one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Half of each tensor, as a DTensor: run by torchrun; says "the same" if it is a half of the whole."""
+"""Half of each tensor, as a DTensor: torchrun runs this; it prints "the same" if each half matches."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("seeded", [False, True])
-def test_a_forward_that_is_repeated_behind_the_block_is_the_same_part(seeded: bool) -> None:
+def test_a_recomputation_after_the_block_draws_the_same_part(seeded: bool) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(6, 6), tt.Dropout(0.5), torch.nn.Linear(6, 6))
     rows = torch.randn(4, 6)
     gradients = []

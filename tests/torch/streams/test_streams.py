@@ -1,4 +1,4 @@
-"""Streams: keys by seed, name, step and call, and the same ones again where a forward is repeated."""
+"""Streams: keys by seed, name, step and call, and the same keys in a recomputation."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_compiled_models_draw_the_same(forgets: bool, backend: str) -> None:
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_several_backwards_behind_several_forwards() -> None:
+def test_several_backwards_after_several_forwards() -> None:
     """As with gradient accumulation and pipelines: all forwards first, and the last one back first."""
     gradients = []
     for forgets in (False, True):
@@ -119,7 +119,7 @@ def test_several_backwards_behind_several_forwards() -> None:
     assert torch.equal(*gradients)
 
 
-def test_a_forward_that_cannot_be_told_is_an_error_and_no_silent_mistake() -> None:
+def test_an_unknown_recomputation_is_an_error_and_never_a_wrong_mask() -> None:
     model = nn.Sequential(nn.Linear(8, 8), tt.Dropout(0.5), nn.Linear(8, 8))
     tt.seed(model, 0)
     x = torch.ones(2, 8, requires_grad=True)
@@ -178,7 +178,8 @@ def test_wrappers_change_no_name() -> None:
     assert tt.seed(root, 3) == {"": Key(3).fold("")}
 
 
-def test_memory_of_calls_is_bounded() -> None:
+def test_memory_of_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_REMEMBERED", 100)
     drop = tt.Dropout(0.5)
     tt.seed(drop, 0)
     for _ in range(3 * streams._REMEMBERED):
@@ -228,7 +229,7 @@ def test_workers_of_a_data_loader_draw_as_torch_does() -> None:
     assert len({tuple(row.tolist()) for row in drawn[0]}) == 8
 
 
-def test_no_number_of_calls_behind_one_state_makes_the_last_of_them_certain() -> None:
+def test_many_calls_with_one_token_remain_unknown() -> None:
     module = tt.Dropout(0.5)
     tt.seed(module, 0)
     x = torch.ones(64, requires_grad=True)
@@ -267,7 +268,7 @@ def test_tracing_takes_no_key_for_a_constant() -> None:
         assert module(mode.from_tensor(x)).shape == x.shape
 
 
-def test_a_schedule_goes_on_behind_another_seed() -> None:
+def test_a_schedule_continues_after_another_seed() -> None:
     module = tt.Dropout(0.5)
     optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)])
     tt.seed(module, 0)

@@ -65,8 +65,8 @@ class StochasticDepth(Rated):
         if self.mode == "row":
             return drop("DropPath", input, self.rate, key=self.key())
         one = input.unsqueeze(0)  # the mini-batch counts as one sample, in every shard
-        whole = Window.whole(tuple(one.shape))
-        return drop("DropPath", one, self.rate, key=self.key(), window=whole).squeeze(0)
+        window = Window.whole(tuple(one.shape))
+        return drop("DropPath", one, self.rate, key=self.key(), window=window).squeeze(0)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, mode={self.mode!r}"
