@@ -82,6 +82,7 @@ def test_weight_drop_of_several_weights() -> None:
 
 @pytest.mark.parametrize("units", [False, True])
 def test_targeted_dropout(units: bool) -> None:
+    torch.manual_seed(0)
     layer = nn.Linear(40, 20)
     wrapped = tt.TargetedDropout(layer, 0.5, target=0.6, units=units)
     weight = wrapped.module.parametrizations.weight.original.detach().clone()
