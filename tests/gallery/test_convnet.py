@@ -59,10 +59,10 @@ def test_every_family_learns_with_every_dropout(name: str) -> None:
         assert tested.error < (0.95 if name == "vgg" else 0.3)
 
 
-def test_it_tells_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_and_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convnet, "TRAIN", 60)
     monkeypatch.setattr(convnet, "TEST", 30)
     made = convnet.run(seeds=2, epochs=1)
-    told = "\n".join(made.lines)
-    assert all(way in told for family in convnet.FAMILIES.values() for way in family.ways)
+    text = "\n".join(made.lines)
+    assert all(way in text for family in convnet.FAMILIES.values() for way in family.ways)
     assert exhibit.picture(made).startswith(b"\x89PNG")

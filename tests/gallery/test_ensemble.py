@@ -19,8 +19,8 @@ def test_more_networks_come_nearer_to_the_mean_network() -> None:
 
 
 def test_it_tells_as_many_rows_as_there_are_draws() -> None:
-    shown = ensemble.run(seeds=2, draws=5, epochs=2)
-    assert [line.split()[0] for line in shown.lines[1:]] == ["1", "2", "5", "the"]
+    exhibit = ensemble.run(seeds=2, draws=5, epochs=2)
+    assert [line.split()[0] for line in exhibit.lines[1:]] == ["1", "2", "5", "the"]
 
 
 def test_it_takes_images_of_the_users(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_it_takes_images_of_the_users(tmp_path: Path) -> None:
     np.savez(
         tmp_path / "mine.npz", **{f"{k}_{part}": v for k, v in known.items() for part in ("train", "test")}
     )
-    shown = ensemble.run((tmp_path / "mine.npz",), seeds=2, draws=2, epochs=1)
-    assert shown.lines[0].startswith("networks averaged, mine")
+    exhibit = ensemble.run((tmp_path / "mine.npz",), seeds=2, draws=2, epochs=1)
+    assert exhibit.lines[0].startswith("networks averaged, mine")
 
 
 def test_answers_are_classes_not_their_places() -> None:

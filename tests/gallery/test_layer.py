@@ -61,6 +61,6 @@ def test_vanilla_learns_slower_and_no_dropout_fastest() -> None:
 def test_it_tells_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
     few: dict[str, Any] = {"one layer": (3,), "two layers": (2, 2)}
     monkeypatch.setattr(layer, "SMALL", few)
-    shown = layer.run(seeds=2, epochs=(2, 4))
-    assert sum(line.startswith(tuple(layer.WAYS.values())) for line in shown.lines) == 5
-    assert any(line.startswith("one layer") and "below 1e-14" in line for line in shown.lines)
+    exhibit = layer.run(seeds=2, epochs=(2, 4))
+    assert sum(line.startswith(tuple(layer.WAYS.values())) for line in exhibit.lines) == 5
+    assert any(line.startswith("one layer") and "below 1e-14" in line for line in exhibit.lines)

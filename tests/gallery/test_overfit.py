@@ -41,11 +41,11 @@ def test_dropout_keeps_the_curve_near_the_line() -> None:
     assert away[1] < 0.8 * away[0]
 
 
-def test_it_tells_draws_and_moves() -> None:
-    shown = overfit.run(seeds=2, steps=15)
-    assert [line.split("  ")[0] for line in shown.lines[1:3]] == ["learning rate 0.01", "learning rate 0.1"]
-    assert shown.film is not None
+def test_it_reports_draws_and_animates() -> None:
+    exhibit = overfit.run(seeds=2, steps=15)
+    assert [line.split("  ")[0] for line in exhibit.lines[1:3]] == ["learning rate 0.01", "learning rate 0.1"]
+    assert exhibit.animate is not None
 
 
 def test_it_takes_no_data(tmp_path: Path, refusal: Callable[..., str]) -> None:
-    assert "takes no --data" in refusal(InputError, overfit.run, (tmp_path / "a.csv",))
+    assert "takes no data files" in refusal(InputError, overfit.run, (tmp_path / "a.csv",))

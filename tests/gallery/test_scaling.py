@@ -54,16 +54,16 @@ def test_points_are_noisy_regions() -> None:
 def test_vanilla_and_unscaled_are_trained_alike() -> None:
     """So the exhibit trains them once."""
     data = scaling.points(211, key=Key(1))
-    made = [scaling._begun(way, 5) for way in ("UnscaledDropout", "VanillaDropout")]
+    made = [scaling._initial_network(way, 5) for way in ("UnscaledDropout", "VanillaDropout")]
     for network in made:
         network.fit(*data, epochs=50, batch=211, optimizer=net.SGD(0.3))
     assert np.array_equal(made[0].flat, made[1].flat)
     assert not np.array_equal(made[0].logits(data[0]), made[1].logits(data[0]))
 
 
-def test_it_tells_and_draws() -> None:
-    shown = scaling.run(seeds=2, steps=200)
-    assert [line.split("  ")[0].strip() for line in shown.lines[1:]] == list(scaling.WAYS.values())
+def test_it_reports_and_draws() -> None:
+    exhibit = scaling.run(seeds=2, steps=200)
+    assert [line.split("  ")[0].strip() for line in exhibit.lines[1:]] == list(scaling.WAYS.values())
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_files_that_are_refused(
 
 def test_one_file_is_not_enough(tmp_path: Path, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, scaling.run, (tmp_path / "a.csv",))
-    assert line == "gallery scaling: data must be two files, to train and to test, got 1."
+    assert line == "gallery scaling: data must be two files, for training and test, got 1."

@@ -74,7 +74,7 @@ def test_a_dropout_layer_draws_at_its_key_and_step() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["key", "rate"])
-def test_masks_that_differ_are_told(wrong: str) -> None:
+def test_masks_that_differ_are_reported(wrong: str) -> None:
     backend = TorchBackend()
     twin = backend.trainable(overfit.network(0.5, Key(0)))
     first: Any = twin.modules[2]
@@ -121,7 +121,7 @@ def test_what_else_is_refused(refusal: Callable[..., str]) -> None:
     assert line.startswith("Twin: AbsoluteError() has no twin in PyTorch; ")
 
 
-def test_the_command_tells_of_both(
+def test_the_command_reports_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = overfit.run
@@ -137,7 +137,7 @@ def test_the_command_tells_of_both(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["overfit.gif", "overfit.html", "overfit.png"]
 
 
-def test_convnets_are_told_of_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convnets_are_compared_too(monkeypatch: pytest.MonkeyPatch) -> None:
     families = {name: convnet.FAMILIES[name] for name in ("dense", "convnet")}
     for name, value in {"TRAIN": 40, "TEST": 20, "FAMILIES": families}.items():
         monkeypatch.setattr(convnet, name, value)

@@ -22,7 +22,7 @@ def loss(w1: Any, w2: Any, rule: str) -> float:
 def test_only_the_tutorials_gradient_is_wrong(rule: str) -> None:
     generator = np.random.default_rng(0)
     w1, w2 = generator.standard_normal((5, 3, 4)), generator.standard_normal((5, 4, 1))
-    g1, g2 = xor.step(w1, w2, rule, KEY)
+    g1, g2 = xor.step(w1, w2, rule, key=KEY)
     numeric = np.zeros_like(w1)
     for at in np.ndindex(*w1.shape):
         e = np.zeros_like(w1)
