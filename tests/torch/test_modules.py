@@ -7,10 +7,12 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import thinnet as tn
 import thinnet.torch as tt
 from thinnet import CATALOGUE, Key
 from thinnet.errors import InputError
@@ -266,3 +268,18 @@ def test_autocast() -> None:
         assert z.dtype == torch.bfloat16
         model(x).sum().backward()
     assert x.grad.dtype == torch.float32
+
+
+def test_a_pattern_or_a_variant_of_ones_own() -> None:
+    x = torch.ones(30, 4, 5)
+    own = CATALOGUE["Dropout"].patterned("n 1 f")
+    for module in (tt.Drop("Dropout", 0.5, pattern="n 1 f"), tt.Drop(own, 0.5)):
+        key = tt.seed(module, 0)[""].fold(0)
+        y = module(x)
+        assert np.array_equal(y.numpy(), tn.drop("LockedDropout", x.numpy(), 0.5, key=key))
+        assert torch.equal(module.eval()(x), x)
+        assert str(tt.summary(nn.Sequential(module))).splitlines()[1].split()[1:3] == ["Dropout", "0.5"]
+    assert repr(tt.Drop("Dropout", 0.5, pattern="n 1 f")) == "Drop('Dropout', p=0.5, pattern='n 1 f')"
+    assert repr(tt.Drop(own, 0.5)) == "Drop(Variant('Dropout', 'n 1 f'), p=0.5)"
+    with pytest.raises(InputError, match="pattern"):
+        tt.Drop("Dropout", pattern="n 2")
