@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import thinnet as tn
+import thinnet.torch as tt
 import thinnet.torch.functional as F  # noqa: N812 - its usual name
 from thinnet import Key
 from thinnet.errors import InputError
@@ -345,3 +346,20 @@ def test_what_is_no_tensor_is_said(x: Any) -> None:
 def test_pooling_takes_a_rate_in_evaluation_too() -> None:
     with pytest.raises(InputError, match="MaxPoolDropout: p must be in"):
         F.max_pool_dropout(torch.ones(1, 1, 2, 2), 1.5, training=False)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.neftune_noise(x, 5.0, key=KEY),
+        lambda x: F.multi_sample_dropout(x, 0.5, key=KEY, samples=3).transpose(0, 1),
+        lambda x: F.cutout(x[..., None], (3, 1), key=KEY),
+    ],
+)
+def test_a_shard_draws_its_rows(call: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    x = some(6, 4, 5)
+    expected = call(x)
+    with tt.shard(global_batch=6, start=2):
+        assert torch.equal(call(x[2:5]), expected[2:5])
+    with tt.shard(global_batch=6, start=0):
+        assert torch.equal(call(x), expected)

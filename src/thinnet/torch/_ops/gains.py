@@ -81,7 +81,7 @@ def gains(
         parameter = parameter.to("cpu", kind)
     learned = parameter is not None and parameter.requires_grad and torch.is_grad_enabled()
     if in_eager_mode() and not learned and (parameter is None or type(parameter) in _PLAIN):
-        drawn = _drawn(key, name, shape, window, parameter, options)
+        drawn = _draw(key, name, shape, window, parameter, options)
     else:
         address = None if key is None else keys.to_tensor(key)
         drawn = _operator(address, name, list(shape), list(window), parameter, list(options))
@@ -193,7 +193,7 @@ _LIBRARY.define(
 )
 
 
-def _drawn(
+def _draw(
     key: keys.AnyKey | None,
     name: str,
     shape: Sizes,
@@ -272,7 +272,7 @@ def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
     return torch.stack(parts), 0
 
 
-_LIBRARY.impl("gains", _drawn, "CPU")
+_LIBRARY.impl("gains", _draw, "CPU")
 _LIBRARY.impl("gains", _on_meta, "Meta")
 _operator: Any = register_derivatives(_LIBRARY, "gains", _Gains, tuple)
 _library: Any = torch.library

@@ -17,7 +17,7 @@ from thinnet._core.random.key import bare
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_eager_mode, in_transform, is_tracing
 
-__all__ = ["AnyKey", "checked", "fresh", "fresh_tensor", "known", "to_key", "to_tensor"]
+__all__ = ["AnyKey", "fresh", "fresh_tensor", "key_or_fresh", "known", "to_key", "to_tensor"]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = Key | Tensor
@@ -96,7 +96,7 @@ def known(key: AnyKey) -> Key | None:
         return None
 
 
-def checked(owner: str, key: Any) -> AnyKey:
+def key_or_fresh(owner: str, key: Any) -> AnyKey:
     """Return a key, a fresh one for None; raise InputError for anything else."""
     if type(key) is Key:
         return key

@@ -13,7 +13,7 @@ from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._streams import shards
-from thinnet.torch.functional._entry import check_p, wide
+from thinnet.torch.functional._entry import check_p, working_type
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -129,7 +129,7 @@ def _attend(
     dropout_key: Key | Tensor | None,
 ) -> Tensor:
     # Scores of halves may leave the range of float16, so the computation takes place in float32, as torch's.
-    query, key, value = (x.to(wide(x)) for x in (query, key, value))
+    query, key, value = (x.to(working_type(x)) for x in (query, key, value))
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
     without_keys = None
     # An added mask needs no pass in backward: the gradient is 0 where the weight is 0.
@@ -143,7 +143,7 @@ def _attend(
         scores = scores + mask.to(scores.dtype).masked_fill(without_keys, 0)
     weights = scores.softmax(-1)
     del scores  # as large as the weights
-    address = keys.to_tensor(keys.checked("AttentionDropout", dropout_key))
+    address = keys.to_tensor(keys.key_or_fresh("AttentionDropout", dropout_key))
     window = shards.window("AttentionDropout", weights, address)
     function = _Attend if torch.compiler.is_compiling() else _AttendInBothDirections
     out = function.apply(weights, value, address, rate, window)

@@ -13,7 +13,7 @@ from thinnet.errors import InputError
 from thinnet.torch._apply import apply, round_once
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.gains import gains
-from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, drawn
+from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, draw_gains
 from thinnet.torch.functional._rows import drop
 from thinnet.variants._beyond import maxpool, shakedrop
 
@@ -70,7 +70,7 @@ def drop_head(
     section 3.
     """
     x, p = check_local("DropHead", x, axes="n heads tokens features"), check_p("DropHead", p)
-    return apply(drawn("DropHead", x, key, window, options=(p,)), 0.0, x) if training else x
+    return apply(draw_gains("DropHead", x, key, window, options=(p,)), 0.0, x) if training else x
 
 
 def shake_drop(
@@ -119,8 +119,10 @@ def shake_drop(
         raise InputError("ShakeDrop: x must have shape (n, …), got ().")
     if not training:
         return apply(shakedrop.mean_gain(p), 0.0, x)
-    address = keys.checked("ShakeDrop", key)
-    forward, backward = (drawn("ShakeDrop", x, address, window, options=(p, side)) for side in (0.0, 1.0))
+    address = keys.key_or_fresh("ShakeDrop", key)
+    forward, backward = (
+        draw_gains("ShakeDrop", x, address, window, options=(p, side)) for side in (0.0, 1.0)
+    )
     return _shake(x, forward, backward)
 
 
@@ -264,7 +266,7 @@ def patch_dropout(
         raise InputError("PatchDropout: a window must have all tokens and features of its samples.")
     if not training or prefix == tokens:
         return x, torch.arange(tokens, device=x.device).expand(n, tokens)
-    index = drawn("PatchDropout", x, key, window, options=(p, float(prefix)))
+    index = draw_gains("PatchDropout", x, key, window, options=(p, float(prefix)))
     return x.gather(1, index[..., None].expand(-1, -1, features)), index
 
 
@@ -320,7 +322,7 @@ def cutout(
     if len(sides) != 2:
         raise InputError(f"Cutout: size must be one whole number, or two, got {size!r}.")
     box = tuple(float(check_integer("Cutout", "size", side, 0, 1 << 31)) for side in sides)
-    return apply(drawn("Cutout", x, key, window, options=box), 0.0, x) if training else x
+    return apply(draw_gains("Cutout", x, key, window, options=box), 0.0, x) if training else x
 
 
 def drop_edges(
@@ -375,6 +377,6 @@ def drop_edges(
     both = float(check_boolean("drop_edges", "undirected", undirected))
     if not training:
         return edges, torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
-    address = keys.checked("drop_edges", key)
+    address = keys.key_or_fresh("drop_edges", key)
     mask = gains("drop_edges", address, edges.shape, (), edges, (p, both), edges.device)
     return edges[:, mask], mask

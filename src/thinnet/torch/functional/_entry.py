@@ -15,7 +15,16 @@ from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards
 
-__all__ = ["AnyKey", "Tensor", "check_local", "check_p", "check_parameter", "drawn", "flat_window", "wide"]
+__all__ = [
+    "AnyKey",
+    "Tensor",
+    "check_local",
+    "check_p",
+    "check_parameter",
+    "draw_gains",
+    "flat_window",
+    "working_type",
+]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = keys.AnyKey | None
@@ -56,7 +65,7 @@ def flat_window(owner: str, x: Tensor, window: Window | None) -> list[int]:
     return [*window.start, *window.shape]
 
 
-def drawn(
+def draw_gains(
     name: str,
     x: Tensor,
     key: AnyKey,
@@ -66,11 +75,11 @@ def drawn(
 ) -> Tensor:
     """Return the gains of a variant for x, in its window or in that of `thinnet.torch.shard`."""
     owner = name.partition(" ")[0]
-    address = keys.checked(owner, key)
+    address = keys.key_or_fresh(owner, key)
     place = flat_window(owner, x, window) if window is not None else shards.window(owner, x, address)
     return gains(name, address, x.shape, place, parameter, options, x.device)
 
 
-def wide(x: Tensor) -> torch.dtype:
+def working_type(x: Tensor) -> torch.dtype:
     """Return the dtype that x is computed in: float32 for halves."""
     return torch.promote_types(x.dtype, torch.float32)

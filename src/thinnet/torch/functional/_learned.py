@@ -19,8 +19,8 @@ from thinnet.torch.functional._entry import (
     Tensor,
     check_local,
     check_parameter,
-    drawn,
-    wide,
+    draw_gains,
+    working_type,
 )
 from thinnet.variants._beyond.sparse import K1, K2, K3
 from thinnet.variants._beyond.variational import CUBIC, LARGEST_LOG_ALPHA
@@ -89,7 +89,7 @@ def concrete_dropout(
     logits = check_parameter("ConcreteDropout", "logit", logit, x)
     if not training:
         return x
-    return apply(drawn("ConcreteDropout", x, key, window, logits, (t,)), 0.0, x)
+    return apply(draw_gains("ConcreteDropout", x, key, window, logits, (t,)), 0.0, x)
 
 
 def concrete_kl(logit: Tensor, weight: Tensor, *, length: float = 1.0) -> Tensor:
@@ -180,7 +180,7 @@ def variational_dropout(
     """
     x = check_local("VariationalDropout", x)
     logs = check_parameter("VariationalDropout", "log_alpha", log_alpha, x)
-    return apply(drawn("VariationalDropout", x, key, window, logs), 0.0, x) if training else x
+    return apply(draw_gains("VariationalDropout", x, key, window, logs), 0.0, x) if training else x
 
 
 def local_noise(
@@ -248,7 +248,7 @@ def local_noise(
     # The root has no derivative at 0.
     none = variance == 0
     deviation = torch.where(none, 0, torch.where(none, 1, variance).sqrt())
-    return round_once(mean + deviation * drawn("VariationalDropout noise", mean, key, window), x.dtype)
+    return round_once(mean + deviation * draw_gains("VariationalDropout noise", mean, key, window), x.dtype)
 
 
 def variational_kl(log_alpha: Tensor) -> Tensor:
@@ -341,9 +341,9 @@ def standout(
     options = check_number("Standout", "alpha", alpha), check_number("Standout", "beta", beta)
     numbers = check_parameter("Standout", "logits", logits, x)
     if training:
-        return apply(drawn("Standout", x, key, window, numbers.detach(), options), 0.0, x)
+        return apply(draw_gains("Standout", x, key, window, numbers.detach(), options), 0.0, x)
     mean = gains("Standout mean", None, x.shape, (), numbers, options, x.device)
-    return apply(mean.to(wide(x)), 0.0, x)
+    return apply(mean.to(working_type(x)), 0.0, x)
 
 
 def _softplus(z: Any) -> Tensor:

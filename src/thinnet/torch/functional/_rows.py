@@ -92,7 +92,7 @@ def drop(
         raise InputError(f"{owner}: other must be a tensor, got {type(other).__name__}.")
     if not training:
         return _apply_mean(row, x, float(p), other)
-    address = keys.checked(owner, key)
+    address = keys.key_or_fresh(owner, key)
     if window is not None:
         return op.drop(x, other, address, row, p, flat_window(owner, x, window))
     if shards.is_distributed(x):
@@ -173,7 +173,7 @@ def dropout(
 
 def _noted(x: Any, variant: str | Variant, p: float | Tensor, key: Any, **options: Any) -> Any:
     """Record the call for torch.fx; tracing would take a fresh key for a constant."""
-    key = key if key is None or isinstance(key, fx.Proxy) else keys.checked("drop", key)
+    key = key if key is None or isinstance(key, fx.Proxy) else keys.key_or_fresh("drop", key)
     return x.tracer.create_proxy("call_function", drop, (variant, x, p), {"key": key, **options})
 
 

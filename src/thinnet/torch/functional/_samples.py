@@ -9,7 +9,7 @@ from thinnet.torch._apply import apply
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops import keys
 from thinnet.torch._streams import shards
-from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, drawn
+from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, draw_gains
 
 __all__ = ["multi_sample_dropout", "neftune_noise", "r_drop"]
 
@@ -57,7 +57,7 @@ def neftune_noise(
     """
     x = check_local("NEFTune", x, axes="n tokens features")
     size = check_number("NEFTune", "alpha", alpha, 0)
-    return apply(1.0, drawn("NEFTune", x, key, window, options=(size,)), x, 1.0) if training else x
+    return apply(1.0, draw_gains("NEFTune", x, key, window, options=(size,)), x, 1.0) if training else x
 
 
 def multi_sample_dropout(
@@ -106,7 +106,7 @@ def multi_sample_dropout(
     count = check_integer("MultiSampleDropout", "samples", samples, 1)
     if not training:
         return x.unsqueeze(0)
-    address = keys.checked("MultiSampleDropout", key)
+    address = keys.key_or_fresh("MultiSampleDropout", key)
     place = shards.window("MultiSampleDropout", x, address)
     if place:  # the rows of x are a part of a batch, the samples are all there
         place = [0, *place[: x.dim()], count, *place[x.dim() :]]

@@ -73,7 +73,7 @@ def targeted_dropout(
     whole = float(check_boolean("TargetedDropout", "units", units))
     if not training or not weight.numel():
         return weight
-    address = keys.checked("TargetedDropout", key)
+    address = keys.key_or_fresh("TargetedDropout", key)
     rows = weight.detach()
     rows = rows if rows.dim() > 1 else rows.reshape(-1, 1)
     options = p, share, whole
@@ -184,7 +184,7 @@ def dare_merge(
     check_local("dare_merge", base, "base")
     for k, one in enumerate(tuned):
         check_local("dare_merge", one, f"tuned[{k}]")
-    address = keys.to_key(keys.checked("dare_merge", key))
+    address = keys.to_key(keys.key_or_fresh("dare_merge", key))
     arrays = (one.detach().cpu().double().numpy() for one in (base, *tuned))
     merged = merge(next(arrays), list(arrays), check_p("dare_merge", p), key=address, weights=weights)
     return round_once(torch.from_numpy(merged), base.dtype).to(base.device)
