@@ -7,10 +7,32 @@ from pathlib import Path
 import pytest
 
 from thinnet.study import Options, study
+from thinnet.study import _run as module
 from thinnet.study._tables.problem import ColumnRoles, Problem, make_problem
 from thinnet.study._tables.table import load_table
 
 from .helpers import SMALL, finish, flowers_csv, numbers_csv, start
+
+# Each finished run is made once: the tests that use it run in one process of pytest-xdist.
+_RUNS = {
+    "finished": {"finished", "houses_results"},
+    "classified": {"classified", "flowers_results"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests that share a finished run; some name its fixture in a parameter."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        callspec = getattr(item, "callspec", None)
+        values = [] if callspec is None else [v for v in callspec.params.values() if isinstance(v, str)]
+        used = {*getattr(item, "fixturenames", ()), *values}
+        for run, names in _RUNS.items():
+            if used & names:
+                item.add_marker(pytest.mark.xdist_group(f"study {run}"))
+                break
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +70,9 @@ def classified(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         jobs=2,
         quiet=True,
     )
-    study(options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "write_report", lambda *_: None)  # takes seconds; `finished` has one
+        study(options)
     return options.folder
 
 

@@ -63,7 +63,8 @@ def test_errors_name_arguments(houses: Path, finished: tuple[Path, str], refusal
     def refused(kind: type[InputError], **options: Any) -> str:
         return refusal(kind, study, str(houses), **options)
 
-    assert refused(DataError).startswith("houses.csv: name the target with target=\"COLUMN\"; the columns are ")
+    message = refused(DataError)
+    assert message.startswith('houses.csv: name the target with target="COLUMN"; the columns are ')
     assert "there is no column" in refused(DataError, target="price", group="field")
     message = refused(DataError, target="price", drop=["aera"])
     assert message == 'houses.csv: drop=["aera"]: did you mean "area"?'

@@ -103,7 +103,7 @@ def test_the_model_may_be_named_itself_and_moved(
     moved = tmp_path / "other name.safetensors"
     moved.write_bytes((finished[0] / "model.safetensors").read_bytes())
     pd.testing.assert_frame_equal(
-        predict(moved, str(houses), None), predict(finished[0], str(houses), tmp_path / "out.csv")
+        predict(moved, str(houses)), predict(finished[0], str(houses), out=tmp_path / "out.csv")
     )
 
 
@@ -173,8 +173,8 @@ def test_networks_that_are_no_models(houses: Path, tmp_path: Path, refusal: Any)
         ({"preparation": None}, "damaged"),
         ({"center": "middle"}, "damaged"),
         ({"classes": 3}, "damaged"),
-        ({"classes": ["a", "b", "c"]}, "does not fit"),
-        ({"preparation": [{"name": "area", "kind": "number"}]}, "does not fit"),
+        ({"classes": ["a", "b", "c"]}, "does not match"),
+        ({"preparation": [{"name": "area", "kind": "number"}]}, "does not match"),
     ],
 )
 def test_a_model_whose_description_is_damaged(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from thinnet import _cli as cli
 from thinnet import net
 from thinnet.errors import InputError
 from thinnet.study import Options
@@ -18,10 +19,11 @@ from thinnet.study._recipe.search import GENERATION, SearchTrial, propose
 from thinnet.study._recipe.space import search_space, settings_from_choice, starts
 from thinnet.study._trainings.settings import NetworkSettings, TrainingPlan, estimator_arguments
 
-from .helpers import SMALL, finish, outcome, start
+from .helpers import finish, outcome, start
 from .report.test_code import ran
 
 THREE = ("GaussianDropout", "Dropout", "UnitDropout")
+TWO = THREE[:2]
 PLAN = TrainingPlan(depth=2, batch=32, epochs=100, folds=5, max_width=64)
 
 
@@ -62,21 +64,22 @@ def test_an_estimator_is_told_its_variant() -> None:
     assert NetworkSettings(8, 10, variant="UnitDropout").to_json()["variant"] is None
 
 
-def test_a_study_over_variants(houses: Path, tmp_path: Path) -> None:
+def test_a_study_over_variants(houses: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
-    more = ("--variants", ",".join(THREE), "--jobs", "1", "--time-budget", "10h")
-    code, out, err = finish(start("study", houses, *SMALL, *more, "--out", run))
+    few = ("--target", "price", "--trials", "4", "--seeds", "2", "--max-width", "4", "--jobs", "1")
+    more = ("--variants", ",".join(TWO), "--time-budget", "10h")
+    code, out, err = finish(start("study", houses, *few, *more, "--out", run))
     assert (code, err) == (0, "")
     results: dict[str, Any] = json.loads((run / "results.json").read_text("utf-8"))
     losses = [row["validation_loss"] for row in results["variants"]]
-    assert {row["variant"] for row in results["variants"]} <= set(THREE)
+    assert {row["variant"] for row in results["variants"]} <= set(TWO)
     assert losses == sorted(losses)
     assert losses[0] == results["dropout"]["validation_loss"]
     assert results["dropout"]["settings"]["variant"] == results["variants"][0]["variant"]
     assert results["baseline"]["settings"]["variant"] is None
-    assert {point["rate"] for point in results["sweep"]} == {0.5}  # six trials: two a variant
+    assert {point["rate"] for point in results["sweep"]} == {0.5}  # four trials: two for each variant
     assert results["options"]["time_budget"] == 36_000  # no limit here
-    assert [len(results["trials"][side]) for side in ("dropout", "baseline")] == [6, 6]
+    assert [len(results["trials"][side]) for side in ("dropout", "baseline")] == [4, 4]
     assert "least validation loss of each variant" in out
     page = (run / "report.html").read_text("utf-8")
     assert "Which dropout" in page
@@ -85,9 +88,8 @@ def test_a_study_over_variants(houses: Path, tmp_path: Path) -> None:
     kept = net.Network.load(run / "model.safetensors")
     assert np.array_equal(pipeline[-1].network_.flat, kept.flat)
     # Another choice of variants is another study.
-    code, _, err = finish(start("study", houses, *SMALL, "--jobs", "1", "--out", run))
-    assert code == 2
-    assert "this run has variants ['GaussianDropout', " in err
+    assert cli.run(["study", str(houses), *few, "--out", str(run)]) == 2
+    assert "this run has variants ['GaussianDropout', " in capsys.readouterr().err
 
 
 def test_a_study_of_one_variant_says_nothing_of_variants(finished: tuple[Path, str]) -> None:
