@@ -271,7 +271,7 @@ def test_a_full_disk_stops_a_study_in_one_line_and_it_goes_on_later(
     command = ("study", houses, *few, "--jobs", "1", "--out", run)
     monkeypatch.setattr(
         module, "write_report", lambda *_: None
-    )  # takes seconds, and is written in other tests
+    )  # takes seconds
     for name in ("x.npy", "results.json"):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", full_for(Path(name).stem))
