@@ -269,9 +269,7 @@ def test_a_full_disk_stops_a_study_in_one_line_and_it_goes_on_later(
     run = tmp_path / "run"
     few = ("--target", "price", "--trials", "1", "--seeds", "2", "--max-width", "4", "--quiet")
     command = ("study", houses, *few, "--jobs", "1", "--out", run)
-    monkeypatch.setattr(
-        module, "write_report", lambda *_: None
-    )  # takes seconds
+    monkeypatch.setattr(module, "write_report", lambda *_: None)  # takes seconds
     for name in ("x.npy", "results.json"):
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", full_for(Path(name).stem))
