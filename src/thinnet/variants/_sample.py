@@ -203,7 +203,7 @@ def sample(
     law = law if shifted else law.unshifted
     if window is not None or variant.pattern != "...":
         window = lane_window(variant.pattern, window or x.shape, variant.name)
-    source = kernels.Source(key, window, variant.block)
+    source = kernels.new_source((key, window, variant.block))
     if isinstance(law, TwoPoint):
         return kernels.two_point(x, law, source, _constant(variant, x) if other is None else other, out)
     return kernels.table(x, law.gains, source, out, shifts=law.shifts, other=other)

@@ -6,7 +6,7 @@
 
 from thinnet._core.kernels.dense import ACTIVATIONS, NEEDS_INPUT, End, dense_backward, dense_forward
 from thinnet._core.kernels.laws import mask, table, two_point
-from thinnet._core.kernels.records import Pair, Source, TwoPoint
+from thinnet._core.kernels.records import Pair, Source, TwoPoint, new_source
 from thinnet._core.kernels.updates import Rule, update
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "mask",
+    "new_source",
     "table",
     "two_point",
     "update",

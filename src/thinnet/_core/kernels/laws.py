@@ -67,7 +67,10 @@ def table(
         return by_numpy.table(x, gains, source, out, shifts=shifts, other=third)
     key, window, _ = source
     where: Any = () if window is None else _placement(window, x.shape, (), 0)
-    return _run(library.table, (x, out, third), (gains, shifts, key.value, key.step, where))
+    law = gains, shifts, key.value, key.step, where
+    if x.size < _SMALL and library.table(x, out, third, *law, 0, -1):
+        return out
+    return _run(library.table, (x, out, third), law)
 
 
 def mask(shape: tuple[int, ...], source: Source, threshold: Any) -> NDArray[np.bool_]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from thinnet._core.random.key import Key
 from thinnet._core.random.windows import Window
 
-__all__ = ["Blocks", "Pair", "Placement", "Source", "TwoPoint"]
+__all__ = ["Blocks", "Pair", "Placement", "Source", "TwoPoint", "new_source"]
 
 
 class Pair(NamedTuple):
@@ -71,6 +72,12 @@ class Source(NamedTuple):
     key: Key
     window: Window | None = None
     block: tuple[int, ...] = ()
+
+
+_tuple: Any = tuple
+new_source: Callable[[tuple[Key, Window | None, tuple[int, ...]]], Source]
+new_source = functools.partial(_tuple.__new__, Source)
+"""Make a Source of a tuple in half the time of its class, for arrays that take no longer than the call."""
 
 
 class Blocks(NamedTuple):
