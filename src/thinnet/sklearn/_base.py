@@ -164,7 +164,7 @@ class MLP(BaseEstimator):
         random = check_random_state(self.random_state)
         self._begin([x.shape[1], *parameters.sizes_of(self), self.n_outputs_], x.dtype, random, first=first)
         if self.solver == "lbfgs":
-            engine.minimize(self, x, targets, weight)
+            engine.fit_lbfgs(self, x, targets, weight)
         else:
             policy = engine.policy_of(self)
             if not incremental or getattr(self, "_policy", None) != policy or not hasattr(self, "_optimizer"):

@@ -27,7 +27,7 @@ from thinnet.sklearn import _parameters as parameters
 
 __all__ = [
     "AfterEpoch",
-    "minimize",
+    "fit_lbfgs",
     "new_network",
     "optimizer_of",
     "policy_of",
@@ -278,7 +278,7 @@ def _warn_of_max_iter(mlp: Any) -> None:
         )
 
 
-def minimize(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
+def fit_lbfgs(mlp: Any, x: Any, y: Array, weight: Array | None) -> None:
     """Fit the weights by L-BFGS on all rows at once.
 
     References
