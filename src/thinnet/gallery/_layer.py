@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import net
+from thinnet._core.apply import apply
 from thinnet._core.random import Key
 from thinnet._drawing import COLOURS
 from thinnet._statistics import mean_interval
@@ -66,11 +67,11 @@ class BookDropout:
         """Return y: with a key some units are dropped, without one the mean is applied."""
         drawn = None if key is None else mask(x.shape, self.rate, key=key)
         self.gains = self.mean if drawn is None else drawn * self.gain
-        return x * self.gains
+        return apply(self.gains, 0.0, x)
 
     def backward(self, dy: Array) -> Array:
         """Return dx, with the mask of forward."""
-        return dy * self.gains
+        return apply(self.gains, 0.0, dy)
 
 
 def ten() -> list[str]:

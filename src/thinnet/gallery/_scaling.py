@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet import net
+from thinnet._core.apply import apply
 from thinnet._core.random import Key, uniform
 from thinnet._drawing import COLOURS
 from thinnet._files import explain
@@ -52,10 +53,10 @@ class Masked(Layer):
     wants: ClassVar[str | None] = None
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
-        return (x, False) if key is None else (x * self.gains, True)
+        return (x, False) if key is None else (apply(self.gains, 0.0, x), True)
 
     def backward(self, dy: Array, saved: Any, weights: Weights, grads: Weights) -> Array:
-        return dy * self.gains if saved else dy
+        return apply(self.gains, 0.0, dy) if saved else dy
 
 
 def network(first: Sequence[Array], dropouts: Sequence[Layer | None], *, key: Key) -> net.Network:
