@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import itertools
-import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,93 +21,12 @@ from thinnet.variants import CATALOGUE, drop
 from thinnet.variants._variant import PASSED
 
 from .bits import COMPILED, DTYPES, KEYS, Array, Layout, alike, layouts, numbers, threads, thresholds
+from .cases import GAINS, Case, assert_bodies_give, by_twin, cases, shapes, windows
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason=f"no compiled kernels: {native.why_not}")
 
-# Lengths about the borders of blocks, of groups of blocks, of chunks and of the long runs' least length.
-LONG = [31, 63, 64, 65, 127, 255, 256, 257, 319, 320, 321, 640, 2047, 2048, 2049, 2561, 5003]
 FACTORS = st.one_of(st.sampled_from([0.0, -0.0, 1.0, 1e-50, -1e-320, 1e39, np.inf]), st.floats(-4, 4))
 PAIRS = st.tuples(FACTORS, FACTORS)
-GAINS = np.linspace(-3, 3, 65536).astype(np.float32)
-GAINS[::3] = 0
-
-
-@st.composite
-def shapes(draw: st.DrawFn) -> tuple[int, ...]:
-    """Draw a shape of up to four axes: short ones, or one long and others of at most three entries."""
-    if draw(st.booleans()):
-        return tuple(draw(st.lists(st.integers(0, 7), max_size=4)))
-    shape = draw(st.lists(st.integers(1, 3), max_size=3))
-    shape.insert(draw(st.integers(0, len(shape))), draw(st.sampled_from(LONG)))
-    return tuple(shape)
-
-
-@st.composite
-def windows(draw: st.DrawFn, shape: tuple[int, ...]) -> Window | None:
-    """Draw a window that broadcasts against a shape, perhaps one of a global array as large as there are."""
-    if draw(st.integers(0, 4)) == 0:
-        return None
-    own = shape[draw(st.integers(0, len(shape))) :] if draw(st.integers(0, 3)) == 0 else shape
-    size = tuple(1 if draw(st.integers(0, 2)) == 0 else n for n in own)
-    start = [draw(st.integers(0, 9)) for _ in size]
-    whole = [a + n + draw(st.integers(0, 3)) for a, n in zip(start, size, strict=True)]
-    where = draw(st.sampled_from(["near", "far", "border"]))
-    if size and where != "near":
-        axis = draw(st.integers(0, len(size) - 1))
-        inner, outer = math.prod(whole[axis + 1 :]), math.prod(whole[:axis])
-        if where == "far":  # up to the last lane
-            most = draw(st.sampled_from([2**63 - 1, 2**36 + 5])) // max(1, inner * outer)
-            start[axis] = most - size[axis] - draw(st.sampled_from([0, 0, 1, 3, 1000]))
-        else:  # across a border of 2**32 blocks
-            border = draw(st.integers(1, 1000)) * 2**35 // max(1, inner)
-            start[axis] = border - draw(st.integers(0, size[axis] + 1))
-            most = start[axis] + size[axis] + 3
-        whole[axis] = most
-    return Window(tuple(whole), tuple(start), size)
-
-
-@dataclass(frozen=True)
-class Case:
-    """Arrays by their layouts, and whose lanes decide."""
-
-    x: Array
-    source: Source
-    into: Layout
-    out: Layout
-    own: bool
-    threshold: int
-
-    def run(self, kernel: Callable[[Array, Array], Array]) -> Array:
-        """Return the output of a kernel: in place if `own`, else in an array of another layout."""
-        x = self.into.place(self.x)
-        out = x if self.own else self.out.place(np.zeros_like(self.x))
-        assert kernel(x.array, out.array) is out.array
-        y = out.taken()
-        assert self.own or alike(x.taken(), self.x), "x was changed"
-        return y
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    shape = draw(shapes())
-    x = numbers(draw(st.sampled_from(DTYPES)), shape, draw(st.integers(0, 99)))
-    swapped = draw(layouts(len(shape)))
-    out = draw(layouts(len(shape)))
-    out = Layout(out.steps, out.order, out.offset, swapped.swapped)  # x and out have one dtype
-    key, window = draw(KEYS), draw(windows(shape))
-    threshold = draw(thresholds(lanes(key, window or shape)))
-    return Case(x, Source(key, window), swapped, out, draw(st.booleans()), threshold)
-
-
-def by_twin(call: Callable[[], Array]) -> Array:
-    with native.using(native.NUMPY):
-        return call()
-
-
-def assert_bodies_give(expected: Array, call: Callable[[], Array]) -> None:
-    for body in COMPILED:
-        with native.using(body):
-            assert alike(call(), expected), body
 
 
 @given(KEYS, st.data())
@@ -384,75 +300,6 @@ def test_every_float16_and_bfloat16_is_rounded_alike(dtype: str) -> None:
         law = TwoPoint(0, Pair(0.0, 0.0), Pair(gain, 0.0))
         expected = by_twin(lambda: twin.two_point(x, law, source, 0.0, np.empty_like(x)))  # noqa: B023
         assert_bodies_give(expected, lambda: kernels.two_point(x, law, source, 0.0, np.empty_like(x)))  # noqa: B023
-
-
-@st.composite
-def rated(draw: st.DrawFn, shape: tuple[int, ...]) -> TwoPoint:
-    """Draw a law of arrays: one rate, one for each entry, or one along some of the axes."""
-    own = tuple(1 if draw(st.booleans()) else n for n in shape)[draw(st.integers(0, len(shape))) :]
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    threshold = rng.integers(0, 65537, own).astype(np.int32)
-
-    def factor() -> Any:
-        if draw(st.booleans()):
-            return draw(st.sampled_from([0.0, 1.0, -0.5]))
-        return rng.choice([0.0, -0.0, 1.0, 1.25, -3.0, 1e-50, 1e39], own)
-
-    if draw(st.booleans()):
-        return TwoPoint(threshold, Pair(0.0, 0.0), Pair(factor(), 0.0))
-    return TwoPoint(threshold, Pair(factor(), factor()), Pair(factor(), factor()))
-
-
-@settings(max_examples=200)
-@given(cases(), st.data())
-def test_arrays_of_rates(case: Case, data: st.DataObject) -> None:
-    law = data.draw(rated(case.x.shape))
-    other: Any = numbers(case.x.dtype.name, case.x.shape, 5)
-    other = data.draw(st.sampled_from([0.0, -0.75, other]))
-    shared = Source(case.source.key, data.draw(windows(case.x.shape)))
-
-    def kernel(x: Array, out: Array) -> Array:
-        third = other.astype(x.dtype) if isinstance(other, np.ndarray) else other
-        return kernels.two_point(x, law, shared, third, out)
-
-    def definition(x: Array, out: Array) -> Array:
-        return twin.two_point(x, law, shared, other, out)
-
-    assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
-
-
-@pytest.mark.parametrize("shape", [(300, 40), (17, 5, 33), (2, 16, 3, 130), (200, 1, 150), (16, 129)])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("law", ["inverted", "two-point", "table"])
-def test_fortran_order(law: str, dtype: str, shape: tuple[int, ...]) -> None:
-    x, other = (numbers(dtype, shape, seed) for seed in (0, 1))
-    inside = Window(tuple(n + 3 for n in shape), tuple(range(len(shape))), shape)
-    shared = Window.whole((1, *shape[1:]))
-    two = TwoPoint(20_000, Pair(0.0, 0.0), Pair(1.25, 0.0))
-    if law == "two-point":
-        two = TwoPoint(20_000, Pair(0.5, 1.0), Pair(1.25, -1.0))
-
-    def kernel(x: Array, other: Array, source: Source, out: Array) -> Array:
-        if law == "table":
-            return kernels.table(x, GAINS, source, out, shifts=GAINS[::-1].copy(), other=other)
-        return kernels.two_point(x, two, source, other, out)
-
-    for window in (None, inside, shared, Window.whole((*shape[:-1], 1))):
-        expected = kernel(x, other, Source(Key(3), window), np.empty_like(x))
-        for body in COMPILED:
-            for count in (1, 3):
-                with native.using(body), threads(count):
-                    fortran = [np.asfortranarray(array) for array in (x, other, np.zeros_like(x))]
-                    y = kernel(fortran[0], fortran[1], Source(Key(3), window), fortran[2])
-                    assert alike(np.ascontiguousarray(y), expected), (body, window, count)
-
-
-def test_an_array_in_fortran_order_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    laws = importlib.import_module("thinnet._core.kernels.laws")
-    monkeypatch.setattr(laws, "_by_copy", lambda *_: pytest.fail("copied"))
-    x = np.asfortranarray(numbers("float32", (64, 500)))
-    law = TwoPoint(20_000, Pair(0.0, 0.0), Pair(1.25, 0.0))
-    kernels.two_point(x, law, Source(Key(3)), 0.0, np.empty_like(x, order="F"))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
