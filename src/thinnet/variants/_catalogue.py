@@ -60,10 +60,12 @@ def find(variant: str | Variant) -> Variant:
     >>> find("GaussianDropout").cite
     'Srivastava et al.: Dropout. JMLR 15, 2014, section 10 (multiplicative Gaussian noise)'
     """
+    if type(variant) is str and variant in _rows:
+        return _rows[variant]
     if isinstance(variant, Variant):
         return variant
     name = check_type("variant", "variant", variant, str, "pass a name of thinnet.CATALOGUE or a Variant")
-    if name in _rows:
+    if name in _rows:  # a subclass of str
         return _rows[name]
     if name in _functions:
         raise InputError(f"variant: {name} is no row of the catalogue; use thinnet.{_functions[name]}().")
