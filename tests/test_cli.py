@@ -411,11 +411,12 @@ def test_variants_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -
 
     assert cli.run(["variants"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [line.name for line in table()]
+    assert lines[0].split()[:4] == ["variant", "site", "pattern", "rate"]
+    assert [line.split()[0] for line in lines[1:]] == [line.name for line in table()]
     assert cli.run(["variants", "--site", "branch"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == [line.name for line in table("branch")]
-    assert lines[0].endswith(table("branch")[0].doc)
+    assert [line.split()[0] for line in lines] == ["variant", *(line.name for line in table("branch"))]
+    assert lines[1].endswith(table("branch")[0].doc)
     assert cli.run(["variants", "Zoneout"]) == 0
     assert capsys.readouterr().out == page("Zoneout")
 

@@ -50,8 +50,8 @@ def test_every_folder_of_the_package_is_on_the_page() -> None:
             assert f"src/thinnet/{folder.name}/" in WHERE, folder.name
 
 
-def test_the_house_in_the_design_is_that_of_the_package() -> None:
-    drawing = DESIGN.partition("## The house")[2].partition("src/thinnet/\n")[2].partition("csrc/\n")[0]
+def test_the_folders_in_the_design_are_those_of_the_package() -> None:
+    drawing = DESIGN.partition("## The folders")[2].partition("src/thinnet/\n")[2].partition("csrc/\n")[0]
     named = set(re.findall(r"^ {2}(\w+)(?:/|\.py) ", drawing, re.M))
     package = ROOT / "src" / "thinnet"
     modules = {path.stem for path in package.glob("*.py")} - {"__init__"}

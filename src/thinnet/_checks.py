@@ -113,11 +113,9 @@ def check_type(owner: str, name: str, value: Any, kind: type[Kind], remedy: str 
     thinnet.errors.InputError: fit: network must be a str, got 3; use str(network).
     """
     if not isinstance(value, kind):
-        full = (
-            kind.__name__
-            if kind.__module__ == "builtins"
-            else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
-        )
+        # The public namespace: thinnet.variants of thinnet.variants._variant.
+        public = kind.__module__.partition("._")[0]
+        full = kind.__name__ if public == "builtins" else f"{public}.{kind.__name__}"
         article = "an" if full[0] in "aeiouAEIOU" else "a"
         end = f"; {remedy}." if remedy else "."
         raise InputError(f"{owner}: {name} must be {article} {full}, got {format_value(value)}{end}")

@@ -215,7 +215,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: net.Network(3, key=KEY), "Network: layers must be a list of layers, got 3."),
     (
         lambda: net.Network([net.Dense(4, 8)], key=KEY, loss="mse"),
-        "Network: loss must be a thinnet.Loss, got 'mse'.",
+        "Network: loss must be a thinnet.net.Loss, got 'mse'.",
     ),
     (
         lambda: net.Network([net.Dense(4, 8)], key=KEY, dtype="x"),
@@ -374,7 +374,7 @@ def test_shapes_of_rows_that_are_none(shape: Any, refusal: Callable[..., str]) -
         (lambda: net.vgg(width="a", key=Key(0)), "vgg: width must be a number greater than 0, got 'a'."),
         (
             lambda: net.Network([net.Dense(2, 2)], key=Key(0)).fit([[1, 2]], [0], optimizer="adam"),
-            "fit: optimizer must be a thinnet.Optimizer, got 'adam'; use thinnet.net.Adam().",
+            "fit: optimizer must be a thinnet.net.Optimizer, got 'adam'; use thinnet.net.Adam().",
         ),
     ],
 )

@@ -339,7 +339,7 @@ def test_blocks_that_are_refused(refusal: Callable[..., str]) -> None:
         f"(7, 7) are larger than the array, of shape {image}."
     )
     assert line_of("DropBlock2d", image, (6, 9)).startswith("DropBlock2d: blocks of (6, 9) are larger than")
-    assert line_of("DropBlock2d", (6, 8), 3).startswith("DropBlock2d: the pattern 'n c h w' asks for 4 axes")
+    assert line_of("DropBlock2d", (6, 8), 3).startswith("DropBlock2d: the pattern 'n c h w' needs 4 axes")
     assert line_of("Dropout", image, 3) == "Dropout: drops no blocks, got block=3."
     assert [line_of("DropBlock2d", image, bad) for bad in (0, 2.5, (3,), (2, True))] == [
         sizes + text for text in ("0.", "2.5.", "(3,).", "(2, True).")

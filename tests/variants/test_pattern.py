@@ -41,15 +41,21 @@ def test_a_shard_looks_for_its_lanes_where_the_whole_has_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "shape", "asked"),
-    [("n c 1 1", (4, 3), "4"), ("n", (4, 3), "1"), ("n c ... 1", (4, 3), "at least 3"), ("n", (), "1")],
+    ("pattern", "shape", "needed"),
+    [
+        ("n c 1 1", (4, 3), "4 axes"),
+        ("n", (4, 3), "1 axis"),
+        ("n c ... 1", (4, 3), "at least 3 axes"),
+        ("n", (), "1 axis"),
+        ("n 1...", (), "at least 1 axis"),
+    ],
 )
 def test_an_error_shows_the_pattern_and_the_shape(
-    pattern: str, shape: tuple[int, ...], asked: str, refusal: Callable[..., str]
+    pattern: str, shape: tuple[int, ...], needed: str, refusal: Callable[..., str]
 ) -> None:
     row = Variant("Odd", "activation", pattern, inverted, cite="none", doc="none")
     line = refusal(InputError, drop, row, np.ones(shape), 0.5, key=Key(0))
-    assert line == f"Odd: the pattern {pattern!r} asks for {asked} axes, got an array of shape {shape}."
+    assert line == f"Odd: the pattern {pattern!r} needs {needed}, got an array of shape {shape}."
 
 
 def test_a_row_with_shared_axes_drops_them_together() -> None:

@@ -119,7 +119,7 @@ def _texts(row: Variant) -> dict[str, Any]:
 
 def test_a_pattern_that_does_not_fit_the_array(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, tn.drop, "Dropout", np.ones((2, 3)), 0.5, key=Key(0), pattern="n c 1 1")
-    assert line == "Dropout: the pattern 'n c 1 1' asks for 4 axes, got an array of shape (2, 3)."
+    assert line == "Dropout: the pattern 'n c 1 1' needs 4 axes, got an array of shape (2, 3)."
 
 
 def test_a_variant_is_accepted_where_a_name_is() -> None:
@@ -207,7 +207,7 @@ def test_fields_that_are_refused(field: str, value: Any, words: str, refusal: Ca
 
 def test_other_things_are_refused(refusal: Callable[..., str]) -> None:
     assert refusal(InputError, register, "Dropout").startswith(
-        "register: row must be a thinnet.Variant, got "
+        "register: row must be a thinnet.variants.Variant, got "
     )
     assert refusal(InputError, register, MINE, replace=1).startswith(
         "register: replace must be True or False"

@@ -13,7 +13,10 @@ __all__ = ["STOPPED", "add_arguments", "run"]
 
 STOPPED = "Stopped. Finished trainings are kept; the same command continues from there."
 
-_DATA = "A .csv, .tsv, .parquet or .npz file, or digits, breast_cancer, diabetes or wine."
+_DATA = (
+    "A .csv, .tsv, .parquet or .npz file, or a built-in table: digits, breast_cancer, diabetes or wine; "
+    "digits by default."
+)
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -40,15 +43,27 @@ def add_arguments(parser: Parser) -> None:
     )
     add("--drop", action="append", metavar="COLUMN", help="A column to leave out; repeatable.")
     add(
-        "--trials", type=whole_number, metavar="N", help="Trials for each side, with and without dropout: 20."
+        "--trials",
+        type=whole_number,
+        metavar="N",
+        help="Trials for each side, with and without dropout; 20 by default.",
     )
-    add("--seeds", type=whole_number, metavar="N", help="Seeds to confirm over: 5.")
-    add("--max-width", type=whole_number, metavar="N", help="Width of the widest hidden layer: 512.")
-    add("--time-budget", metavar="TIME", help="Stop in time: 90s, 5m, 1h.")
+    add("--seeds", type=whole_number, metavar="N", help="Seeds to confirm over; 5 by default.")
+    add(
+        "--max-width",
+        type=whole_number,
+        metavar="N",
+        help="Width of the widest hidden layer; 512 by default.",
+    )
+    add(
+        "--time-budget",
+        metavar="TIME",
+        help="Run fewer trials, to finish within a time such as 90s, 5m or 1h.",
+    )
     add("--jobs", type=whole_number, metavar="N", help="Worker processes; one for each core by default.")
     add("--storage", metavar="URL", help="An Optuna storage that several machines share.")
     add("--variants", metavar="A,B", help="Variants to search, such as Dropout,GaussianDropout.")
-    add("--seed", type=whole_number, metavar="N", help="The same seed gives the same numbers: 0.")
+    add("--seed", type=whole_number, metavar="N", help="The same seed gives the same numbers; 0 by default.")
     add("--quiet", action="store_true", help="Print the verdict only.")
 
 

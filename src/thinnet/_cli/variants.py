@@ -28,7 +28,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.name is not None:
         print(guide.page(arguments.name), end="")
         return
-    lines = guide.table(arguments.site)
+    head = guide.Line("variant", "site", "pattern", "rate", "what it does; the rate is the usual one")
+    lines = [head, *guide.table(arguments.site)]
     widths = [max(len(cell) for cell in column) for column in zip(*map(_cells, lines), strict=True)]
     # On a screen a line is cut to the screen's width; a file or pipe gets the complete line.
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

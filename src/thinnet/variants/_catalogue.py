@@ -72,7 +72,7 @@ def find(variant: str | Variant) -> Variant:
     import difflib  # not at the top: only errors need it
 
     known = {each.lower(): each for each in (*_rows, *_functions)}
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
     remedy = f"did you mean {known[near[0]]!r}?" if near else "thinnet.CATALOGUE has all names."
     raise InputError(f"variant: there is no {name!r} in the catalogue; {remedy}")
 

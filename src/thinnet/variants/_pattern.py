@@ -108,13 +108,14 @@ def unfit(pattern: str, shape: tuple[int, ...]) -> str | None:
     Examples
     --------
     >>> unfit("n c 1 1", (32, 100))
-    "the pattern 'n c 1 1' asks for 4 axes, got an array of shape (32, 100)"
+    "the pattern 'n c 1 1' needs 4 axes, got an array of shape (32, 100)"
     """
     if takes(pattern, len(shape)):
         return None
     least = len(pattern.split()) - 1
-    asked = f"at least {least}" if "..." in pattern else str(least + 1)
-    return f"the pattern {pattern!r} asks for {asked} axes, got an array of shape {shape}"
+    needed = f"at least {least}" if "..." in pattern else str(least + 1)
+    axes = "axis" if needed.split()[-1] == "1" else "axes"
+    return f"the pattern {pattern!r} needs {needed} {axes}, got an array of shape {shape}"
 
 
 def _words(pattern: str, axes: int) -> list[str] | None:

@@ -360,7 +360,7 @@ def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
     assert told(x, float("nan")) == "Dropout: p must be in [0, 1], got nan."
     assert told(x.to_sparse()).startswith("Dropout: x must be dense")
     assert "did you mean 'Dropout'" in told(x, name="Dropot")
-    assert "asks for 4 axes" in told(x, name="Dropout2d")
+    assert "needs 4 axes" in told(x, name="Dropout2d")
     assert told(x, name="Zoneout") == "Zoneout: other is missing; pass the previous state as other=."
     assert "the shape and dtype of x" in told(x, name="Zoneout", other=x.double())
     assert told(x, name="Zoneout", training=False).startswith("Zoneout: other is missing")

@@ -168,7 +168,7 @@ def describe_problem(problem: Problem) -> Iterator[str]:
     for (kind, treatment), names in columns_by_treatment.items():
         few = len(names) <= 6
         listed = ", ".join(names) if few else f"{', '.join(names[:5])} … {names[-1]} ({len(names)})"
-        yield f"  {kind:<9} {listed}: {treatment}"
+        yield f"  {kind:<9} {listed}: {treatment.removeprefix('dropped: ')}"
 
 
 # --- the verdict --------------------------------------------------------------------------------
@@ -181,7 +181,9 @@ def state_verdict(metric: Metric, difference: Difference) -> str:
     values = difference.both.low, difference.both.high, difference.mean
     low, high, mean = (f"{metric.factor * value:+{digits}}" for value in values)
     start = difference.verdict[0].upper() + difference.verdict[1:]
-    return f"{start}: {mean} {unit} against the tuned network without it (95 % interval {low} to {high})."
+    return (
+        f"{start}: {mean} {unit} against the tuned network without dropout (95 % interval {low} to {high})."
+    )
 
 
 def summarise(results: dict[str, Any]) -> list[str]:

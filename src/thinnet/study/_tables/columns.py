@@ -81,7 +81,7 @@ class ColumnTreatment:
             cycles = "month, weekday and hour" if self.hours else "month and weekday"
             words = f"standardised days; {cycles} as points on a circle"
         else:
-            words = "standardised, the median where missing"
+            words = "standardised; the median replaces missing numbers"
         return words + ("; missing cells have a 0/1 feature" if self.missing else "")
 
     def to_json(self) -> dict[str, Any]:
