@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinnet._core.random import Key, philox4x32, words
-from thinnet._core.random.philox import words_at
+from thinnet._core.random.blocks import words_at
 
 KEYS = st.builds(Key, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
 # Half of the block numbers lie about 2**32, where the low word overflows, or at the end of the stream.

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._core.random.blocks import words
 from thinnet._core.random.key import Key
-from thinnet._core.random.philox import words
 
 __all__ = ["permutation", "uniform"]
 

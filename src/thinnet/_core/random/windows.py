@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from thinnet._checks import check_shape, check_type
 from thinnet._core import native
+from thinnet._core.random.blocks import words, words_at
 from thinnet._core.random.key import Key, check_key
-from thinnet._core.random.philox import BLOCK, words, words_at
+from thinnet._core.random.philox import BLOCK
 from thinnet._core.threads import split
 from thinnet.errors import InputError
 
