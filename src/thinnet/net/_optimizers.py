@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet._checks import Number, ScheduleOf, check, check_boolean, check_number, format_value
+from thinnet._checks import check, check_boolean, check_number, format_value
+from thinnet._constraints import Number, ScheduleOf
 from thinnet._core.kernels import Rule, update
 from thinnet.errors import InputError
 from thinnet.net._arguments import POSITIVE
@@ -22,10 +23,24 @@ from thinnet.schedules import Schedule
 __all__ = ["SGD", "Adam", "AdamW", "Limit", "Optimizer"]
 
 Array: TypeAlias = NDArray[Any]
-Limit: TypeAlias = tuple[int, int, int, float]
-"""(first entry, rows, columns, max_norm) of a weight matrix whose columns have a largest length."""
-Part: TypeAlias = tuple[int, int, int, float]
-"""(first entry, end, columns, max_norm); 0 columns: no limit."""
+
+
+class Limit(NamedTuple):
+    """A weight matrix whose columns have a largest length; `first` is the number of its first entry."""
+
+    first: int
+    rows: int
+    columns: int
+    max_norm: float
+
+
+class _Part(NamedTuple):
+    """Consecutive weights that are updated in one call: `[start, stop)`; 0 columns stand for no limit."""
+
+    start: int
+    stop: int
+    columns: int = 0
+    max_norm: float = math.inf
 
 
 class Optimizer:
@@ -87,7 +102,7 @@ class Optimizer:
         for part in _parts(weights.size, limits):
             self._update_part(weights, grads, part, decayed, rate)
 
-    def _update_part(self, weights: Array, grads: Array, part: Part, decayed: int, rate: float) -> None:
+    def _update_part(self, weights: Array, grads: Array, part: _Part, decayed: int, rate: float) -> None:
         start, stop, columns, max_norm = part
         arrays = (weights, grads, self.state[0], self.state[-1])
         if stop - start < weights.size:
@@ -103,14 +118,15 @@ class Optimizer:
 
 
 @functools.lru_cache(maxsize=64)
-def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[Part, ...]:
+def _parts(size: int, limits: tuple[Limit, ...]) -> tuple[_Part, ...]:
     """Divide the weights into matrices with a max-norm and the stretches between them."""
-    parts: list[Part] = []
+    parts: list[_Part] = []
     at = 0
     for first, rows, columns, max_norm in limits:
-        parts += [(at, first, 0, math.inf), (first, first + rows * columns, columns, max_norm)]
-        at = first + rows * columns
-    return tuple(part for part in [*parts, (at, size, 0, math.inf)] if part[0] < part[1])
+        stop = first + rows * columns
+        parts += [_Part(at, first), _Part(first, stop, columns, max_norm)]
+        at = stop
+    return tuple(part for part in [*parts, _Part(at, size)] if part.start < part.stop)
 
 
 class SGD(Optimizer):

@@ -96,7 +96,7 @@ class LayerStack:
         for (i, name, shape), size in zip(shapes, sizes, strict=True):
             max_norm = getattr(self.layers[i], "max_norm", None)
             if max_norm is not None and len(shape) == 2:
-                limits.append((start, *shape, float(max_norm)))
+                limits.append(Limit(start, *shape, float(max_norm)))
             place = slice(start, start := start + size)
             self.weights[i][name] = self.flat[place].reshape(shape)
             self.grads[i][name] = self.flat_grads[place].reshape(shape)

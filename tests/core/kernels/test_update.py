@@ -83,12 +83,12 @@ def test_every_optimiser(size: int, name: str, dtype: str) -> None:
 
 @given(st.sampled_from(list(OPTIMIZERS)), st.sampled_from(["float32", "float64"]), st.data())
 def test_matrices_with_a_greatest_length(name: str, dtype: str, data: st.DataObject) -> None:
-    at, limits = 0, []
+    at, limits = 0, list[Limit]()
     for _ in range(data.draw(st.integers(1, 3))):
         at += data.draw(st.sampled_from([0, 5, 60]))
         rows = data.draw(st.sampled_from([1, 2, 9, 130, 700]))
         columns = data.draw(st.sampled_from([1, 2, 3, 63, 64, 65, 130]))
-        limits.append((at, rows, columns, data.draw(st.sampled_from([1e-3, 1.0, 10.0, 1e4]))))
+        limits.append(Limit(at, rows, columns, data.draw(st.sampled_from([1e-3, 1.0, 10.0, 1e4]))))
         at += rows * columns
     decayed = at + data.draw(st.integers(0, 9))
     assert_as_by_numpy(OPTIMIZERS[name], dtype, (decayed + 11, decayed), tuple(limits))
@@ -97,14 +97,14 @@ def test_matrices_with_a_greatest_length(name: str, dtype: str, data: st.DataObj
 @dtypes
 @pytest.mark.parametrize("rows", [1, 8, 9, 128, 129, 1000, 20_000])
 def test_one_column_with_a_greatest_length(rows: int, dtype: str) -> None:
-    assert_as_by_numpy(OPTIMIZERS["adam l2"], dtype, (rows + 3, rows), ((0, rows, 1, 2.0),))
+    assert_as_by_numpy(OPTIMIZERS["adam l2"], dtype, (rows + 3, rows), (Limit(0, rows, 1, 2.0),))
 
 
 @dtypes
 @pytest.mark.parametrize("decayed", [0, 15, 20, 40])
 def test_decay_may_end_inside_of_a_matrix_with_a_greatest_length(decayed: int, dtype: str) -> None:
     for name in ("sgd l2", "adam l2", "adamw"):
-        assert_as_by_numpy(OPTIMIZERS[name], dtype, (43, decayed), ((0, 10, 4, 2.0),))
+        assert_as_by_numpy(OPTIMIZERS[name], dtype, (43, decayed), (Limit(0, 10, 4, 2.0),))
 
 
 @dtypes
@@ -116,7 +116,7 @@ def test_what_is_not_finite_stays_so_alike(dtype: str) -> None:
         for body in native.bodies():
             mine, optimizer = w.copy(), net.SGD(0.1, momentum=0.5)
             with native.using(body):
-                for limits in ((), ((0, 12, 5, 1.5),)):
+                for limits in ((), (Limit(0, 12, 5, 1.5),)):
                     optimizer.update(mine, w[::-1].copy(), 60, limits)
             results.append(mine)
     for mine in results:
@@ -145,7 +145,7 @@ def test_numbers_of_numpy_act_as_plain_ones(name: str, dtype: str) -> None:
 def test_the_number_of_threads_changes_nothing(name: str) -> None:
     # several threads for the plain weights, and for the matrix, whose columns are shared out
     size = (1 << 15) + 1013
-    for limits in ((), ((100, 50, 101, 2.0),)):
+    for limits in ((), (Limit(100, 50, 101, 2.0),)):
         for count in (1, 2, 3, 7):
             with threads(count, 1000):
                 assert_as_by_numpy(OPTIMIZERS[name], "float32", (size, size - 500), limits)
