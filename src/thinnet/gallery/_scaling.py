@@ -50,7 +50,6 @@ class Masked(Layer):
     gains: Array
 
     draws: ClassVar[bool] = True
-    wants: ClassVar[str | None] = None
 
     def forward(self, x: Array, weights: Weights, *, key: Key | None = None) -> tuple[Array, Any]:
         return (x, False) if key is None else (apply(self.gains, 0.0, x), True)

@@ -14,37 +14,31 @@ from thinnet.torch._models.replace import replace, restore
 from thinnet.torch._models.schedule import schedule
 from thinnet.torch._models.seeding import seed, step
 from thinnet.torch._models.summary import summary
-from thinnet.torch._modules import (
+from thinnet.torch._modules.activations import (
     AlphaDropout,
-    ConcreteDropout,
     Drop,
     DropBlock2d,
-    DropConnect,
-    DropHead,
-    DropKey,
     Dropout,
     Dropout1d,
     Dropout2d,
     Dropout3d,
-    DropPath,
-    EmbeddingDropout,
     FeatureAlphaDropout,
     GaussianDropout,
     LockedDropout,
     MaxPoolDropout2d,
-    PatchDropout,
-    ShakeDrop,
+)
+from thinnet.torch._modules.attention import DropHead, DropKey
+from thinnet.torch._modules.branches import DropPath, ShakeDrop, StochasticDepth
+from thinnet.torch._modules.embeddings import EmbeddingDropout, PatchDropout
+from thinnet.torch._modules.learned import (
+    ConcreteDropout,
     SparseVariationalConv2d,
     SparseVariationalLinear,
     Standout,
-    StochasticDepth,
-    TargetedDropout,
     VariationalLinear,
-    VariationalLSTM,
-    WeightDrop,
-    ZoneoutGRUCell,
-    ZoneoutLSTMCell,
 )
+from thinnet.torch._modules.recurrent import VariationalLSTM, ZoneoutGRUCell, ZoneoutLSTMCell
+from thinnet.torch._modules.weights import DropConnect, TargetedDropout, WeightDrop
 from thinnet.torch._ops.memory import get_kept_bytes, set_kept_bytes
 from thinnet.torch._streams.shards import shard
 

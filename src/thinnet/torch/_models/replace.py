@@ -8,9 +8,19 @@ from typing import Any, NamedTuple, TypeAlias
 from torch import nn
 
 from thinnet.errors import InputError
-from thinnet.torch import _modules as modules
 from thinnet.torch._models.modules_of import modules_of
+from thinnet.torch._modules.activations import (
+    AlphaDropout,
+    Drop,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from thinnet.torch._modules.base import Keyed
+from thinnet.torch._modules.branches import DropPath, StochasticDepth
+from thinnet.torch._modules.embeddings import PatchDropout
 
 __all__ = ["counterpart", "replace", "restore"]
 
@@ -33,30 +43,30 @@ class _Replaced(NamedTuple):
 
 
 _OURS = (
-    modules.Dropout,
-    modules.Dropout1d,
-    modules.Dropout2d,
-    modules.Dropout3d,
-    modules.AlphaDropout,
-    modules.FeatureAlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    AlphaDropout,
+    FeatureAlphaDropout,
 )
 # torch's class is the second base of ours.
 _OF_TORCH: dict[type, type[Any]] = {kind.__bases__[1]: kind for kind in _OURS}
 
 
 def _drop_path(m: Any) -> Keyed | None:
-    return modules.DropPath(m.drop_prob or 0.0) if m.scale_by_keep else None
+    return DropPath(m.drop_prob or 0.0) if m.scale_by_keep else None
 
 
 def _timm_blocks(m: Any) -> Keyed | None:
     if m.with_noise or m.gamma_scale != 1 or not getattr(m, "scale_by_keep", True):
         return None
     shared = getattr(m, "couple_channels", True)
-    return modules.Drop("SharedDropBlock2d" if shared else "DropBlock2d", m.drop_prob, block=m.block_size)
+    return Drop("SharedDropBlock2d" if shared else "DropBlock2d", m.drop_prob, block=m.block_size)
 
 
 def _vision_blocks(m: Any) -> Keyed:
-    return modules.Drop(type(m).__name__, m.p, block=m.block_size)
+    return Drop(type(m).__name__, m.p, block=m.block_size)
 
 
 # By name, so that neither package needs to be installed. A module with options that no variant has remains.
@@ -64,11 +74,9 @@ _FOREIGN: dict[str, _Foreign] = {
     "timm.layers.drop.DropPath": _Foreign(_drop_path, "drop_prob"),
     "timm.layers.drop.DropBlock2d": _Foreign(_timm_blocks, "drop_prob"),
     "timm.layers.patch_dropout.PatchDropout": _Foreign(
-        lambda m: modules.PatchDropout(m.prob, m.num_prefix_tokens), "prob"
+        lambda m: PatchDropout(m.prob, m.num_prefix_tokens), "prob"
     ),
-    "torchvision.ops.stochastic_depth.StochasticDepth": _Foreign(
-        lambda m: modules.StochasticDepth(m.p, m.mode), "p"
-    ),
+    "torchvision.ops.stochastic_depth.StochasticDepth": _Foreign(lambda m: StochasticDepth(m.p, m.mode), "p"),
     "torchvision.ops.drop_block.DropBlock2d": _Foreign(_vision_blocks, "p"),
     "torchvision.ops.drop_block.DropBlock3d": _Foreign(_vision_blocks, "p"),
 }
@@ -98,7 +106,7 @@ def replace(model: nn.Module) -> list[str]:
     Examples
     --------
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.2))
-    >>> replace(model), type(model[2]) is modules.Dropout
+    >>> replace(model), type(model[2]) is Dropout
     (['2'], True)
     """
     names: list[str] = []
@@ -118,7 +126,7 @@ def restore(model: nn.Module) -> list[str]:
 
     Examples
     --------
-    >>> model = nn.Sequential(modules.Dropout(0.2))
+    >>> model = nn.Sequential(Dropout(0.2))
     >>> restore(model), type(model[0]) is nn.Dropout
     (['0'], True)
     """

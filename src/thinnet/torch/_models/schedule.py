@@ -12,7 +12,8 @@ from thinnet._checks import format_value
 from thinnet.errors import InputError
 from thinnet.schedules import Schedule
 from thinnet.torch._models.modules_of import keyed_modules
-from thinnet.torch._modules.base import Keyed, check_p
+from thinnet.torch._modules.base import Keyed
+from thinnet.torch.functional._entry import check_p
 
 __all__ = ["RateSchedule", "schedule"]
 

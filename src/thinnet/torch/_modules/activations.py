@@ -12,8 +12,9 @@ from torch import fx, nn
 
 from thinnet._checks import check_integer
 from thinnet.errors import InputError
-from thinnet.torch._modules.base import Block, Keyed, Rated, Tensor, check_p, drop_by, record_call, traceable
+from thinnet.torch._modules.base import Block, Keyed, Rated, Tensor, drop_by, record_call, traceable
 from thinnet.torch.functional import drop, max_pool_dropout
+from thinnet.torch.functional._entry import check_p
 from thinnet.variants import Variant, find
 
 __all__ = [

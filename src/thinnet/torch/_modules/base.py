@@ -9,28 +9,16 @@ from typing import Any, TypeAlias
 import torch
 from torch import fx, nn
 
-from thinnet._checks import check_rate
 from thinnet.errors import InputError
 from thinnet.torch._ops import keys
 from thinnet.torch._streams.streams import ModuleStream
 from thinnet.torch.functional import drop
+from thinnet.torch.functional._entry import check_p
 
-__all__ = ["Block", "Keyed", "Rated", "Tensor", "check_p", "drop_by", "record_call", "traceable"]
+__all__ = ["Block", "Keyed", "Rated", "Tensor", "drop_by", "record_call", "traceable"]
 
 Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
-
-
-def check_p(owner: str, value: Any, name: str = "p") -> float:
-    """Return a rate as a float in [0, 1].
-
-    Examples
-    --------
-    >>> check_p("Dropout", 1.5)
-    Traceback (most recent call last):
-    thinnet.errors.InputError: Dropout: p must be in [0, 1], got 1.5.
-    """
-    return check_rate(owner, value, (), name)
 
 
 class Keyed(nn.Module):

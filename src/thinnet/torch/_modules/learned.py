@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from thinnet._checks import Number, check, check_number
+from thinnet._checks import check, check_number
+from thinnet._constraints import Number
 from thinnet.torch._modules.base import Keyed, Tensor, traceable
 from thinnet.torch._ops.gains import gains
 from thinnet.torch._streams import shards

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from thinnet.errors import InputError
-from thinnet.torch._modules.base import Keyed, Tensor, check_p, drop_by, traceable
+from thinnet.torch._modules.base import Keyed, Tensor, drop_by, traceable
 from thinnet.torch.functional import drop
+from thinnet.torch.functional._entry import check_p
 
 __all__ = ["VariationalLSTM", "ZoneoutGRUCell", "ZoneoutLSTMCell"]
 

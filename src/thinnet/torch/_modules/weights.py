@@ -15,8 +15,9 @@ from torch.nn.utils import parametrize
 from thinnet._checks import check_boolean
 from thinnet.errors import InputError
 from thinnet.torch._internals import Convertible
-from thinnet.torch._modules.base import Rated, Tensor, check_p, drop_by, traceable
+from thinnet.torch._modules.base import Rated, Tensor, drop_by, traceable
 from thinnet.torch.functional import targeted_dropout
+from thinnet.torch.functional._entry import check_p
 
 __all__ = ["DropConnect", "TargetedDropout", "WeightDrop"]
 

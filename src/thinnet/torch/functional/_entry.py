@@ -38,7 +38,14 @@ def check_local(owner: str, x: Any, name: str = "x", axes: str = "") -> Tensor:
 
 
 def check_p(owner: str, p: Any, name: str = "p") -> float:
-    """Return a chance as a float; raise InputError if it is not one number in [0, 1]."""
+    """Return a chance as a float; raise InputError if it is not one number in [0, 1].
+
+    Examples
+    --------
+    >>> check_p("Dropout", 1.5)
+    Traceback (most recent call last):
+    thinnet.errors.InputError: Dropout: p must be in [0, 1], got 1.5.
+    """
     if (type(p) is float or type(p) is int) and 0 <= p <= 1:
         return float(p)
     return float(check_rate(owner, p, (), name))

@@ -70,13 +70,13 @@ def targeted_dropout(
     """
     weight, p = check_local("TargetedDropout", weight, "weight"), check_p("TargetedDropout", p)
     share = check_p("TargetedDropout", target, "target")
-    whole = float(check_boolean("TargetedDropout", "units", units))
+    by_outputs = float(check_boolean("TargetedDropout", "units", units))
     if not training or not weight.numel():
         return weight
     address = keys.key_or_fresh("TargetedDropout", key)
     rows = weight.detach()
     rows = rows if rows.dim() > 1 else rows.reshape(-1, 1)
-    options = p, share, whole
+    options = p, share, by_outputs
     gain = gains("TargetedDropout", address, rows.shape, (), rows, options, weight.device)
     return apply(gain if weight.dim() > 1 else gain.reshape(weight.shape), 0.0, weight)
 
