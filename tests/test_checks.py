@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinnet._checks import (
+from thinnet._constraints import (
     AnyOf,
     Boolean,
     Choice,

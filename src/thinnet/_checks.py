@@ -13,30 +13,12 @@ from typing import Any, TypeAlias, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from thinnet._constraints import (
-    AnyOf,
-    Boolean,
-    Choice,
-    Constraint,
-    Exactly,
-    Number,
-    RandomState,
-    ScheduleOf,
-    SequenceOf,
-)
+from thinnet._constraints import Boolean, Choice, Constraint, Number
 from thinnet.errors import InputError
 
 __all__ = [
     "FLOATS",
-    "AnyOf",
-    "Boolean",
-    "Choice",
-    "Constraint",
-    "Exactly",
-    "Number",
-    "RandomState",
-    "ScheduleOf",
-    "SequenceOf",
+    "broadcasts",
     "check",
     "check_array",
     "check_boolean",
@@ -137,8 +119,7 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
     """
     if type(rate) is float and 0 <= rate <= 1:
         return rate
-    if isinstance(rate, np.ma.MaskedArray):
-        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
+    _check_unmasked(owner, name, rate)
     try:
         known = np.asarray(rate)
         if known.dtype.kind not in "fiu" and known.dtype.name != "bfloat16" and known.size:
@@ -153,7 +134,7 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
         raise InputError(f"{owner}: {name} must be in [0, 1], got {float(worst):g}.")
     if value.ndim == 0:
         return float(value)
-    if shape is not None and not _broadcasts(value.shape, shape):
+    if shape is not None and not broadcasts(value.shape, shape):
         raise InputError(
             f"{owner}: {name}s of shape {value.shape} do not broadcast against x of shape {shape}."
         )
@@ -190,8 +171,7 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
     if type(x) is np.ndarray and x.dtype.type in FLOATS:
         array: Array = x
     else:
-        if isinstance(x, np.ma.MaskedArray):
-            raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
+        _check_unmasked(owner, name, x)
         try:
             array: Array = np.asarray(x)
         except (TypeError, ValueError):  # a list of lists of several lengths
@@ -208,8 +188,7 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
 
 def check_numbers(owner: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
     """Return real numbers as an array of float64."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")
+    _check_unmasked(owner, name, value)
     try:
         array = np.asarray(value)
         if array.dtype.kind in "fiu" or array.dtype.name == "bfloat16" or not array.size:
@@ -222,7 +201,7 @@ def check_numbers(owner: str, name: str, value: ArrayLike) -> NDArray[np.float64
 def check_broadcast(owner: str, name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Return numbers without NaN that broadcast against a shape, as float64."""
     array = check_numbers(owner, name, value)
-    if not _broadcasts(array.shape, shape):
+    if not broadcasts(array.shape, shape):
         raise InputError(
             f"{owner}: {name} must be numbers that broadcast against {shape}, got shape {array.shape}."
         )
@@ -263,8 +242,14 @@ def format_value(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:60]}…{text[-16:]}"
 
 
-def _broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+def broadcasts(shape: tuple[int, ...], onto: tuple[int, ...]) -> bool:
+    """Return whether an array of a shape broadcasts against another, whose shape stays as it is."""
     try:
         return np.broadcast_shapes(shape, onto) == onto
     except ValueError:
         return False
+
+
+def _check_unmasked(owner: str, name: str, value: Any) -> None:
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{owner}: {name} is a masked array; fill it first: {name}.filled(0.0).")

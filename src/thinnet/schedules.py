@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
-from thinnet._checks import Number, check, check_integer, check_number
+from thinnet._checks import check, check_integer, check_number
+from thinnet._constraints import Number
 
 __all__ = [
     "Constant",

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet._checks import Number, format_value
+from thinnet._checks import format_value
+from thinnet._constraints import Number
 from thinnet.errors import InputError
 
 __all__ = ["POSITIVE", "check_pair", "check_real", "shape_text"]

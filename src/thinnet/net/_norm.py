@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet._checks import Number, check, check_integer
+from thinnet._checks import check, check_integer
+from thinnet._constraints import Number
 from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.net._arguments import shape_text

@@ -6,7 +6,8 @@ import math
 from dataclasses import MISSING, fields
 from typing import Any, cast
 
-from thinnet._checks import Number, format_value
+from thinnet._checks import format_value
+from thinnet._constraints import Number
 from thinnet.errors import InputError
 from thinnet.net._connect import DropConnect
 from thinnet.net._conv import Conv2d

@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from thinnet._checks import (
+    check as check_value,
+)
+from thinnet._constraints import (
     AnyOf,
     Boolean,
     Choice,
@@ -25,9 +28,6 @@ from thinnet._checks import (
     RandomState,
     ScheduleOf,
     SequenceOf,
-)
-from thinnet._checks import (
-    check as check_value,
 )
 from thinnet.errors import InputError
 from thinnet.variants import CATALOGUE, Variant, find

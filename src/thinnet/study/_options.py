@@ -8,7 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from thinnet._checks import Number, check, check_integer, check_number, format_value
+from thinnet._checks import check, check_integer, check_number, format_value
+from thinnet._constraints import Number
 from thinnet._core.threads import count_cores
 from thinnet.errors import InputError
 from thinnet.sklearn._parameters import VARIANTS

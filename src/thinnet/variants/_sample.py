@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import (
     FLOATS,
+    broadcasts,
     check_array,
     check_choice,
     check_out,
@@ -239,11 +240,7 @@ def _other(variant: Variant, other: Any, x: Array) -> Any:
     array = check_array(variant.name, other, "other")
     if array.dtype != x.dtype:
         raise InputError(f"{variant.name}: other must have the dtype of x, {x.dtype}, got {array.dtype}.")
-    try:
-        fits = np.broadcast_shapes(array.shape, x.shape) == x.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(array.shape, x.shape):
         raise InputError(
             f"{variant.name}: other, of shape {array.shape}, does not broadcast against x, of shape "
             f"{x.shape}."

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
-from thinnet._checks import Number, check, check_choice, check_type, format_value
+from thinnet._checks import check, check_choice, check_type, format_value
+from thinnet._constraints import Number
 from thinnet._core.kernels import Pair
 from thinnet.errors import InputError
 from thinnet.variants._law import Formula, Law, LawOfRate, TwoPoint
