@@ -73,6 +73,7 @@ class ColumnTreatment:
 
     def in_words(self) -> str:
         """Return the treatment in words."""
+        # This text is part of results.json, where runs of earlier versions have it too.
         if self.kind == "dropped":
             return f"dropped: {self.why}"
         if self.kind == "category":
@@ -81,7 +82,7 @@ class ColumnTreatment:
             cycles = "month, weekday and hour" if self.hours else "month and weekday"
             words = f"standardised days; {cycles} as points on a circle"
         else:
-            words = "standardised; the median replaces missing numbers"
+            words = "standardised, the median where missing"
         return words + ("; missing cells have a 0/1 feature" if self.missing else "")
 
     def to_json(self) -> dict[str, Any]:
