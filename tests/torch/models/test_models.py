@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from thinnet.errors import InputError, MissingPackage
 from thinnet.schedules import Early, Linear
 from thinnet.torch._internals import FORCED
 from thinnet.torch._models.replace import counterpart
+from thinnet.variants import find
 
 observes = pytest.mark.skipif(FORCED, reason="no public name of PyTorch observes operators")
 
@@ -110,6 +112,28 @@ def test_a_summary_knows_our_functions() -> None:
         ("AttentionDropout", 0.1, True, 4 * 4 * 4),
     ]
     assert found.notes == ()
+
+
+@observes
+def test_a_summary_knows_what_needs_more_than_a_rate() -> None:
+    class Called(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return tt.functional.drop("Dropout", tt.functional.drop_head(x, 0.5), torch.tensor(0.25))
+
+    found = tt.summary(nn.Sequential(Called(), tt.ConcreteDropout(0.5)), torch.ones(2, 4, 3, 5))
+    assert [(row.variant, row.p, row.ours, row.mask_bytes) for row in found.rows] == [
+        ("DropHead", None, True, 4 * 2 * 4),
+        ("Dropout", 0.25, True, 4 * 2 * 4 * 3 * 5),
+        ("ConcreteDropout", 0.5, True, 4 * 2 * 4 * 3 * 5),
+    ]
+
+
+@observes
+def test_a_summary_knows_patterns_and_variants_of_your_own() -> None:
+    own = dataclasses.replace(find("Dropout"), name="Mine", pattern="1 f")
+    model = nn.Sequential(tt.Drop("Dropout", 0.5, pattern="n 1"), tt.Drop(own, 0.5))
+    rows = tt.summary(model, torch.ones(2, 8)).rows
+    assert [(row.variant, row.mask_bytes) for row in rows] == [("Dropout", 4 * 2), ("Mine", 4 * 8)]
 
 
 def test_a_summary_without_inputs() -> None:

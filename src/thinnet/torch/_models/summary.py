@@ -18,6 +18,7 @@ from thinnet.torch._internals import DispatchMode, is_wrapper, schema_of
 from thinnet.torch._models.modules_of import modules_of
 from thinnet.torch._models.replace import counterpart
 from thinnet.torch._modules.base import Keyed
+from thinnet.torch._ops.rows import variant_of
 from thinnet.variants import Variant, find
 from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._pattern import lane_window
@@ -151,20 +152,27 @@ class _Draws(DispatchMode):
             module = self.running[-1] if self.running else ""
             x = given.get("x", given.get("self", given.get("input", given.get("query"))))
             device = x.device if isinstance(x, torch.Tensor) else torch.device("cpu")
-            name = given.get("variant", self.functions.current or schema.name)
             ours = func.namespace == "thinnet"
+            name = _name_of(given) if ours else self.functions.current or schema.name
             self.found.append(_Draw(module, name, ours, p, size, device))
         return out
 
 
+def _name_of(given: dict[str, Any]) -> str:
+    """Return the name of the variant that an operator of thinnet draws."""
+    if "variant" in given:
+        return variant_of(given["variant"], given["block"]).name
+    return given["name"].partition(" ")[0]
+
+
 def _rate_and_size(name: str, given: dict[str, Any], out: Any) -> tuple[float | None, int] | None:
     """Return the rate and the bytes of the mask that an operator draws, or None if it draws none."""
-    if name == "thinnet::drop":
-        x, row = given["x"], find(given["variant"])
+    if name in ("thinnet::drop", "thinnet::drop_scheduled"):
+        x, row = given["x"], variant_of(given["variant"], given["block"])
         lanes = math.prod(lane_window(row.pattern, Window.whole(tuple(x.shape)), row.name).size)
-        return given["rate"], lanes * x.element_size()
-    if name in ("thinnet::lanes", "thinnet::normals"):
-        return None, 4 * math.prod(given["shape"])
+        return float(given["rate"]), lanes * x.element_size()
+    if name == "thinnet::gains":
+        return None, 4 * out.numel()
     if name == "aten::native_dropout":
         return (given["p"], out[1].nbytes) if given.get("train") and given["p"] else None
     if name in ("aten::bernoulli_", "aten::bernoulli"):
@@ -287,17 +295,17 @@ def _restoring_state(model: nn.Module) -> Generator[None]:
 
 
 def _traced(model: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> list[_Draw]:
+    if DispatchMode is object:
+        raise MissingPackage(
+            "summary: with inputs it needs PyTorch's TorchDispatchMode, which this version lacks or "
+            "THINNET_TORCH_FALLBACKS switches off; call thinnet.torch.summary(model) without inputs."
+        )
     running: list[str] = []
     names = {module: name for name, module in model.named_modules()}
     hooks: list[Any] = []
     for module in names:
         hooks.append(module.register_forward_pre_hook(lambda m, _: running.append(names[m]), prepend=True))
         hooks.append(module.register_forward_hook(lambda *_: running.pop() and None, always_call=True))
-    if DispatchMode is object:
-        raise MissingPackage(
-            "summary: with inputs it needs PyTorch's TorchDispatchMode, which this version lacks or "
-            "THINNET_TORCH_FALLBACKS switches off; call thinnet.torch.summary(model) without inputs."
-        )
     functions = _Functions()
     draws = _Draws(functions, running)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
