@@ -1,9 +1,9 @@
 """thinnet: dropout you can reproduce, for NumPy, scikit-learn and PyTorch.
 
-`dropout`, `drop` and the functions beside them act on NumPy arrays at an address, a `Key`. The namespaces are
-`net` (NumPy networks), `variants` and `schedules`, and with their extras `torch` (PyTorch modules), `sklearn`
-(estimators) and `study` (the command `thinnet study` from Python). `import thinnet` imports NumPy
-alone, and only at the first use of a name.
+The functions, such as `dropout` and `drop`, act on NumPy arrays; a `Key` determines what they draw. The
+namespaces are `net` (NumPy networks), `variants` and `schedules`, and with their extras `torch` (PyTorch
+modules), `sklearn` (estimators) and `study` (the command `thinnet study` from Python). `import thinnet`
+imports NumPy alone, and only at the first use of a name.
 """
 
 from __future__ import annotations

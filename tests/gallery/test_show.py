@@ -68,7 +68,7 @@ def test_an_interval_over_seeds() -> None:
 
 def test_what_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     line = refusal(InputError, show, "xnor", tmp_path)
-    assert line.startswith("gallery: there is no exhibit 'xnor'; choose one of xor, scaling")
+    assert line.startswith("gallery: there is no experiment 'xnor'; choose one of xor, scaling")
     assert "takes no data files" in refusal(InputError, show, "xor", tmp_path, data=[tmp_path / "a.csv"])
     (tmp_path / "file").write_text("")
     monkey = tmp_path / "file" / "folder"
@@ -91,4 +91,4 @@ def test_the_command_lists_and_refuses() -> None:
     assert done.stderr.rstrip() == "a.csv: cannot be read: no such file or folder."
     done = command("q")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("gallery: there is no exhibit 'q'")
+    assert done.stderr.startswith("gallery: there is no experiment 'q'")

@@ -305,7 +305,7 @@ def test_an_unknown_name_is_offered_its_neighbour(refusal: Callable[..., str]) -
     line = refusal(InputError, drop, "GausianDropout", np.ones(3), 0.5, key=Key(0))
     assert line == "variant: there is no 'GausianDropout' in the catalogue; did you mean 'GaussianDropout'?"
     line = refusal(InputError, find, "qqq")
-    assert line == "variant: there is no 'qqq' in the catalogue; thinnet.CATALOGUE has all names."
+    assert line == "variant: there is no 'qqq' in the catalogue; `thinnet variants` lists all names."
 
 
 @pytest.mark.parametrize("block", [2, 3, (1, 4), (5, 2)])

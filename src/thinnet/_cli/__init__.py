@@ -16,7 +16,7 @@ from thinnet.errors import InputError, ThinnetError
 __all__ = ["COMMANDS", "run"]
 
 COMMANDS = {
-    "study": "Find out whether dropout helps on a table, how much of it, and where.",
+    "study": "Find out whether dropout helps on a table, how much, and in which layers.",
     "predict": "Predict new rows with the network of a study.",
     "variants": "List all variants of dropout, or show one in full.",
     "gallery": "Run a classic experiment about dropout and draw its picture.",
@@ -59,7 +59,7 @@ def _run(words: list[str]) -> int:
 
 
 def _without_command(words: list[str]) -> int:
-    parser = Parser("", "Does dropout help on your data, how much of it, and where?")
+    parser = Parser("", "Does dropout help on your data, how much, and in which layers?")
     parser.add_argument("--version", action="store_true", help="Print the version.")
     try:
         arguments = parser.parse(words or ["--help"])

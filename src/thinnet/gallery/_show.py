@@ -52,7 +52,7 @@ def show(name: str, out: Path, *, data: Sequence[Path] = (), backend: str = "num
         Matplotlib is not installed, or PyTorch for `backend="torch"`.
     """
     if name not in EXHIBITS:
-        raise InputError(f"gallery: there is no exhibit {name!r}; choose one of {', '.join(EXHIBITS)}.")
+        raise InputError(f"gallery: there is no experiment {name!r}; choose one of {', '.join(EXHIBITS)}.")
     chosen = choose_backend(backend, name)
     need("matplotlib", extra="study", owner="thinnet gallery")
     out = Path(out)

@@ -73,7 +73,7 @@ def find(variant: str | Variant) -> Variant:
 
     known = {each.lower(): each for each in (*_rows, *_functions)}
     near = difflib.get_close_matches(name.lower(), known, n=1)
-    remedy = f"did you mean {known[near[0]]!r}?" if near else "thinnet.CATALOGUE has all names."
+    remedy = f"did you mean {known[near[0]]!r}?" if near else "`thinnet variants` lists all names."
     raise InputError(f"variant: there is no {name!r} in the catalogue; {remedy}")
 
 

@@ -1,4 +1,4 @@
-"""The hot loops of dropout: each compiled kernel beside its NumPy definition.
+"""The hot loops of dropout: each compiled kernel and its NumPy definition.
 
 `laws.py`, `dense.py` and `updates.py` call the compiled kernels; `laws_numpy.py`, `dense_numpy.py` and
 `updates_numpy.py` define them. `records.py` holds the types of their arguments.

@@ -63,7 +63,8 @@ class Key:
         """Return the key of a name or number under this one, at step 0.
 
         The new address is the first two words of the Philox block at counter (low, high, step, tag);
-        a name becomes 64 bits through blake2b. The tag is never 0, so no folded key meets a drawn block.
+        a name becomes 64 bits through blake2b. The tag is never 0, so a folded key never equals a block of
+        lanes.
 
         Raises
         ------

@@ -113,7 +113,7 @@ def grow(engine: Engine, recipe: Recipe) -> Grown:
         pair = widths[first : first + 2]
         finished = engine.run(
             [_width_task(recipe, width, narrowest=width == widths[0]) for width in pair],
-            lambda task, outcome: f"width {task.slot}: {outcome.score:.4g}",
+            lambda task, outcome: f"width {task.slot}: validation error {outcome.score:.4g}",
         )
         outcomes |= {int(slot): outcome for slot, outcome in finished.items()}
         complete = len(finished) == len(pair)
@@ -176,7 +176,8 @@ def search(engine: Engine, recipe: Recipe, width: int) -> dict[Side, list[Search
     def describe(task: StageTask, outcome: TrainingOutcome) -> str:
         if outcome.state == "complete":
             least[task.stage] = min(least.get(task.stage, float("inf")), outcome.value)
-        return ", ".join(f"{side} {least[side]:.4g}" for side in SIDES if side in least)
+        losses = ", ".join(f"{side} {least[side]:.4g}" for side in SIDES if side in least)
+        return f"least validation loss: {losses}" if losses else ""
 
     for first in range(0, recipe.trials, GENERATION):
         started = time.time()

@@ -57,10 +57,10 @@ def drop(
     block : int or tuple of int, optional
         The lengths of a block along each axis that has blocks, in entries.
     pattern : str, optional
-        The entries that share a lane, in place of the pattern of the row: `"n 1"` for one lane a sample.
+        The entries that share a lane, in place of the pattern of the row: `"n 1"` for one lane per sample.
     window : Window, optional
-        The part of a global array that x is. The default is what a DTensor or `thinnet.torch.shard` says,
-        else all of it.
+        The part of a global array that x is. The default is the window of a DTensor or of
+        `thinnet.torch.shard`, else all of it.
 
     Returns
     -------
