@@ -94,6 +94,7 @@ def test_rows(row: Variant) -> None:
 
 # The logits of the rates 0, 1/2 and 1.
 LOGITS = {0.0: -np.inf, 0.5: 0.0, 1.0: np.inf}
+MANY = np.linspace(-4, 4, 14)
 ROWS, MAPS, TOKENS = (9, 14), (9, 4, 5, 6), (9, 8, 3)
 EDGES = np.random.default_rng(0).integers(0, 6, (2, 60))
 MATRIX = np.random.default_rng(1).integers(-4, 5, (14, 6)).astype(float)
@@ -106,15 +107,30 @@ TWINS: dict[str, tuple[tuple[int, ...], Call, Call]] = {
         lambda x, p, **k: F.concrete_dropout(x, LOGITS[p], **k),
         lambda x, p, **k: tn.concrete_dropout(x, LOGITS[p], **k),
     ),
+    "concrete_dropout of many rates": (
+        ROWS,
+        lambda x, _, **k: F.concrete_dropout(x, torch.from_numpy(MANY), **k),
+        lambda x, _, **k: tn.concrete_dropout(x, MANY, **k),
+    ),
     "variational_dropout": (
         ROWS,
         lambda x, p, **k: F.variational_dropout(x, LOGITS[p], **k),
         lambda x, p, **k: tn.variational_dropout(x, LOGITS[p], **k),
     ),
+    "variational_dropout of many rates": (
+        ROWS,
+        lambda x, _, **k: F.variational_dropout(x, torch.from_numpy(MANY), **k),
+        lambda x, _, **k: tn.variational_dropout(x, MANY, **k),
+    ),
     "standout": (
         ROWS,
         lambda x, p, **k: F.standout(x, -LOGITS[p], alpha=0.5, **k),
         lambda x, p, **k: tn.standout(x, -LOGITS[p], alpha=0.5, **k),
+    ),
+    "standout of many rates": (
+        ROWS,
+        lambda x, _, **k: F.standout(x, torch.from_numpy(MANY), beta=1.0, **k),
+        lambda x, _, **k: tn.standout(x, MANY, beta=1.0, **k),
     ),
     "local_noise": (
         ROWS,

@@ -201,11 +201,11 @@ class Variant:
         wrong = abs(realised - rate) > 0.01 * rate
         if not np.any(wrong):
             return
-        asked, got = (float(np.extract(wrong, value)[0]) for value in (rate, realised))
+        wanted, got = (float(np.extract(wrong, value)[0]) for value in (rate, realised))
         shape = " x ".join(map(str, self.block))
         # Two digits, so that a schedule does not warn at every step.
         warnings.warn(
-            f"{self.name}: blocks of {shape} realise rate {got:.2g} instead of {asked:.2g}; "
+            f"{self.name}: blocks of {shape} realise rate {got:.2g} instead of {wanted:.2g}; "
             "use a larger rate or smaller blocks.",
             UserWarning,
             stacklevel=5,

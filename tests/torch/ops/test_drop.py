@@ -49,8 +49,8 @@ def test_the_bits_are_those_of_numpy(row: Variant, dtype: str) -> None:
     # The operator, which compiled and transformed functions call, and with a gradient in sight.
     seen = torch.ops.thinnet.drop.default(x, more.get("other"), address, row.name, 0.3, [])
     assert np.array_equal(seen.numpy().view(np.uint8), expected.view(np.uint8))
-    watched = drop(row.name, x.requires_grad_(), 0.3, key=KEY, **more).detach()
-    assert np.array_equal(watched.numpy().view(np.uint8), expected.view(np.uint8))
+    with_gradient = drop(row.name, x.requires_grad_(), 0.3, key=KEY, **more).detach()
+    assert np.array_equal(with_gradient.numpy().view(np.uint8), expected.view(np.uint8))
 
 
 @ROWS

@@ -46,7 +46,7 @@ button.addEventListener("click", () => {
 
 
 def write_report(results: dict[str, Any], folder: str | Path) -> None:
-    """Write report.html and figures/NAME.svg and .png into `folder`, each whole or not at all.
+    """Write report.html and figures/NAME.svg and .png into `folder`, each complete or not at all.
 
     Parameters
     ----------
