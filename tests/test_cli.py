@@ -252,9 +252,9 @@ def test_bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--size", "0"], "bench: size must be a number from 1 to 2**28, like 4096 or 2**12, got '0'."),
-        (["--dtype", "int8"], "bench: dtype must be one of float32, float64, float16, got 'int8'."),
-        (["--rate", "1.5"], "bench: rate must be in (0, 1), got 1.5."),
+        (["--size", "0"], "bench: --size must be a number from 1 to 2**28, like 4096 or 2**12, got '0'."),
+        (["--dtype", "int8"], "bench: --dtype must be one of float32, float64, float16, got 'int8'."),
+        (["--rate", "1.5"], "bench: --rate must be in (0, 1), got 1.5."),
         (["--rate", "half"], "bench: --rate must be a number, got 'half'"),
         (["--out", "chart.pdf"], "chart.pdf: the name of this file must end in .svg or .png."),
         (["--json", "no/numbers.json"], "no/numbers.json: cannot be written: no such file or folder."),

@@ -93,12 +93,12 @@ def refused(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, **othe
             {"sizes": tuple(map(str, range(1, 14)))},
             "bench: 1 to 12 sizes can be measured in one run, got 13.",
         ),
-        ({"dtype": "int8"}, "bench: dtype must be one of float32, float64, float16, got 'int8'."),
-        ({"rate": 0.0}, "bench: rate must be in (0, 1), got 0."),
-        ({"rate": 1.0}, "bench: rate must be in (0, 1), got 1."),
-        ({"rate": float("nan")}, "bench: rate must be in (0, 1), got nan."),
-        ({"seconds": 0.0}, "bench: seconds must be in (0, 3600], got 0."),
-        ({"seconds": float("inf")}, "bench: seconds must be in (0, 3600], got inf."),
+        ({"dtype": "int8"}, "bench: --dtype must be one of float32, float64, float16, got 'int8'."),
+        ({"rate": 0.0}, "bench: --rate must be in (0, 1), got 0."),
+        ({"rate": 1.0}, "bench: --rate must be in (0, 1), got 1."),
+        ({"rate": float("nan")}, "bench: --rate must be in (0, 1), got nan."),
+        ({"seconds": 0.0}, "bench: --seconds must be in (0, 3600], got 0."),
+        ({"seconds": float("inf")}, "bench: --seconds must be in (0, 3600], got inf."),
         ({"chart": Path("a.pdf")}, "a.pdf: the name of this file must end in .svg or .png."),
         ({"chart": Path("a")}, "a: the name of this file must end in .svg or .png."),
         ({"numbers": Path("a.svg")}, "a.svg: the name of this file must end in .json."),
@@ -143,7 +143,7 @@ def test_sizes(text: str, size: int) -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1", "1e6", "x", "2**29", "2**", "**2", "2**-1", "1.5", "9" * 30])
 def test_what_is_no_size(text: str, refusal: Callable[..., str]) -> None:
     said = refusal(InputError, size_of, text)
-    assert said == f"bench: size must be a number from 1 to 2**28, like 4096 or 2**12, got {text!r}."
+    assert said == f"bench: --size must be a number from 1 to 2**28, like 4096 or 2**12, got {text!r}."
 
 
 # Files, whole or absent

@@ -81,7 +81,7 @@ def size_of(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,12})(?:\*\*([0-9]{1,2}))?", text.strip())
     size = int(found[1]) ** int(found[2] or 1) if found else 0
     if not 1 <= size <= _MOST_ENTRIES:
-        raise InputError(f"bench: size must be a number from 1 to 2**28, like 4096 or 2**12, got {text!r}.")
+        raise InputError(f"bench: --size must be a number from 1 to 2**28, like 4096 or 2**12, got {text!r}.")
     return size
 
 
@@ -96,11 +96,11 @@ def _check(options: Options) -> list[int]:
     if not 1 <= len(sizes) <= _MOST_SIZES:
         raise InputError(f"bench: 1 to {_MOST_SIZES} sizes can be measured in one run, got {len(sizes)}.")
     if options.dtype not in _DTYPES:
-        raise InputError(f"bench: dtype must be one of {', '.join(_DTYPES)}, got {options.dtype!r}.")
+        raise InputError(f"bench: --dtype must be one of {', '.join(_DTYPES)}, got {options.dtype!r}.")
     if not 0 < options.rate < 1:
-        raise InputError(f"bench: rate must be in (0, 1), got {options.rate:g}.")
+        raise InputError(f"bench: --rate must be in (0, 1), got {options.rate:g}.")
     if not 0 < options.seconds <= 3600:
-        raise InputError(f"bench: seconds must be in (0, 3600], got {options.seconds:g}.")
+        raise InputError(f"bench: --seconds must be in (0, 3600], got {options.seconds:g}.")
     for path, kinds in ((options.chart, (".svg", ".png")), (options.numbers, (".json",))):
         if path is not None:
             _check_file(path, kinds)

@@ -64,7 +64,7 @@ def add_arguments(parser: Parser) -> None:
     add("--storage", metavar="URL", help="An Optuna storage that several machines share.")
     add("--variants", metavar="A,B", help="Variants to search, such as Dropout,GaussianDropout.")
     add("--seed", type=whole_number, metavar="N", help="The same seed gives the same numbers; 0 by default.")
-    add("--quiet", action="store_true", help="Print the verdict only.")
+    add("--quiet", action="store_true", help="Print only the verdict.")
 
 
 def run(arguments: argparse.Namespace) -> None:
