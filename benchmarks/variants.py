@@ -113,10 +113,10 @@ def one(pool: Any, data: str, network: str, variant: str | None, folder: Path | 
     """Return a variant's best rate and its test errors; None is the network without dropout."""
     tried = RATES if variant else ()
     # The seeds that choose are not those that are reported.
-    asked = [
+    tasks = [
         (data, network, variant, rate, SEEDS + seed, False, folder) for rate in tried for seed in range(TRIED)
     ]
-    errors = np.reshape(pool.map(error, asked, 1), (len(tried), TRIED)).mean(axis=1) if tried else []
+    errors = np.reshape(pool.map(error, tasks, 1), (len(tried), TRIED)).mean(axis=1) if tried else []
     best = RATES[int(np.argmin(errors))] if tried else 0.0
     final = pool.map(error, [(data, network, variant, best, seed, True, folder) for seed in range(SEEDS)], 1)
     validation = {str(rate): digits(float(value)) for rate, value in zip(tried, errors, strict=True)}
@@ -139,20 +139,20 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--go-on", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     path = RESULTS / "variants.json"
     known: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     known.pop("machine", None)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(asked.jobs, initializer=begin) as pool:
-        for data in DATA if asked.mnist else ["digits"]:
+    with context.Pool(options.jobs, initializer=begin) as pool:
+        for data in DATA if options.mnist else ["digits"]:
             for network in NETWORKS:
-                found = known.setdefault(data, {}).setdefault(network, {}) if asked.go_on else {}
+                found = known.setdefault(data, {}).setdefault(network, {}) if options.go_on else {}
                 known.setdefault(data, {})[network] = found
                 for variant in [None, *variants(network)]:
                     name = variant or "none"
                     if name not in found:
-                        result = one(pool, data, network, variant, asked.mnist)
+                        result = one(pool, data, network, variant, options.mnist)
                         without = found["none"]["errors"] if variant else result["errors"]
                         found[name] = against(without, result, data)
                         keep("variants", known, "scikit-learn")

@@ -59,14 +59,14 @@ def tables(results: Results) -> str:
 
 def figure(results: Results) -> bytes:
     """Return the changes and their intervals as SVG, one panel for each table."""
-    shown = groups(results)
+    grouped = groups(results)
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": "thinnet"}):
         page = Figure(
-            figsize=(9, 0.24 * sum(len(group) + 3 for _, group in shown) / 2 + 1), layout="constrained"
+            figsize=(9, 0.24 * sum(len(group) + 3 for _, group in grouped) / 2 + 1), layout="constrained"
         )
         FigureCanvasSVG(page)
-        panels = page.subplots(-(-len(shown) // 2), 2, squeeze=False).ravel()
-        for panel, (title, variants) in zip(panels, shown, strict=False):
+        panels = page.subplots(-(-len(grouped) // 2), 2, squeeze=False).ravel()
+        for panel, (title, variants) in zip(panels, grouped, strict=False):
             names = [name for name in variants if name != "none"][::-1]
             for place, name in enumerate(names):
                 gap = {part: 100 * value for part, value in variants[name]["difference"].items()}
@@ -76,7 +76,7 @@ def figure(results: Results) -> bytes:
             panel.set_yticks(range(len(names)), names)
             panel.set_title(title, loc="left")
             panel.set_xlabel("change of the test error, points")
-        for panel in panels[len(shown) :]:
+        for panel in panels[len(grouped) :]:
             panel.remove()
         kept = io.BytesIO()
         page.savefig(kept, format="svg", metadata={"Date": None, "Creator": None})

@@ -1,4 +1,4 @@
-"""A network: a stack of layers with a loss, which can be trained, asked, thinned and saved."""
+"""A network: a stack of layers with a loss, which can be trained, applied, thinned and saved."""
 
 from __future__ import annotations
 

@@ -142,6 +142,17 @@ def _on_meta(*inputs: Any) -> Tensor:
     return torch.empty_like(x)
 
 
+def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
+    """Loop over the batch: a key that is not batched draws the same for all of it."""
+
+    def entry(value: Any, dim: Any, i: int) -> Any:
+        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
+
+    dims = *in_dims, *(None,) * (len(inputs) - len(in_dims))
+    parts = [_call(*(map(entry, inputs, dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
+    return torch.stack(parts), 0
+
+
 class _Drop(torch.autograd.Function):
     """The derivatives of the operator, all of them the operator again."""
 
@@ -175,9 +186,7 @@ class _Drop(torch.autograd.Function):
             dx = torch.zeros_like(d_other)
         return _recompute(ctx, dx, d_other, d_other is not None)
 
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-        return _vmap(info, in_dims, *inputs)
+    vmap = staticmethod(_vmap)
 
 
 def _recompute(ctx: Any, x: Tensor, other: Tensor | None, shifted: bool) -> Tensor:
@@ -218,17 +227,6 @@ def _drop_by_operator(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
 
 
 _directly: Any = direct_apply(_Directly)
-
-
-def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-    """Loop over the batch: a key that is not batched draws the same for all of it."""
-
-    def entry(value: Any, dim: Any, i: int) -> Any:
-        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
-
-    dims = *in_dims, *(None,) * (len(inputs) - len(in_dims))
-    parts = [_call(*(map(entry, inputs, dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
-    return torch.stack(parts), 0
 
 
 _library: Any = torch.library

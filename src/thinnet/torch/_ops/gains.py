@@ -224,6 +224,16 @@ def _on_meta(
     return like.new_empty(source.size(shape, *options), dtype=source.dtype)
 
 
+def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
+    """Loop over the batch of keys, of parameters, or of both."""
+
+    def entry(value: Any, dim: Any, i: int) -> Any:
+        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
+
+    parts = [_operator(*(map(entry, inputs, in_dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
+    return torch.stack(parts), 0
+
+
 class _Gains(torch.autograd.Function):
     """The derivatives with respect to a learned parameter, by the slope of the gain."""
 
@@ -251,25 +261,13 @@ class _Gains(torch.autograd.Function):
         parameter, gain = ctx.saved_tensors
         return apply(_slope(ctx, gain, parameter), 0.0, tangents[4].expand(gain.shape))
 
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-        return _vmap(info, in_dims, *inputs)
+    vmap = staticmethod(_vmap)
 
 
 def _slope(ctx: Any, gain: Tensor, parameter: Tensor) -> Tensor:
     slope = _SOURCES[ctx.name].slope
     assert slope is not None
     return slope(gain, parameter, *ctx.options)
-
-
-def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-    """Loop over the batch of keys, of parameters, or of both."""
-
-    def entry(value: Any, dim: Any, i: int) -> Any:
-        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
-
-    parts = [_operator(*(map(entry, inputs, in_dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
-    return torch.stack(parts), 0
 
 
 _LIBRARY.impl("gains", _draw, "CPU")
