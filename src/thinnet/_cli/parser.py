@@ -8,9 +8,16 @@ from typing import Any, NoReturn, TypeVar
 
 from thinnet.errors import InputError
 
-__all__ = ["Help", "Parser", "number", "whole_number"]
+__all__ = ["MISSING", "Help", "Parser", "number", "whole_number"]
 
 T = TypeVar("T", int, float)
+
+MISSING: dict[str, Any] = {
+    "action": "append",
+    "metavar": "TEXT",
+    "help": "A text that stands for a missing value; repeatable.",
+}
+"""The flag --missing of every command that reads a table."""
 
 
 class Help(Exception):  # noqa: N818 - not an error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from thinnet._cli.parser import Parser
+from thinnet._cli.parser import MISSING, Parser
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,12 +20,7 @@ def add_arguments(parser: Parser) -> None:
         help="New rows: the columns of the study's table, with or without the target.",
     )
     add("--out", type=Path, metavar="FILE", help="A CSV file; printed by default.")
-    add(
-        "--missing",
-        action="append",
-        metavar="TEXT",
-        help="A text that stands for a missing value; repeatable.",
-    )
+    add("--missing", **MISSING)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from thinnet._cli.parser import Parser, whole_number
+from thinnet._cli.parser import MISSING, Parser, whole_number
 from thinnet.errors import InputError
 
 __all__ = ["STOPPED", "add_arguments", "run"]
@@ -28,12 +28,7 @@ def add_arguments(parser: Parser) -> None:
     add("--out", metavar="FOLDER", help="The run's folder; runs/NAME by default.")
     add("--task", help="classification or regression; decided from the target by default.")
     add("--group", metavar="COLUMN", help="Rows with the same value in this column stay together.")
-    add(
-        "--missing",
-        action="append",
-        metavar="TEXT",
-        help="A text that stands for a missing value; repeatable.",
-    )
+    add("--missing", **MISSING)
     add(
         "--category",
         dest="categories",
@@ -72,8 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
     from thinnet.study._extra import need_packages
 
     need_packages("thinnet study")
+    from thinnet.study import Options, study
     from thinnet.study._report.wording import summarise
-    from thinnet.study._run import Options, study
     from thinnet.study._spelling import as_flags
 
     with as_flags():
