@@ -82,8 +82,22 @@ class Constant:
         return self.value
 
 
+class _Ending:
+    """A schedule that stays at one value from step `steps` on."""
+
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        raise NotImplementedError
+
+    @property
+    def last(self) -> float:
+        """The value from step `steps` on."""
+        return self(self.steps)
+
+
 @dataclass(frozen=True)
-class Linear:
+class Linear(_Ending):
     """Go from `start` to `stop` in a straight line over `steps` steps, then stay.
 
     Examples
@@ -103,14 +117,9 @@ class Linear:
         """Return the value at a step."""
         return self.start + (self.stop - self.start) * min(step / self.steps, 1.0)
 
-    @property
-    def last(self) -> float:
-        """The value from step `steps` on."""
-        return self(self.steps)
-
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Ending):
     """Go from `start` to `stop` along half a cosine over `steps` steps, then stay.
 
     `stop + (start - stop) * (1 + cos(pi * t / steps)) / 2`
@@ -138,14 +147,9 @@ class Cosine:
             self.stop + (self.start - self.stop) * (1 + math.cos(math.pi * min(step / self.steps, 1.0))) / 2
         )
 
-    @property
-    def last(self) -> float:
-        """The value from step `steps` on."""
-        return self(self.steps)
-
 
 @dataclass(frozen=True)
-class FlatCosine:
+class FlatCosine(_Ending):
     """Stay at `start` for a share `flat` of the steps, then go to `stop` along half a cosine, then stay.
 
     `flat = 0` is `Cosine`, `flat = 1` goes to `stop` at once at the end.
@@ -181,11 +185,6 @@ class FlatCosine:
         way = (step - level) / (self.steps - level)
         return self.stop + (self.start - self.stop) * (1 + math.cos(math.pi * way)) / 2
 
-    @property
-    def last(self) -> float:
-        """The value from step `steps` on."""
-        return self.stop
-
 
 @dataclass(frozen=True)
 class Curriculum:
@@ -220,7 +219,7 @@ class Curriculum:
 
 
 @dataclass(frozen=True)
-class Early:
+class Early(_Ending):
     """Go from `rate` down to 0 during the first `steps` steps, then stay: against underfitting.
 
     Examples
@@ -243,14 +242,9 @@ class Early:
         """Return the rate at a step."""
         return self.rate * max(0.0, 1.0 - step / self.steps)
 
-    @property
-    def last(self) -> float:
-        """The rate from step `steps` on."""
-        return self(self.steps)
-
 
 @dataclass(frozen=True)
-class Late:
+class Late(_Ending):
     """Drop nothing during the first `steps` steps, then `rate`: against overfitting.
 
     Examples
@@ -272,11 +266,6 @@ class Late:
     def __call__(self, step: int) -> float:
         """Return the rate at a step."""
         return self.rate if step >= self.steps else 0.0
-
-    @property
-    def last(self) -> float:
-        """The rate from step `steps` on."""
-        return self(self.steps)
 
 
 def scheduled_drop_path(rate: float, cells: int, *, steps: int) -> list[Linear]:
