@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from thinnet._files import explain, replacing, write_bytes, write_text
+from thinnet._files import explain, is_folder, replacing, write_bytes, write_text
 from thinnet.errors import FileError
 
 
@@ -95,3 +95,10 @@ def test_the_place_is_named(tmp_path: Path, refusal: Callable[..., str]) -> None
 
 def test_an_error_without_a_number_says_what_it_can() -> None:
     assert explain(OSError("the reader's own words")) == "the reader's own words"
+
+
+def test_a_name_that_is_too_long_is_no_folder(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    assert is_folder(tmp_path)
+    assert not is_folder(tmp_path / "nothing")
+    line = refusal(FileError, is_folder, Path("x" * 5000))
+    assert line == f"{'x' * 200}…: cannot be read: its name is too long."

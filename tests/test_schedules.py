@@ -115,3 +115,9 @@ def test_a_curriculum_goes_forwards(refusal: Callable[..., str]) -> None:
     for gamma in (0, -1e-3, math.nan):
         line = refusal(InputError, Curriculum, 0.5, gamma)
         assert line == f"Curriculum: gamma must be a number greater than 0, got {gamma!r}."
+
+
+@pytest.mark.parametrize("wrong", [3, None, "Linear"])
+def test_the_last_value_is_that_of_a_function(wrong: Any, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, final, wrong)
+    assert line.startswith(f"final: schedule must be a function of the step, got {wrong!r}; use ")

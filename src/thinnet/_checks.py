@@ -8,6 +8,9 @@ name, requirement, value. A check of a type of ours stands beside that type (`ch
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -28,8 +31,10 @@ __all__ = [
     "check_number",
     "check_numbers",
     "check_out",
+    "check_path",
     "check_rate",
     "check_shape",
+    "check_texts",
     "check_type",
     "format_value",
 ]
@@ -85,6 +90,22 @@ def check_boolean(owner: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_path(owner: str, name: str, value: Any) -> Path:
+    """Return the path of a file or a folder."""
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(f"{owner}: {name} must be a path, got {format_value(value)}.")
+    return Path(cast("Any", value))
+
+
+def check_texts(owner: str, name: str, value: Any) -> tuple[str, ...]:
+    """Return a list of texts as a tuple; one text is no list."""
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        texts = tuple(cast("Iterable[Any]", value))
+        if all(isinstance(each, str) for each in texts):
+            return texts
+    raise InputError(f"{owner}: {name} must be a list of texts, got {format_value(value)}.")
+
+
 def check_type(owner: str, name: str, value: Any, kind: type[Kind], remedy: str = "") -> Kind:
     """Return a value of a class; `remedy` states how to make one.
 
@@ -134,6 +155,10 @@ def check_rate(owner: str, rate: ArrayLike, shape: tuple[int, ...] | None = None
         raise InputError(f"{owner}: {name} must be in [0, 1], got {float(worst):g}.")
     if value.ndim == 0:
         return float(value)
+    if shape == ():
+        raise InputError(
+            f"{owner}: {name} must be one number in [0, 1], got an array of shape {value.shape}."
+        )
     if shape is not None and not broadcasts(value.shape, shape):
         raise InputError(
             f"{owner}: {name}s of shape {value.shape} do not broadcast against x of shape {shape}."

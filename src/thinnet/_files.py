@@ -12,7 +12,7 @@ from pathlib import Path
 
 from thinnet.errors import FileError
 
-__all__ = ["explain", "replacing", "write_bytes", "write_text"]
+__all__ = ["explain", "is_folder", "replacing", "write_bytes", "write_text"]
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
@@ -23,6 +23,7 @@ _REMEDIES = {
     errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.ENOENT: "no such file or folder",
     errno.EISDIR: "it is a folder",
+    errno.ENAMETOOLONG: "its name is too long",
 }
 
 
@@ -31,6 +32,22 @@ def explain(error: OSError) -> str:
     if error.errno is None and re.search(r"\d+ requested and \d+ written", str(error)):
         return _REMEDIES[errno.ENOSPC]  # NumPy reports the count alone, without the reason
     return _REMEDIES.get(error.errno or 0, error.strerror or str(error))
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder.
+
+    Raises
+    ------
+    FileError
+        The system refuses the path: no permission, a name that is too long.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        name = str(path)
+        shown = name if len(name) <= 200 else f"{name[:200]}…"
+        raise FileError(f"{shown}: cannot be read: {explain(error)}.") from error
 
 
 @contextlib.contextmanager

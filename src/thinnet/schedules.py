@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
 
-from thinnet._checks import check, check_integer, check_number
+from thinnet._checks import check, check_integer, check_number, format_value
 from thinnet._constraints import Number
+from thinnet.errors import InputError
 
 __all__ = [
     "Constant",
@@ -53,6 +54,11 @@ def final(schedule: Schedule) -> float:
     >>> final(Linear(0.0, 0.4, steps=4)), final(lambda step: 0.5 if step > 100 else 0.0)
     (0.4, 0.5)
     """
+    if not callable(schedule):
+        raise InputError(
+            f"final: schedule must be a function of the step, got {format_value(schedule)}; "
+            "use thinnet.schedules.Constant."
+        )
     last: float | None = getattr(schedule, "last", None)
     return schedule(_LAST_STEP) if last is None else last
 

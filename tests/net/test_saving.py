@@ -278,3 +278,10 @@ def test_without_safetensors(
     remedy = 'the package safetensors is not installed; run: pip install "thinnet[save]"'
     assert refusal(MissingPackage, build().save, saved) == f"Network.save: {remedy}"
     assert refusal(MissingPackage, net.Network.load, saved) == f"Network.load: {remedy}"
+
+
+def test_paths_and_metadata_of_other_types(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, build().save, 3) == "Network.save: path must be a path, got 3."
+    assert refusal(InputError, net.Network.load, None) == "Network.load: path must be a path, got None."
+    line = refusal(InputError, build().save, tmp_path / "a", metadata=3)
+    assert line == "Network.save: metadata must be a dict, got 3."

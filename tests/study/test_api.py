@@ -50,6 +50,13 @@ def test_predictions_are_a_frame(finished: tuple[Path, str], houses: Path, tmp_p
         ({"seed": -1}, "study: seed must be a whole number in [0, 2**32), got -1."),
         ({"drop": "id"}, "study: drop must be a list of texts, got 'id'."),
         ({"missing": [1]}, "study: missing must be a list of texts, got [1]."),
+        ({"categories": 3}, "study: categories must be a list of texts, got 3."),
+        ({"source": 3}, "study: source must be a path, got 3."),
+        ({"out": 3}, "study: out must be a path, got 3."),
+        ({"target": 3}, "study: target must be a str, got 3."),
+        ({"group": 3}, "study: group must be a str, got 3."),
+        ({"storage": 3}, "study: storage must be a str, got 3."),
+        ({"quiet": "no"}, "study: quiet must be True or False, got 'no'."),
     ],
 )
 def test_options_are_checked_when_made(

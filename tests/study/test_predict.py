@@ -12,7 +12,7 @@ from safetensors import numpy as safetensors_numpy
 from thinnet import _cli as cli
 from thinnet import net
 from thinnet._core.random import Key
-from thinnet.errors import DataError, FileError
+from thinnet.errors import DataError, FileError, InputError
 from thinnet.study._predict import Model, load_model, predict, to_csv
 from thinnet.study._recipe.scoring import predict_test_rows
 from thinnet.study._tables.problem import Problem
@@ -194,3 +194,24 @@ def test_predictions_in_a_folder_that_does_not_exist(
     out = tmp_path / "nowhere" / "out.csv"
     said = failed(["predict", finished[0], houses, "--out", out], capsys)
     assert said == f"{out}: cannot be written: no such file or folder.\n"
+
+
+def test_names_that_are_too_long(houses: Path, refusal: Any) -> None:
+    words = "cannot be read: its name is too long."
+    assert refusal(FileError, predict, "x" * 5000, str(houses)) == f"{'x' * 200}…: {words}"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"run": 3}, "run must be a path, got 3."),
+        ({"source": None}, "source must be a path, got None."),
+        ({"out": 3}, "out must be a path, got 3."),
+        ({"missing": "NA"}, "missing must be a list of texts, got 'NA'."),
+    ],
+)
+def test_arguments_of_other_types(
+    finished: tuple[Path, str], houses: Path, options: dict[str, Any], words: str, refusal: Any
+) -> None:
+    valid: dict[str, Any] = {"run": finished[0], "source": str(houses)}
+    assert refusal(InputError, predict, **{**valid, **options}) == f"predict: {words}"

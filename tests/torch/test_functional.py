@@ -314,3 +314,28 @@ def test_a_shard_draws_its_rows(call: Callable[[torch.Tensor], torch.Tensor]) ->
         assert torch.equal(call(x[2:5]), expected[2:5])
     with tt.shard(global_batch=6, start=0):
         assert torch.equal(call(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("ConcreteDropout: logit", lambda: F.concrete_dropout(some(2, 3), "a", key=Key(0))),
+        ("Standout: logits", lambda: F.standout(some(2, 3), "a", key=Key(0))),
+        ("VariationalDropout: log_alpha", lambda: F.variational_dropout(some(2, 3), "a", key=Key(0))),
+        ("SparseVariationalDropout: log_alpha", lambda: F.sparse_prune(some(2, 3), "a")),
+    ],
+)
+def test_texts_are_no_numbers(name: str, call: Callable[[], Any], refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, call) == f"{name} must be a tensor or a number, got 'a'."
+
+
+def test_penalties_take_tensors(refusal: Callable[..., str]) -> None:
+    words = "must be a torch.Tensor, got float; use torch.as_tensor"
+    for call in (F.variational_kl, F.sparse_kl):
+        line = refusal(InputError, call, 0.5)
+        assert line == f"{call.__name__}: log_alpha {words}(log_alpha)."
+    one, many = torch.tensor(0.0), some(3, 2)
+    assert refusal(InputError, F.concrete_kl, 0.5, many) == f"concrete_kl: logit {words}(logit)."
+    assert refusal(InputError, F.concrete_kl, one, 0.5) == f"concrete_kl: weight {words}(weight)."
+    line = refusal(InputError, F.concrete_kl, one, many, length=-1)
+    assert line == "concrete_kl: length must be a number of at least 0, got -1."

@@ -382,3 +382,11 @@ def test_a_sparse_convolution_pads_as_torch_does(mode: str, padding: Any) -> Non
     sparse.load_state_dict(plain.state_dict(), strict=False)
     x = torch.randn(2, 2, 9, 8)
     assert torch.equal(sparse(x), plain(x))
+
+
+def test_names_of_weights_are_a_list(refusal: Callable[..., str]) -> None:
+    lstm = nn.LSTM(3, 3)
+    line = refusal(InputError, tt.WeightDrop, lstm, weights=3)
+    assert line == "WeightDrop: weights must be a list of texts, got 3."
+    line = refusal(InputError, tt.WeightDrop, lstm, weights=[])
+    assert line == "WeightDrop: weights must name at least one parameter, got none."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import thinnet as tn
+from thinnet import variants
 from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.variants import (
@@ -94,6 +96,11 @@ def test_a_pattern_of_the_catalogue_is_that_row() -> None:
         ("n 2", "pattern 'n 2' has the word '2'; use names, 1, ... or 1... for axes."),
         ("n ... 1...", "pattern 'n ... 1...' has more than one of ... and 1...; write one."),
         ("n c n", "pattern 'n c n' has the name 'n' twice; rename one axis."),
+        (
+            "+" * 99,
+            f"pattern '{'+' * 59}…{'+' * 15}' has the word '{'+' * 59}…{'+' * 15}'; use names, 1, "
+            "... or 1... for axes.",
+        ),
     ],
 )
 def test_patterns_that_are_refused(pattern: Any, words: str, refusal: Callable[..., str]) -> None:
@@ -182,11 +189,56 @@ def test_laws_that_are_refused(law: Any, words: str, refusal: Callable[..., str]
     assert "MyDropout" not in CATALOGUE
 
 
+def _failing(rate: float) -> TwoPoint:
+    return inverted({}[rate])
+
+
+@pytest.mark.parametrize(
+    ("law", "words"),
+    [
+        (lambda rate: 3, "MyDropout: law must return a TwoPoint or a Table, got 3 at rate 0.5."),
+        (lambda rate: 1 / 0, "MyDropout: law fails at rate 0.5 with ZeroDivisionError: division by zero."),
+        (_failing, "MyDropout: law fails at rate 0.5 with KeyError: 0.5."),
+        (
+            lambda rate: TwoPoint("a", (0, 0), (1, 0), (1, 0)),
+            "TwoPoint: threshold must be a whole number in [0, 2**16], got 'a'.",
+        ),
+        (
+            lambda rate: TwoPoint(-5, (0, 0), (1, 0), (1, 0)),
+            "TwoPoint: threshold must be a whole number in [0, 2**16], got -5.",
+        ),
+        (
+            lambda rate: TwoPoint(5, 0, (1, 0), (1, 0)),
+            "TwoPoint: dropped must be two numbers (gain, shift), got 0.",
+        ),
+        (
+            lambda rate: Table([1], (1, 0)),
+            "Table: gains must be an array of float32 and shape (65536,), got [1].",
+        ),
+        (
+            lambda rate: Table(np.ones(65536, np.float32), 1),
+            "Table: mean must be two numbers (gain, shift), got 1.",
+        ),
+    ],
+)
+def test_a_law_that_fails_when_it_is_applied(law: Any, words: str, refusal: Callable[..., str]) -> None:
+    row = replace(MINE, law=law)
+    assert refusal(InputError, tn.drop, row, np.ones((2, 3)), 0.5, key=Key(0)) == words
+
+
+@pytest.mark.parametrize("law", [inverted, variants.hold, variants.mixed, variants.gaussian, variants.shake])
+def test_laws_check_their_rate(law: Any, refusal: Callable[..., str]) -> None:
+    for wrong in (-1, 1.5, math.nan):
+        assert refusal(InputError, law, wrong) == f"law: rate must be in [0, 1], got {wrong:g}."
+    assert refusal(InputError, law, "a") == "law: rate must be a number in [0, 1], got 'a'."
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
         ("name", 3, "Variant: name must be a str, got 3."),
         ("name", "", "Variant: name must not be empty."),
+        ("name", "A\nB", "Variant: name must be printable text, got 'A\\nB'."),
         ("site", "brain", 'MyDropout: site must be "activation", "branch", '),
         (
             "law",

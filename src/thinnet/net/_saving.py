@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from thinnet import _files as files
 from thinnet import schedules
+from thinnet._checks import check_path, check_type
 from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError, need
 from thinnet.net import _connect, _conv, _dropout, _layers, _losses, _norm, _pool, _residual
@@ -87,6 +87,9 @@ class Savable(Protocol):
 def write_network(network: Savable, path: str | os.PathLike[str], metadata: dict[str, Any] | None) -> None:
     """Write a network; see `Network.save`."""
     safetensors = need("safetensors.numpy", extra="save", owner="Network.save")
+    path = check_path("Network.save", "path", path)
+    if metadata is not None:
+        check_type("Network.save", "metadata", metadata, dict)
     description: dict[str, Any] = {
         "format": _FORMAT,
         "inputs": list(network.shapes[0]),
@@ -115,7 +118,7 @@ def read_network(
 ) -> tuple[Built, dict[str, Any]]:
     """Read a network, made by `build`, and the metadata that it was saved with; see `Network.load`."""
     safetensors = need("safetensors", extra="save", owner="Network.load")
-    path = Path(path)
+    path = check_path("Network.load", "path", path)
     try:
         # The file is opened here first, because the errors of the reader carry no error number.
         path.open("rb").close()

@@ -8,7 +8,15 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from thinnet._checks import check, check_integer, check_number, format_value
+from thinnet._checks import (
+    check,
+    check_boolean,
+    check_integer,
+    check_number,
+    check_path,
+    check_texts,
+    check_type,
+)
 from thinnet._constraints import Number
 from thinnet._core.threads import count_cores
 from thinnet.errors import InputError
@@ -23,6 +31,7 @@ __all__ = ["Options", "identify"]
 
 _LEAST = {"trials": 1, "seeds": 2, "max_width": 1}
 _LEAST_SECONDS = 10
+_TEXTS = ("target", "task", "group", "storage")
 _LISTS = ("categories", "drop", "missing", "variants")
 
 
@@ -101,9 +110,15 @@ class Options:
     quiet: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", os.fspath(self.source))
+        object.__setattr__(self, "source", str(check_path("study", "source", self.source)))
         for name in _LISTS:
-            object.__setattr__(self, name, _check_list(name, getattr(self, name)))
+            object.__setattr__(self, name, check_texts("study", spell_option(name), getattr(self, name)))
+        for name in _TEXTS:
+            if getattr(self, name) is not None:
+                check_type("study", spell_option(name), getattr(self, name), str)
+        if self.out is not None:
+            check_path("study", spell_option("out"), self.out)
+        check_boolean("study", spell_option("quiet"), self.quiet)
         for name, least in _LEAST.items():
             check_integer("study", spell_option(name), getattr(self, name), least)
         if self.jobs is not None:
@@ -162,9 +177,3 @@ def identify(options: Options, fingerprint: str) -> dict[str, Any]:
         "max_width": options.max_width,
         "variants": list(options.variants),
     }
-
-
-def _check_list(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"study: {spell_option(name)} must be a list of texts, got {format_value(value)}.")
-    return tuple(value)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from thinnet import _files as files
 from thinnet import net
+from thinnet._checks import check_path, check_texts
 from thinnet.errors import FileError
 from thinnet.study._extra import need_packages
 from thinnet.study._folder import MODEL, MODEL_FORMAT
@@ -55,8 +56,8 @@ def load_model(path: str | Path) -> Model:
     FileError
         The file does not exist, is truncated, or is not a model of `thinnet study`.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = check_path("predict", "run", path)
+    if files.is_folder(path):
         if not (path / MODEL).exists():
             raise FileError(f"{path}: there is no {MODEL} in it; run or finish the study first.")
         path = path / MODEL
@@ -112,7 +113,11 @@ def predict(
     """
     need_packages("thinnet predict")
     model = load_model(run)
-    table = load_table(str(source), tuple(missing))
+    if out is not None:
+        check_path("predict", "out", out)
+    table = load_table(
+        str(check_path("predict", "source", source)), check_texts("predict", "missing", missing)
+    )
     predictions = model.predict(table.frame, table.name)
     if out is not None:
         files.write_text(out, to_csv(predictions))

@@ -12,13 +12,15 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import check_integer, check_rate, format_value
 from thinnet._core import kernels
 from thinnet._core.kernels import Pair
+from thinnet.errors import InputError
 
 __all__ = [
     "ALPHA",
@@ -62,6 +64,10 @@ class TwoPoint(kernels.TwoPoint):
     lanes: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.threshold, np.ndarray):
+            check_integer("TwoPoint", "threshold", self.threshold, 0, LANES)
+        for name in ("dropped", "kept", "mean"):
+            _check_pair("TwoPoint", name, getattr(self, name))
         super().__post_init__()
         object.__setattr__(self, "mean", Pair(*self.mean))
 
@@ -102,6 +108,9 @@ class Table:
     shifts: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("gains", "shifts"):
+            _check_table(name, getattr(self, name))
+        _check_pair("Table", "mean", self.mean)
         object.__setattr__(self, "mean", Pair(*self.mean))
 
     @functools.cached_property
@@ -113,6 +122,21 @@ class Table:
     def variance(self) -> float:
         """The variance of the gain."""
         return float(self.gains.var(dtype=np.float64))
+
+
+def _check_pair(owner: str, name: str, value: Any) -> None:
+    if not isinstance(value, tuple | list) or len(cast("Any", value)) != 2:
+        raise InputError(f"{owner}: {name} must be two numbers (gain, shift), got {format_value(value)}.")
+
+
+def _check_table(name: str, value: Any) -> None:
+    if name == "shifts" and value is None:
+        return
+    table: Any = value
+    if not isinstance(value, np.ndarray) or table.dtype != np.float32 or table.shape != (LANES,):
+        raise InputError(
+            f"Table: {name} must be an array of float32 and shape ({LANES},), got {format_value(value)}."
+        )
 
 
 Law: TypeAlias = TwoPoint | Table
@@ -204,7 +228,12 @@ def threshold_of(rate: Any, lanes: int = 1) -> Any:
     >>> threshold_of(0.5), threshold_of(0.5, lanes=4)
     (32768, 10427)
     """
-    share = rate if lanes == 1 else 1 - (1 - rate) ** (1 / lanes)
+    known: Any = rate
+    if not isinstance(rate, np.ndarray):
+        known = check_rate("law", rate)
+    if lanes != 1:
+        check_integer("law", "lanes", lanes, 1)
+    share = known if lanes == 1 else 1 - (1 - known) ** (1 / lanes)
     if isinstance(share, float):
         return round(share * LANES)
     return np.rint(np.asarray(share, np.float64) * LANES).astype(np.int32)

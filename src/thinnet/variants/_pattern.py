@@ -41,17 +41,20 @@ def check_pattern(owner: str, pattern: Any) -> str:
             f"{owner}: pattern must be a string with one word for each axis, such as "
             f"{'n 1 f'!r}, got {format_value(pattern)}."
         )
-    words = pattern.split()
+    words, shown = pattern.split(), format_value(pattern)
     for word in words:
         if word not in ("1", *_SEVERAL) and not word.isidentifier():
             raise InputError(
-                f"{owner}: pattern {pattern!r} has the word {word!r}; use names, 1, ... or 1... for axes."
+                f"{owner}: pattern {shown} has the word {format_value(word)}; "
+                "use names, 1, ... or 1... for axes."
             )
     if sum(word in _SEVERAL for word in words) > 1:
-        raise InputError(f"{owner}: pattern {pattern!r} has more than one of ... and 1...; write one.")
+        raise InputError(f"{owner}: pattern {shown} has more than one of ... and 1...; write one.")
     names = [word for word in words if word.isidentifier()]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"{owner}: pattern {pattern!r} has the name {twice!r} twice; rename one axis.")
+        raise InputError(
+            f"{owner}: pattern {shown} has the name {format_value(twice)} twice; rename one axis."
+        )
     return " ".join(words)
 
 
@@ -115,7 +118,7 @@ def unfit(pattern: str, shape: tuple[int, ...]) -> str | None:
     least = len(pattern.split()) - 1
     needed = f"at least {least}" if "..." in pattern else str(least + 1)
     axes = "axis" if needed.split()[-1] == "1" else "axes"
-    return f"the pattern {pattern!r} needs {needed} {axes}, got an array of shape {shape}"
+    return f"the pattern {format_value(pattern)} needs {needed} {axes}, got an array of shape {shape}"
 
 
 def _words(pattern: str, axes: int) -> list[str] | None:

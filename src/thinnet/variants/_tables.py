@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet._checks import check_rate
 from thinnet._core.kernels import Pair
 from thinnet.variants._law import LANES, Table, formula
 
@@ -95,12 +96,14 @@ def shake(rate: float) -> Table:
     ----------
     Gastaldi: Shake-shake regularization. arXiv:1705.07485, 2017, section 1.
     """
+    rate = check_rate("law", rate)
     gains = (0.5 + rate / 2 * _uniform()).astype(np.float32)
     return Table(_read_only(gains), Pair(0.5, 0.5), _read_only(1 - gains))
 
 
 def _noise(rate: float, gains: Callable[[float], NDArray[np.float64]]) -> Table:
     """Return gains around 1 with the standard deviation of dropout as a table; zeros at rate 1."""
+    rate = check_rate("law", rate)
     if rate == 1:
         return Table(_read_only(np.zeros(LANES, np.float32)), Pair(0.0, 0.0))
     return Table(_read_only(gains(math.sqrt(rate / (1 - rate))).astype(np.float32)), Pair(1.0, 0.0))

@@ -14,7 +14,7 @@ from thinnet._checks import check, check_choice, check_type, format_value
 from thinnet._constraints import Number
 from thinnet._core.kernels import Pair
 from thinnet.errors import InputError
-from thinnet.variants._law import Formula, Law, LawOfRate, TwoPoint
+from thinnet.variants._law import Formula, Law, LawOfRate, Table, TwoPoint
 from thinnet.variants._pattern import check_pattern, unfit
 
 __all__ = ["MODES", "PASSED", "SITES", "Mode", "Other", "Variant"]
@@ -113,6 +113,8 @@ class Variant:
     def __post_init__(self) -> None:
         if not check_type("Variant", "name", self.name, str):
             raise InputError("Variant: name must not be empty.")
+        if not self.name.isprintable():
+            raise InputError(f"Variant: name must be printable text, got {format_value(self.name)}.")
         check_choice(self.name, "site", self.site, tuple(SITES))
         check_choice(self.name, "other", self.other, ("zero", "one", "lowest", *PASSED))
         check_choice(self.name, "inference", self.inference, ("mean", "identity"))
@@ -186,8 +188,16 @@ class Variant:
         """
         try:
             law = self.law(rate, math.prod(self.block)) if self.block else self.law(rate)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{self.name}: takes one rate, not an array of them.") from error
+        except InputError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if isinstance(rate, np.ndarray):
+                raise InputError(f"{self.name}: takes one rate, not an array of them.") from error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(f"{self.name}: law fails at rate {rate:g} with {reason}.") from error
+        if not isinstance(law, TwoPoint | Table):
+            got = f"{format_value(law)} at rate {format_value(rate)}"
+            raise InputError(f"{self.name}: law must return a TwoPoint or a Table, got {got}.")
         if self.block and isinstance(law, TwoPoint):
             self._warn_if_coarse(rate, law.rate)
         return law

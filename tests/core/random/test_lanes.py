@@ -160,3 +160,9 @@ def test_the_window_of_seeds_holds_every_seed_of_its_entries(data: st.DataObject
     assert entries.shape == tuple(n + m for n, m in zip(shape, more, strict=True))
     assert (seeds.shape, seeds.start) == (entries.shape, start)
     assert seeds.size == tuple(n + m if n else 0 for n, m in zip(size, more, strict=True))
+
+
+def test_negative_sizes_are_refused(refusal: Callable[..., str]) -> None:
+    for make in (Window.whole, lambda shape: lanes(Key(0), shape)):
+        line = refusal(InputError, make, (2, -1))
+        assert line == "Window: shape must be a tuple of whole numbers of at least 0, got (2, -1)."

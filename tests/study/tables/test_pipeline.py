@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from thinnet.errors import DataError
+from thinnet.errors import DataError, InputError
 from thinnet.study import TablePreparation, split
 from thinnet.study._tables.preparation import prepare
 from thinnet.study._tables.problem import Problem
@@ -54,3 +56,24 @@ def test_what_it_refuses() -> None:
         TablePreparation().transform(pd.DataFrame({"a": [1.0]}))
     with pytest.raises(DataError, match=r"TablePreparation: drop=\[\"b\"\]"):
         TablePreparation(drop=["b"]).fit(pd.DataFrame({"a": [1.0, 2.0]}))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"source": 3}, "source must be a path, got 3."),
+        ({"target": 3}, "target must be a str, got 3."),
+        ({"seed": "a"}, "seed must be a whole number in [0, 2**32), got 'a'."),
+        ({"missing": "NA"}, "missing must be a list of texts, got 'NA'."),
+    ],
+)
+def test_arguments_of_a_split_of_other_types(
+    options: dict[str, Any], words: str, refusal: Callable[..., str]
+) -> None:
+    assert refusal(InputError, split, **{"source": "wine", **options}) == f"split: {words}"
+
+
+def test_columns_of_other_types(refusal: Callable[..., str]) -> None:
+    table = pd.DataFrame({"a": [1.0, 2.0]})
+    line = refusal(InputError, TablePreparation(categories=3).fit, table)
+    assert line == "TablePreparation: categories must be a list of texts, got 3."

@@ -374,3 +374,12 @@ def test_a_schedule_that_was_there_before_the_seed_follows_it() -> None:
     tt.seed(model, 1)
     with tt.step(model, 10):
         assert model[0].p == 0.5
+
+
+def test_only_an_optimizer_counts_steps(refusal: Callable[..., str]) -> None:
+    model = nn.Sequential(tt.Dropout(0.1))
+    tt.seed(model, 0)
+    ramp = Linear(0.0, 0.5, steps=10)
+    line = refusal(InputError, tt.schedule, model, ramp, optimizer=3)
+    assert line == "schedule: optimizer must be a torch.optim.Optimizer, got int."
+    assert refusal(InputError, tt.seed, model, 0, optimizer=3).startswith("seed: optimizer must be ")

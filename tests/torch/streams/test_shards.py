@@ -99,7 +99,7 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
 
     number = "must be a whole number of at least"
     assert refusal(InputError, inside, 0, 0) == f"shard: global_batch {number} 1, got 0."
-    assert refusal(InputError, inside, 4, -1) == f"shard: start {number} 0, got -1."
+    assert refusal(InputError, inside, 4, -1) == "shard: start must be a whole number in [0, 4], got -1."
     complaint = refusal(InputError, inside, 4, 3)
     assert complaint.startswith("Dropout: rows 3 to 5 do not fit into shard(global_batch=4)")
     window = Window((4, 4), (0, 0), (2, 2))
@@ -145,3 +145,10 @@ def test_a_shard_is_that_of_its_thread() -> None:
         thread.join()
     assert found == {0: True, 4: True}
     assert torch.equal(tt.functional.dropout(x, 0.5, key=KEY), whole)
+
+
+def test_a_shard_begins_in_the_batch(refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, tt.shard(global_batch=4, start=9).__enter__)
+    assert line == "shard: start must be a whole number in [0, 4], got 9."
+    with tt.shard(global_batch=4, start=4):
+        assert tt.functional.dropout(torch.ones(0, 3), 0.5, key=KEY).shape == (0, 3)

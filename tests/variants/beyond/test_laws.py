@@ -388,3 +388,14 @@ def test_lists_of_edges_that_are_refused(refusal: Callable[..., str]) -> None:
     assert "got int64 of shape (3, 2)" in refusal(
         InputError, tn.drop_edges, np.ones((3, 2), int), 0.5, key=Key(0)
     )
+
+
+@pytest.mark.parametrize("call", [tn.shakeout, tn.targeted_dropout])
+def test_weights_without_axes_are_refused(call: Any, refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, call, np.array(1.0), 0.5, key=Key(0))
+    assert line.endswith(": weights must have at least one axis, got shape ().")
+
+
+def test_a_function_of_one_rate_says_so(refusal: Callable[..., str]) -> None:
+    line = refusal(InputError, tn.drop_head, np.ones((1, 2, 3, 4)), [0.1, 0.2], key=Key(0))
+    assert line == "DropHead: rate must be one number in [0, 1], got an array of shape (2,)."

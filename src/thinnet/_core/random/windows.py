@@ -82,6 +82,7 @@ class Window:
             )
         for axis, (whole, start, size) in enumerate(zip(self.shape, self.start, self.size, strict=True)):
             if start < 0 or size < 0 or start + size > whole:
+                check_shape("Window", "shape", self.shape)
                 raise InputError(
                     f"Window: axis {axis} must lie inside [0, {whole}), got start {start} and size {size}."
                 )

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
+from thinnet._checks import check, check_path, check_texts, check_type
+from thinnet._constraints import Number
 from thinnet.study._tables import cells
 from thinnet.study._tables.preparation import Preparation, prepare
 from thinnet.study._tables.problem import ColumnRoles, split_table
@@ -74,7 +76,8 @@ class TablePreparation(TransformerMixin, BaseEstimator):
         DataError
             A cell of a number column is not a number, or no column is left.
         """
-        categories, drop = tuple(self.categories), tuple(self.drop)
+        categories = check_texts(_OWNER, "categories", self.categories)
+        drop = check_texts(_OWNER, "drop", self.drop)
         self.preparation_ = prepare(pd.DataFrame(X), _OWNER, categories=categories, drop=drop)
         return self
 
@@ -134,7 +137,12 @@ def split(
     >>> X_train.shape, X_test.shape, y_test[:2].tolist()
     ((142, 13), (36, 13), ['class_0', 'class_0'])
     """
-    table = load_table(source, missing)
+    source = str(check_path("split", "source", source))
+    for name, value in (("target", target), ("task", task), ("group", group)):
+        if value is not None:
+            check_type("split", name, value, str)
+    check("split", "seed", seed, Number(0, 2**32, "[)", whole=True))
+    table = load_table(source, check_texts("split", "missing", missing))
     features, column, _, (inside, test) = split_table(table, ColumnRoles(target, task, group), seed)
     y = _to_sklearn(column)
     return features.iloc[inside], features.iloc[test], y[inside], y[test]

@@ -83,14 +83,14 @@ def load_table(source: str, missing: Sequence[str] = ()) -> Table:
         if read is None:
             known = f"a {', '.join(READERS)} file or one of {', '.join(BUILTIN)}"
             raise FileError(f"{source}: not a table that thinnet reads; give {known}.")
-        if not path.exists():
-            raise FileError(f"{source}: no such file.")
         try:
+            if not path.exists():
+                raise FileError(f"{source}: no such file.")
             frame = read(path, missing)
         except OSError as error:
             if isinstance(error, FileError):
                 raise
-            raise FileError(f"{source}: cannot be read: {explain(error)}.") from error
+            raise FileError(f"{cells.shorten(source)}: cannot be read: {explain(error)}.") from error
     if not len(frame):
         raise DataError(f"{name}: empty table: it has no rows.")
     frame = _mask_missing(frame, missing)

@@ -11,7 +11,7 @@ from torch import nn
 from thinnet._checks import format_value
 from thinnet.errors import InputError
 from thinnet.schedules import Schedule
-from thinnet.torch._models.modules_of import keyed_modules
+from thinnet.torch._models.modules_of import check_optimizer, keyed_modules
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch.functional._entry import check_p
 
@@ -104,6 +104,7 @@ def schedule(
     >>> ramp.rates
     {'0': 0.25, '2': 0.25}
     """
+    check_optimizer("schedule", optimizer)
     rated = {name: m for name, m in keyed_modules("schedule", model).items() if "p" in vars(m)}
     scheduled = _scheduled(rated, dict(p) if isinstance(p, Mapping) else dict.fromkeys(rated, p))
     result = RateSchedule(scheduled)

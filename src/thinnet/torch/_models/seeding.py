@@ -11,7 +11,7 @@ from torch import nn
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._models.modules_of import keyed_modules, modules_of
+from thinnet.torch._models.modules_of import check_optimizer, keyed_modules, modules_of
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch._streams.streams import Clock, ModuleStream
 
@@ -64,8 +64,7 @@ def seed(
         raise InputError(
             "seed: the model holds no module of thinnet; use thinnet.torch.replace(model) first."
         )
-    if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
-        raise InputError(f"seed: optimizer must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
+    check_optimizer("seed", optimizer)
     clock = Clock()
     for name, module in found.items():
         if module._stream is not None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from torch import nn
 from torch.nn.utils import parametrize
 
-from thinnet._checks import check_boolean
+from thinnet._checks import check_boolean, check_texts
 from thinnet.errors import InputError
 from thinnet.torch._internals import Convertible
 from thinnet.torch._modules.base import Rated, Tensor, drop_by, traceable
@@ -88,7 +88,12 @@ class WeightDrop(Convertible):
                 f"{type(self).__name__}: module must be a torch.nn.Module, got {type(module).__name__}."
             )
         self.module = module
-        self.weights = [weights] if isinstance(weights, str) else list(weights)
+        names = check_texts(
+            type(self).__name__, "weights", [weights] if isinstance(weights, str) else weights
+        )
+        if not names:
+            raise InputError(f"{type(self).__name__}: weights must name at least one parameter, got none.")
+        self.weights = list(names)
         for name in self.weights:
             self._parametrize(name, self._make(p))
 

@@ -56,7 +56,7 @@ def shard(global_batch: int, start: int) -> Generator[None]:
     Raises
     ------
     InputError
-        A number of rows below 1, a start below 0, or a tensor inside that reaches beyond the batch.
+        A number of rows below 1, a start outside the batch, or a tensor inside that reaches beyond the batch.
 
     Examples
     --------
@@ -69,9 +69,8 @@ def shard(global_batch: int, start: int) -> Generator[None]:
     True
     """
     before = _current.rows
-    _current.rows = _Rows(
-        check_integer("shard", "global_batch", global_batch, 1), check_integer("shard", "start", start, 0)
-    )
+    total = check_integer("shard", "global_batch", global_batch, 1)
+    _current.rows = _Rows(total, check_integer("shard", "start", start, 0, total))
     try:
         yield
     finally:

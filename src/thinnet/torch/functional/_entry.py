@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 
 from thinnet._checks import check_rate, format_value
@@ -37,6 +38,9 @@ def check_local(owner: str, x: Any, name: str = "x", axes: str = "") -> Tensor:
     return check_tensor(owner, x, name, axes)
 
 
+_NUMBERS = (torch.Tensor, float, int, list, tuple, np.ndarray, np.generic)
+
+
 def check_p(owner: str, p: Any, name: str = "p") -> float:
     """Return a chance as a float; raise InputError if it is not one number in [0, 1].
 
@@ -53,6 +57,8 @@ def check_p(owner: str, p: Any, name: str = "p") -> float:
 
 def check_parameter(owner: str, name: str, value: Any, x: Tensor) -> Tensor:
     """Return numbers that broadcast against x as a tensor."""
+    if not isinstance(value, _NUMBERS):
+        raise InputError(f"{owner}: {name} must be a tensor or a number, got {format_value(value)}.")
     numbers = torch.as_tensor(value)
     lengths = zip(reversed(numbers.shape), reversed(x.shape), strict=False)
     if numbers.dim() > x.dim() or not all(one in (1, length) for one, length in lengths):

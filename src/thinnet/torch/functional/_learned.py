@@ -13,6 +13,7 @@ from thinnet._checks import check_number
 from thinnet._core.random import Window
 from thinnet.errors import InputError
 from thinnet.torch._apply import apply, round_once
+from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._ops.gains import gains
 from thinnet.torch.functional._entry import (
     AnyKey,
@@ -125,6 +126,9 @@ def concrete_kl(logit: Tensor, weight: Tensor, *, length: float = 1.0) -> Tensor
     ----------
     Gal et al.: Concrete dropout. NeurIPS 2017, section 3, equations 3 and 4.
     """
+    check_tensor("concrete_kl", logit, "logit")
+    check_tensor("concrete_kl", weight, "weight")
+    check_number("concrete_kl", "length", length, 0)
     if weight.dim() < 2:
         shape = tuple(weight.shape)
         raise InputError(f"concrete_kl: weight must have shape (outputs, inputs, …), got {shape}.")
@@ -266,6 +270,7 @@ def variational_kl(log_alpha: Tensor) -> Tensor:
     Kingma et al.: Variational dropout and the local reparameterization trick. NeurIPS 2015, appendix C,
     equation 36.
     """
+    check_tensor("variational_kl", log_alpha, "log_alpha")
     known = log_alpha.clamp(max=0)
     alpha = known.exp()
     return -(known / 2 + alpha * (CUBIC[0] + alpha * (CUBIC[1] + alpha * CUBIC[2])))
@@ -286,6 +291,7 @@ def sparse_kl(log_alpha: Tensor) -> Tensor:
     Molchanov et al.: Variational dropout sparsifies deep neural networks. ICML 2017, section 4.2,
     equation 14.
     """
+    check_tensor("sparse_kl", log_alpha, "log_alpha")
     return K1 * torch.sigmoid(-(K2 + K3 * log_alpha)) + _softplus(-log_alpha) / 2
 
 

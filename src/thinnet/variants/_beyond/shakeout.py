@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from thinnet._checks import check_integer, check_number
 from thinnet._core.random import Key
+from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, check_call, exact
 from thinnet.variants._law import mixed
 from thinnet.variants._sample import drop
@@ -82,6 +83,8 @@ def shakeout(
     equation 5.
     """
     array = check_call("Shakeout", weights, key, mode, name="weights")
+    if not array.ndim:
+        raise InputError("Shakeout: weights must have at least one axis, got shape ().")
     axis = check_integer("Shakeout", "axis", axis, -array.ndim, array.ndim - 1)
     other = (-check_number("Shakeout", "c", c, 0) * np.sign(exact(array))).astype(array.dtype)
     return drop(variant_of(array.ndim, axis), array, rate, key=key, other=other, mode=mode)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_boolean, check_integer, check_number, check_rate
 from thinnet._core.random import Key, Window, lanes
+from thinnet.errors import InputError
 from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, check_call, exact, multiply
 from thinnet.variants._law import threshold_of
 from thinnet.variants._variant import Mode
@@ -110,6 +111,8 @@ def targeted_dropout(
     Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
     """
     array = check_call("TargetedDropout", weights, key, mode, name="weights")
+    if not array.ndim:
+        raise InputError("TargetedDropout: weights must have at least one axis, got shape ().")
     axis = check_integer("TargetedDropout", "axis", axis, -array.ndim, array.ndim - 1)
     share = check_number("TargetedDropout", "target", target, 0, 1)
     chance = float(check_rate("TargetedDropout", rate, ()))
