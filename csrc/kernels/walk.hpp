@@ -150,7 +150,7 @@ static void every_tile(const Source& source, const Plan& plan, Range range, cons
         rest.rate[b] = 0;
         rest.total *= plan.size[a];
     }
-    const std::int64_t beside = rest.total * plan.size[across], end = range.end / beside;
+    const std::int64_t before = rest.total * plan.size[across], end = range.end / before;
     const Schedule key(source.key);
     alignas(64) std::uint16_t drawn[TALL + 2 * BLOCK + OVER], turned[TALL * PITCH];
     const auto tile = [&](const Place& place, std::int64_t row, std::int64_t rows, std::int64_t entry,
@@ -171,7 +171,7 @@ static void every_tile(const Source& source, const Plan& plan, Range range, cons
     };
     for (std::int64_t number = 0; number < rest.total; ++number) {
         const Place place(rest, number, source.start);
-        for (std::int64_t entry = range.begin / beside; entry < end; entry += WIDE) {
+        for (std::int64_t entry = range.begin / before; entry < end; entry += WIDE) {
             for (std::int64_t row = 0; row < plan.size[across]; row += TALL) {
                 tile(place, row, least(TALL, plan.size[across] - row), entry, least(WIDE, end - entry));
             }

@@ -285,3 +285,46 @@ def test_paths_and_metadata_of_other_types(tmp_path: Path, refusal: Callable[...
     assert refusal(InputError, net.Network.load, None) == "Network.load: path must be a path, got None."
     line = refusal(InputError, build().save, tmp_path / "a", metadata=3)
     assert line == "Network.save: metadata must be a dict, got 3."
+
+
+def optimizers() -> list[net.Optimizer]:
+    return [net.SGD(0.05, momentum=0.9), net.Adam(0.01), net.AdamW(Cosine(0.01, 0.0, steps=12))]
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_training_resumes_exactly_with_the_saved_state_of_the_optimizer(tmp_path: Path, number: int) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "model.safetensors"
+    x, y = rng.standard_normal((30, 3)), rng.standard_normal((30, 2))
+    whole, first = build(), build()
+    options = {"batch": 10, "epochs": 2}
+    kept, before, after = (optimizers()[number] for _ in range(3))
+    for _ in range(2):
+        whole.fit(x, y, optimizer=kept, **options)
+    first.fit(x, y, optimizer=before, **options)
+    first.save(path, optimizer=before)
+    second = net.Network.load(path, optimizer=after)
+    assert after.step == before.step > 0
+    second.fit(x, y, optimizer=after, **options)
+    assert second.flat.tobytes() == whole.flat.tobytes()
+    assert net.Network.load(path).flat.tobytes() == first.flat.tobytes()  # the state may be left alone
+
+
+def test_a_state_that_does_not_fit_is_refused(
+    saved: Path, tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    adam, path = net.Adam(), tmp_path / "with.safetensors"
+    assert "has no state of an optimizer; pass optimizer=" in refusal(
+        FileError, net.Network.load, saved, optimizer=adam
+    )
+    network = build()
+    network.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=1, optimizer=adam)
+    network.save(path, optimizer=adam)
+    line = refusal(FileError, net.Network.load, path, optimizer=net.SGD(momentum=0.9))
+    assert "its optimizer is Adam, not SGD" in line
+    adam.state = [moment[:-1] for moment in adam.state]
+    network.save(path, optimizer=adam)
+    fresh = net.Adam()
+    assert "do not match its weights" in refusal(FileError, net.Network.load, path, optimizer=fresh)
+    assert (fresh.step, fresh.state) == (0, [])
+    line = refusal(InputError, network.save, path, optimizer="adam")
+    assert line.startswith("Network.save: optimizer must be a")

@@ -242,7 +242,13 @@ class Network(LayerStack):
                 places[name][...] = drawn[name] if name in drawn else known[name]
         return made
 
-    def save(self, path: str | os.PathLike[str], *, metadata: dict[str, Any] | None = None) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        metadata: dict[str, Any] | None = None,
+        optimizer: Optimizer | None = None,
+    ) -> None:
         """Write layers, weights and JSON metadata to a safetensors file, atomically.
 
         Parameters
@@ -251,6 +257,9 @@ class Network(LayerStack):
             The file, by convention `*.safetensors`.
         metadata : dict, optional
             JSON data that is stored with the network; see `load_with_metadata`.
+        optimizer : Optimizer, optional
+            The optimiser of `fit`, whose step and moments are stored too. `load(path, optimizer=)` restores
+            them, so that training resumes exactly.
 
         Raises
         ------
@@ -260,18 +269,25 @@ class Network(LayerStack):
             A layer, loss, variant or schedule that thinnet does not define, since `load` could not rebuild
             it; metadata that is not JSON.
         """
-        write_network(self, path, metadata)
+        write_network(self, path, metadata, optimizer)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
+    def load(cls, path: str | os.PathLike[str], *, optimizer: Optimizer | None = None) -> Network:
         """Read a network that `save` wrote. No code in the file is executed.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        optimizer : Optimizer, optional
+            An optimiser of the class that was passed to `save`; it takes over the stored step and moments.
 
         Raises
         ------
         FileError
             No such file, or not a network of thinnet, or a truncated one.
         """
-        return read_network(path, _rebuild)[0]
+        return read_network(path, _rebuild, optimizer)[0]
 
     @classmethod
     def load_with_metadata(cls, path: str | os.PathLike[str]) -> tuple[Network, dict[str, Any]]:

@@ -1,13 +1,15 @@
 """Networks on disk: a safetensors file of weights, and JSON in its metadata. Loading executes no code.
 
 The metadata entry `thinnet` is a JSON object: `format`, `inputs` (the shape of one row), `layers`, `loss`,
-`dtype`, `key`, `step`, and `extra`, the metadata of the caller.
+`dtype`, `key`, `step`, and `extra`, the metadata of the caller. Where an optimiser is saved too, `optimizer`
+holds its class and step, and the tensors `optimizer.0` and `optimizer.1` are its moments.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Callable
 from types import ModuleType
@@ -17,12 +19,13 @@ import numpy as np
 
 from thinnet import _files as files
 from thinnet import schedules
-from thinnet._checks import check_path, check_type
+from thinnet._checks import check_integer, check_path, check_type
 from thinnet._core.random import Key
 from thinnet.errors import FileError, InputError, need
 from thinnet.net import _connect, _conv, _dropout, _layers, _losses, _norm, _pool, _residual
 from thinnet.net._layers import Layer
 from thinnet.net._losses import Loss
+from thinnet.net._optimizers import Optimizer
 from thinnet.variants import CATALOGUE, Variant
 
 __all__ = ["SavedNetwork", "read_network", "write_network"]
@@ -30,6 +33,8 @@ __all__ = ["SavedNetwork", "read_network", "write_network"]
 Built = TypeVar("Built")
 
 _FORMAT = "thinnet.network/1"
+# The names of an optimiser's moments begin so; those of weights begin with the number of their layer.
+_OPTIMIZER = "optimizer."
 
 
 class Classes(NamedTuple):
@@ -84,8 +89,13 @@ class Savable(Protocol):
         ...
 
 
-def write_network(network: Savable, path: str | os.PathLike[str], metadata: dict[str, Any] | None) -> None:
-    """Write a network; see `Network.save`."""
+def write_network(
+    network: Savable,
+    path: str | os.PathLike[str],
+    metadata: dict[str, Any] | None,
+    optimizer: Optimizer | None,
+) -> None:
+    """Write a network, and the state of an optimiser; see `Network.save`."""
     safetensors = need("safetensors.numpy", extra="save", owner="Network.save")
     path = check_path("Network.save", "path", path)
     if metadata is not None:
@@ -105,6 +115,10 @@ def write_network(network: Savable, path: str | os.PathLike[str], metadata: dict
         for i, group in enumerate(network.weights)
         for name, value in group.items()
     }
+    if optimizer is not None:
+        check_type("Network.save", "optimizer", optimizer, Optimizer)
+        description["optimizer"] = {"type": type(optimizer).__name__, "step": optimizer.step}
+        tensors |= {f"{_OPTIMIZER}{i}": moment for i, moment in enumerate(optimizer.state)}
     try:
         text = json.dumps(description, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -114,9 +128,11 @@ def write_network(network: Savable, path: str | os.PathLike[str], metadata: dict
 
 
 def read_network(
-    path: str | os.PathLike[str], build: Callable[[SavedNetwork], Built]
+    path: str | os.PathLike[str], build: Callable[[SavedNetwork], Built], optimizer: Optimizer | None = None
 ) -> tuple[Built, dict[str, Any]]:
     """Read a network, made by `build`, and the metadata that it was saved with; see `Network.load`."""
+    if optimizer is not None:
+        check_type("Network.load", "optimizer", optimizer, Optimizer)
     safetensors = need("safetensors", extra="save", owner="Network.load")
     path = check_path("Network.load", "path", path)
     try:
@@ -137,11 +153,38 @@ def read_network(
             raise FileError(
                 f"{path}: format {description['format']!r} is not {_FORMAT!r}; save the network again."
             )
-        return build(_unpack_network(description, tensors)), dict(description["extra"])
+        moments = _moments(tensors)
+        saved, extra = _unpack_network(description, tensors), dict(description["extra"])
+        network = build(saved)
+        if optimizer is not None:
+            _restore(optimizer, description.get("optimizer"), moments, saved)
+        return network, extra
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise FileError(
             f"{path}: not a network of thinnet ({_reason(error)}); load a file that Network.save wrote."
         ) from error
+
+
+def _moments(tensors: dict[str, Any]) -> list[Any]:
+    """Remove the state of an optimiser from the tensors of a file, and return it."""
+    names = sorted(name for name in tensors if name.startswith(_OPTIMIZER))
+    return [tensors.pop(name) for name in names]
+
+
+def _restore(
+    optimizer: Optimizer, described: dict[str, Any] | None, moments: list[Any], network: SavedNetwork
+) -> None:
+    """Give an optimiser the state of a file, after a comparison with the network."""
+    if described is None:
+        raise InputError("it has no state of an optimizer; pass optimizer= to Network.save")
+    if described["type"] != type(optimizer).__name__:
+        raise InputError(f"its optimizer is {described['type']}, not {type(optimizer).__name__}")
+    step = check_integer("Network.load", "step", described["step"], 0)
+    weights = sum(math.prod(shape) for layer in network.layers for shape in layer.shapes().values())
+    expected = [((weights,), network.dtype)] * (max(1, optimizer.moments) if step else 0)
+    if [(moment.shape, str(moment.dtype)) for moment in moments] != expected:
+        raise InputError("the moments of its optimizer do not match its weights")
+    optimizer.step, optimizer.state = step, moments
 
 
 def _reason(error: Exception) -> str:
