@@ -43,11 +43,13 @@ inline int crossed_axis(const Plan& plan) {
 inline bool finish(Plan& plan, std::int64_t item, bool with_other) {
     plan.crossed = crossed_axis(plan);
     if (plan.axes == 0 || (plan.crossed < 0 && plan.lane[plan.axes - 1] != 0 && plan.lane[plan.axes - 1] != 1)) {
+        // The added axis counts rates as the one before it: a run has one rate, or one for each entry.
+        const bool rated = plan.axes > 0 && plan.rate[plan.axes - 1] != 0;
         const int a = plan.axes++;
         plan.size[a] = 1;
         plan.x[a] = plan.out[a] = plan.other[a] = item;
         plan.lane[a] = 1;
-        plan.rate[a] = 0;
+        plan.rate[a] = rated ? 1 : 0;
     }
     plan.flat = 1;
     if (plan.total == 0) return true;  // there are no entries

@@ -56,6 +56,14 @@ def test_arrays_of_rates(case: Case, data: st.DataObject) -> None:
     assert_bodies_give(by_twin(lambda: case.run(definition)), lambda: case.run(kernel))
 
 
+def test_rates_of_a_column_of_a_wider_array() -> None:
+    x, rates = np.arange(1.0, 13.0)[:, None], np.linspace(0, 1, 12)[:, None]
+    law = TwoPoint(np.rint(rates * 65536).astype(np.int32), Pair(0.0, 0.0), Pair(1 + rates, 0.0))
+    column = Source(Key(0), Window((12, 5), (0, 2), (12, 1)))
+    expected = twin.two_point(x, law, column, 0.0, np.empty_like(x))
+    assert_bodies_give(expected, lambda: kernels.two_point(x, law, column, 0.0, np.empty_like(x)))
+
+
 @pytest.mark.parametrize("shape", [(300, 40), (17, 5, 33), (2, 16, 3, 130), (200, 1, 150), (16, 129)])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("law", ["inverted", "two-point", "table"])
@@ -84,7 +92,7 @@ def test_fortran_order(law: str, dtype: str, shape: tuple[int, ...]) -> None:
 
 def test_an_array_in_fortran_order_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     laws = importlib.import_module("thinnet._core.kernels.laws")
-    monkeypatch.setattr(laws, "_by_copy", lambda *_: pytest.fail("copied"))
+    monkeypatch.setattr(laws, "_contiguous", lambda *_: pytest.fail("copied"))
     x = np.asfortranarray(numbers("float32", (64, 500)))
     law = TwoPoint(20_000, Pair(0.0, 0.0), Pair(1.25, 0.0))
     kernels.two_point(x, law, Source(Key(3)), 0.0, np.empty_like(x, order="F"))

@@ -109,24 +109,26 @@ def _two_point_rates(library: Any, x: Array, law: TwoPoint, source: Source, othe
 
 
 def _run(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> Array:
-    """Run a kernel on (x, out, other) and return `out`, on several threads for many entries."""
-    out, size = arrays[1], arrays[0].size
-    if size < _SMALL or get_num_threads() == 1:
-        return out if kernel(*arrays, *rest, 0, -1) else _by_copy(kernel, arrays, rest)
-    if not kernel(*arrays, *rest, 0, 0):  # the layout does not fit
-        return _by_copy(kernel, arrays, rest)
-    split(lambda begin, end: kernel(*arrays, *rest, begin, end), size, _ENTRIES)
-    return out
-
-
-def _by_copy(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> Array:
-    """Run a kernel on contiguous copies, and copy its output to `out`."""
+    """Run a kernel on (x, out, other) and return `out`; a layout that does not fit goes through copies."""
     x, out, third = arrays
-    plain = np.empty(x.shape, x.dtype.newbyteorder("="))
-    third = third if third is None or type(third) is float else _contiguous(third)
-    _run(kernel, (_contiguous(x), plain, third), rest)
-    out[...] = plain
+    if not _fits(kernel, arrays, rest):
+        plain = np.empty(x.shape, x.dtype.newbyteorder("="))
+        third = third if third is None or type(third) is float else _contiguous(third)
+        if not _fits(kernel, (_contiguous(x), plain, third), rest):
+            raise RuntimeError(f"the kernels refuse contiguous arrays of shape {x.shape}")
+        out[...] = plain
     return out
+
+
+def _fits(kernel: Any, arrays: tuple[Any, ...], rest: tuple[Any, ...]) -> bool:
+    """Run a kernel, on several threads for many entries; False if the layout does not fit."""
+    size = arrays[0].size
+    if size < _SMALL or get_num_threads() == 1:
+        return kernel(*arrays, *rest, 0, -1)
+    if not kernel(*arrays, *rest, 0, 0):
+        return False
+    split(lambda begin, end: kernel(*arrays, *rest, begin, end), size, _ENTRIES)
+    return True
 
 
 def _check_dtype(x: Array, other: Array) -> None:
