@@ -38,8 +38,8 @@ OVERLAY = rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) && \
 	"$$($(1)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/packages.pth"
 
 # What the wheel has to bring: files, scripts, kernels; first with NumPy alone, then for every namespace.
-PACKAGED := tests/test_exports.py tests/test_cli.py tests/test_info.py tests/test_previous.py tests/core/native tests/net \
-	tests/sklearn/test_dropout.py tests/study/report tests/torch/test_modules.py
+PACKAGED := tests/test_exports.py tests/test_cli.py tests/test_info.py tests/test_previous.py tests/core/native \
+	tests/sklearn/test_dropout.py tests/torch/test_modules.py
 
 wheel: .venv/dev.done
 	rm -rf dist build/bare-env
