@@ -48,5 +48,5 @@ site=$("$out/env/bin/python" -c "import sysconfig; print(sysconfig.get_path('pla
 # the interpreter is built without the sanitizer and frees its memory when it ends
 LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)" \
     ASAN_OPTIONS=detect_leaks=0 THINNET_NUM_THREADS=2 \
-    "$out/env/bin/python" -m pytest -q -n auto -p no:cacheprovider tests/core/kernels tests/core/random/test_lanes.py \
-    tests/core/random/test_philox.py "$@"
+    "$out/env/bin/python" -m pytest -q -n auto -p no:cacheprovider tests/core/kernels tests/core/random/test_key.py \
+    tests/core/random/test_lanes.py tests/core/random/test_philox.py "$@"

@@ -124,7 +124,10 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         "VanillaDropout: rate must be in [0, 1], got nan.",
     ),
     (lambda: net.Dropout("a"), "Dropout: rate must be a number in [0, 1], got 'a'."),
-    (lambda: net.Dropout([0.1, 0.2]), "Dropout: rate must be one number in [0, 1], got an array of shape (2,)."),
+    (
+        lambda: net.Dropout([0.1, 0.2]),
+        "Dropout: rate must be one number in [0, 1], got an array of shape (2,).",
+    ),
     (lambda: net.Dropout(Constant(-1)), "Dropout: rate must be in [0, 1], got -1."),
     (
         lambda: net.Dropout(0.5, variant="Dropuot"),
