@@ -58,7 +58,7 @@ class Residual(Layer):
                 )
 
     @property
-    def trainable(self) -> bool:  # type: ignore[override]
+    def trainable(self) -> bool:  # type: ignore[override]  # a class variable in the other layers
         """Whether a layer of the branch has trained weights."""
         return any(layer.trainable for layer in self.branch)
 
