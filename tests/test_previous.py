@@ -627,7 +627,7 @@ def _tensors(value: Any) -> list[Any]:
     return [t for part in value for t in _tensors(part)] if isinstance(value, tuple) else [value]
 
 
-@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
 def test_a_seeded_model_draws_what_it_drew() -> None:
     torch_and_ours()
     expected, found = known("torch")["model"], torch_model()

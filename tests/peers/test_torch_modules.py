@@ -18,7 +18,7 @@ import thinnet.torch as tt
 from thinnet.errors import InputError
 
 # Forward-mode derivatives make torch call what it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 RATES = ({}, {"p": 0.0}, {"p": 0.3}, {"p": 1.0})
 # What each class is made of, and the shapes that it takes.

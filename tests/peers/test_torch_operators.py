@@ -17,7 +17,7 @@ from thinnet.errors import InputError
 from thinnet.torch.functional import drop
 
 # Forward-mode derivatives make torch call what it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 # torch's operators, by the names of their entries, and what is ours.
 OURS: dict[str, type[nn.Module]] = {

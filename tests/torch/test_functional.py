@@ -18,7 +18,7 @@ from thinnet import Key
 from thinnet.errors import InputError
 from thinnet.torch._ops import keys
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 KEY = Key(2**63 + 5, 4)
 DTYPES = pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])

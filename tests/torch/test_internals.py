@@ -68,7 +68,7 @@ def test_this_version_has_every_private_name() -> None:
     assert _internals.MISSING == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore:.*is deprecated", "ignore::torch.jit.TracerWarning")
 def test_what_is_observed() -> None:
     seen: dict[str, tuple[bool, bool, bool]] = {}
 

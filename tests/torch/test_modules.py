@@ -22,7 +22,7 @@ from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
 
 # Forward-mode derivatives make torch call what it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 MIRRORED = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
 SHAPES = {

@@ -2,15 +2,16 @@
 
 PyTorch may rename or remove a private name in any release. Where the installed version lacks one, its
 fallback takes over; `THINNET_TORCH_FALLBACKS=1` in the environment of the process forces all of them.
-Masks, values and gradients are the same. The names were seen in PyTorch 2.13. The cost of the fallbacks:
+Masks, values and gradients are the same. The names were seen in PyTorch 2.13 and 2.15. The cost of the
+fallbacks:
 
 - `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
   which small tensors feel.
 - `_get_tracing_state`, `_are_functorch_transforms_active`: none.
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
-- `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_SingleLevelFunction` (the base
-  class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself has no forward derivatives; the
-  functions and modules have.
+- `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_set_fwd_grad_enabled`,
+  `_SingleLevelFunction` (the base class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself
+  has no forward derivatives; the functions and modules have.
 - `TorchDispatchMode`: `thinnet.torch.summary` refuses inputs.
 - `_apply`: a recurrent layer in a WeightDrop spends a key when it is moved to a device or dtype, and cannot
   be copied between that and its next forward.
@@ -22,7 +23,7 @@ import contextlib
 import importlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -73,9 +74,11 @@ _graph_task = _find("torch._C", "_current_graph_task_id")
 _below = _find("torch._C", "_AutoDispatchBelowAutograd")
 _single_level = _find("torch._functorch.utils", "enable_single_level_autograd_function")
 _single_level_class = _find("torch.autograd.function", "_SingleLevelFunction")
+_enable_forward = _find("torch.autograd.forward_ad", "_set_fwd_grad_enabled")
 _forward_level = _find("torch.autograd.forward_ad", "_current_level")  # at import: -1
 _dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
 
+_ONE_LEVEL = _below, _single_level, _single_level_class, _enable_forward
 _dual: Any = forward_ad
 _jit: Any = torch.jit
 # Without entries: torch's rules for calls of its methods are all that matters.
@@ -157,9 +160,21 @@ def direct_apply(function: type[torch.autograd.Function]) -> Callable[..., Any]:
     return cast("Any", super(torch.autograd.Function, function)).apply
 
 
-def below_autograd() -> Any:
-    """Return a context in which operators go to the kernels below derivatives."""
-    return contextlib.nullcontext() if _below is None else _below()
+def below_autograd() -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which operators go to the kernels below the derivatives of one level.
+
+    The transforms of torch.func nest: below the level of one are the derivatives of the next, which need both
+    directions enabled. The forward of a function runs with both disabled.
+    """
+    if any(found is None for found in _ONE_LEVEL):
+        return contextlib.nullcontext()
+    return _below_one_level() if in_transform() else _below()
+
+
+@contextlib.contextmanager
+def _below_one_level() -> Generator[None]:
+    with _below(), torch.enable_grad(), _enable_forward(True):
+        yield
 
 
 def register_derivatives(
@@ -188,9 +203,9 @@ def register_derivatives(
         The operator as `function` derives it, of any order and in both directions, under every transform.
     """
     operator = getattr(torch.ops.thinnet, name).default
-    if _below is None or _single_level is None or _single_level_class is None or _forward_level is None:
+    if any(found is None for found in (*_ONE_LEVEL, _forward_level)):
         return _registered_publicly(f"thinnet::{name}", operator, library, function)
-    apply = direct_apply(function)
+    apply = cast("Any", _on_one_level(function)).apply
 
     def derive(*inputs: Any) -> Any:
         needed = torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
@@ -203,6 +218,17 @@ def register_derivatives(
 
     library.impl(name, derive, "Autograd")
     return operator
+
+
+def _on_one_level(function: type[torch.autograd.Function]) -> type:
+    """Return a class with the methods of a function whose `apply` takes the derivatives of one level alone.
+
+    The transforms of torch.func build such classes for each call. Since 2.14 `torch.autograd.Function.apply`
+    sends every call inside a transform back to the outermost level, whichever way it is reached.
+    """
+    names = "forward", "setup_context", "backward", "jvp", "_compiled_autograd_key"
+    methods = {name: staticmethod(getattr(function, name)) for name in names if hasattr(function, name)}
+    return type(f"{function.__name__}OfOneLevel", (_single_level_class,), methods)
 
 
 def _registered_publicly(

@@ -143,7 +143,7 @@ def test_a_summary_without_inputs() -> None:
 
 
 @observes
-@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
 def test_a_summary_leaves_streams_alone() -> None:
     model = nn.Sequential(tt.Dropout(0.5), tt.ConcreteDropout())
     tt.seed(model, 0)

@@ -22,7 +22,7 @@ from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
 
 # Forward-mode derivatives make torch call what it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 KEY = Key(2**64 - 3, 7)
@@ -134,6 +134,51 @@ def test_transforms_of_functions() -> None:
     assert torch.equal(each, y.expand(3, 50))
     _, tangent = torch.func.jvp(lambda x: dropout(x, 0.5, key=KEY), (x[0],), (2 * x[0],))
     assert torch.equal(tangent, 2 * y)
+
+
+def cubes(x: torch.Tensor) -> torch.Tensor:
+    """Return the cubes of kept entries, with a scale of 2; their second derivative is 48 x, the third 48."""
+    return dropout(x, 0.5, key=KEY) ** 3
+
+
+def test_nested_transforms_take_every_level() -> None:
+    func, x = torch.func, torch.arange(1.0, 7)
+    kept = (dropout(x, 0.5, key=KEY) != 0).float()
+
+    def total(x: torch.Tensor) -> torch.Tensor:
+        return cubes(x).sum()
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        return func.grad(total)(x).sum()
+
+    assert torch.equal(func.grad(slope)(x), 48 * x * kept)
+    assert torch.equal(func.grad(lambda x: func.grad(slope)(x).sum())(x), 48 * kept)
+    second = torch.diag(48 * x * kept)
+    assert torch.equal(func.hessian(total)(x), second)
+    assert torch.equal(func.jacrev(func.jacrev(total))(x), second)
+    assert torch.equal(func.jacfwd(func.jacfwd(total))(x), second)
+    ones = torch.ones(6)
+    _, forward_twice = func.jvp(lambda x: func.jvp(cubes, (x,), (ones,))[1], (x,), (ones,))
+    assert torch.equal(forward_twice, 48 * x * kept)
+    _, pull = func.vjp(cubes, x)
+    assert torch.equal(pull(ones)[0], 24 * x**2 * kept)
+    each = torch.vmap(func.hessian(total))(torch.stack([x, 2 * x]))
+    assert torch.equal(each, torch.stack([second, 2 * second]))
+    through = func.grad(lambda x: torch.vmap(cubes)(x.reshape(2, 3)).sum())(x)
+    parts = torch.cat([func.grad(total)(part) for part in x.split(3)])
+    assert torch.equal(through, parts)
+
+
+def test_transforms_within_autograd() -> None:
+    x = torch.arange(1.0, 7).requires_grad_()
+    kept = (dropout(x.detach(), 0.5, key=KEY) != 0).float()
+    inner = torch.func.grad(lambda x: cubes(x).sum())
+    (outer,) = torch.autograd.grad(inner(x).sum(), x)
+    assert torch.equal(outer, 48 * x.detach() * kept)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x.detach(), torch.ones(6))
+        _, tangent = torch.autograd.forward_ad.unpack_dual(inner(dual))
+    assert torch.equal(tangent, outer)
 
 
 def test_many_gradients_at_once() -> None:

@@ -14,7 +14,7 @@ from thinnet.torch._ops import keys
 from thinnet.variants._beyond import concrete, standout, variational
 
 # Forward-mode derivatives make torch call what it deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 KEY = Key(2**63 + 5, 4)
 ADDRESS = keys.to_tensor(KEY)
@@ -100,6 +100,9 @@ def test_gradients_of_every_order_and_direction(name: str) -> None:
     (expected,) = torch.autograd.grad(call(given).sum(), given)
     mapped = torch.vmap(torch.func.grad(lambda value: call(value).sum()))(parameter.expand(2, -1))
     assert torch.allclose(mapped, expected.expand(2, -1))
+    second = torch.autograd.functional.hessian(lambda value: call(value).square().sum(), parameter)
+    assert second.any()
+    assert torch.allclose(torch.func.hessian(lambda value: call(value).square().sum())(parameter), second)
     _, tangent = torch.func.jvp(call, (parameter,), (torch.ones_like(parameter),))
     assert torch.allclose(tangent.sum(0), expected)
 

@@ -18,7 +18,7 @@ from thinnet import Key
 from thinnet.errors import InputError
 from thinnet.torch._streams import streams
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
 
 class Twice(nn.Module):
