@@ -65,7 +65,7 @@ def seed(
             "seed: the model holds no module of thinnet; use thinnet.torch.replace(model) first."
         )
     check_optimizer("seed", optimizer)
-    clock = Clock()
+    clock = Clock(root)
     for name, module in found.items():
         if module._stream is not None:
             for handle in module._stream.clock.hooks:

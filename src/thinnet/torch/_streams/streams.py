@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -29,6 +29,7 @@ Tensor: TypeAlias = torch.Tensor
 _numbers = itertools.count()
 _streams: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
 _REMEMBERED = 4096  # calls
+_NO_SEED = Key(0)
 
 
 class _Call(NamedTuple):
@@ -42,23 +43,43 @@ _NO_CALL = _Call(-1, None)
 
 
 class Clock:
-    """The step shared by all streams of a model; `turn` changes whenever a step is entered, even again."""
+    """The step shared by all streams of a model; `turn` changes whenever a step is entered, even again.
 
-    def __init__(self) -> None:
+    `root` is the key of the seed, from which the keys of the streams are folded.
+    """
+
+    streams: weakref.WeakSet[ModuleStream]
+
+    def __new__(cls, root: Key = _NO_SEED) -> Clock:
+        """Make the set of streams before an unpickled stream registers itself in it."""
+        clock = super().__new__(cls)
+        clock.streams = weakref.WeakSet()
+        return clock
+
+    def __init__(self, root: Key = _NO_SEED) -> None:
+        self.root = root
         self.step = 0
         self.turn = 0
         self.followers: list[Callable[[int], None]] = []
         self.hooks: list[Any] = []  # of optimizers
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "hooks": []}  # no optimizer steps a copy
+        # No optimizer steps a copy, and the streams of a copy register themselves.
+        return {**{k: v for k, v in vars(self).items() if k != "streams"}, "hooks": []}
 
-    def set(self, step: int) -> None:
-        """Enter a step and count its calls from 0."""
+    def set(self, step: int, calls: Mapping[str, int] | None = None) -> None:
+        """Enter a step; count the calls of each stream from 0 or from the number at its name."""
         self.step = step
         self.turn += 1
+        if calls:
+            for stream in self.streams:
+                stream.resume(calls.get(stream.name, 0))
         for follow in self.followers:
             follow(step)
+
+    def calls(self) -> dict[str, int]:
+        """Return the number of calls in the present step by the name of the stream."""
+        return {s.name: s.calls for s in sorted(self.streams, key=lambda s: s.number)}
 
 
 class ModuleStream:
@@ -85,6 +106,16 @@ class ModuleStream:
     def _register(self) -> None:
         self.number = next(_numbers)
         _streams[self.number] = self
+        self.clock.streams.add(self)
+
+    @property
+    def calls(self) -> int:
+        """The number of calls in the present step."""
+        return self._count if self._turn == self.clock.turn else 0
+
+    def resume(self, calls: int) -> None:
+        """Continue the present step after this number of calls."""
+        self._turn, self._count = self.clock.turn, calls
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -123,7 +154,7 @@ class ModuleStream:
             key = self._folded[self._count]
         else:
             key = self.key.fold(self._count)
-            if self._count < _REMEMBERED:
+            if self._count == len(self._folded) < _REMEMBERED:
                 self._folded.append(key)
         self._count += 1
         return key.at(self.clock.step)
