@@ -105,7 +105,7 @@ def test_copies_train_alike(data: Data) -> None:
 def test_files_are_those_of_torch(data: Data, tmp_path: Path) -> None:
     model, theirs = Net(), Net()
     steps(model, data)
-    assert tt.restore(theirs) == ["layers.2"]
+    tt.restore(theirs)
     torch.save(model.state_dict(), tmp_path / "model.pt")
     state = torch.load(tmp_path / "model.pt", weights_only=True)
     assert list(state) == list(theirs.state_dict())
@@ -220,7 +220,7 @@ def test_hugging_face(
         torch.manual_seed(2)
         model = made(transformers)
         if replaced:
-            assert len(tt.replace(model)) >= 5
+            model = tt.replace(model)
         arguments = transformers.TrainingArguments(
             output_dir=str(tmp_path / "out"),
             max_steps=18,
@@ -335,9 +335,10 @@ def test_vision_transformers(
     for _ in range(2):
         torch.manual_seed(0)
         model = made(library)
-        names = set(tt.replace(model))
-        assert names >= {name for name, module in model.named_modules() if isinstance(module, nn.Dropout)}
-        assert len(names) >= 5
+        tt.replace(model)
+        dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+        assert len(dropouts) >= 5
+        assert {type(module) for module in dropouts} == {tt.Dropout}
         losses, x = images(model, 32)
         assert falls(losses)
         ends.append(weights(model))
@@ -345,13 +346,13 @@ def test_vision_transformers(
     with torch.no_grad():
         for module in model.modules():
             if type(module).__name__ == "DropPath":  # what is drawn here should be by the dropouts alone
-                module.p = module.drop_prob = 0.0
+                module.drop_prob = 0.0
         acts(model, lambda: model(x))
 
 
 def test_features_of_torchvision(library: Load, data: Data, acts: Callable[..., None]) -> None:
     model = library("torchvision").ops.MLP(8, [16, 2], dropout=0.5, inplace=False)
-    assert tt.replace(model) == ["2", "4"]
+    tt.replace(model)
     extract = library("torchvision.models.feature_extraction").create_feature_extractor
     features = extract(model, {"2": "hidden", "4": "out"})
     acts(features, lambda: features(data[0])["hidden"])

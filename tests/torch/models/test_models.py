@@ -17,7 +17,6 @@ import thinnet.torch as tt
 from thinnet.errors import InputError, MissingPackage
 from thinnet.schedules import Early, Linear
 from thinnet.torch._internals import FORCED
-from thinnet.torch._models.replace import counterpart
 from thinnet.variants import find
 
 observes = pytest.mark.skipif(FORCED, reason="no public name of PyTorch observes operators")
@@ -248,92 +247,8 @@ def test_a_tensor_of_a_rate_has_gradients_of_the_same_mask() -> None:
     assert torch.equal(y, tt.functional.dropout(x, 0.5, key=key))
 
 
-# Other packages' modules
-
-
-def fake(package: str, name: str, **held: Any) -> nn.Module:
-    """Return a module of the name that another package's has, and with what it holds."""
-    path, _, kind = f"{package}.{name}".rpartition(".")
-    made = type(kind, (nn.Module,), {"__module__": path, "__qualname__": kind})()
-    for key, value in held.items():
-        setattr(made, key, value)
-    return made
-
-
-BLOCKS = {
-    "block_size": 3,
-    "gamma_scale": 1.0,
-    "with_noise": False,
-    "inplace": False,
-    "couple_channels": True,
-    "scale_by_keep": True,
-}
-FOREIGN = [
-    (fake("timm.layers", "drop.DropPath", drop_prob=0.2, scale_by_keep=True), "DropPath", (64, 3)),
-    (fake("timm.layers", "drop.DropPath", drop_prob=0.2, scale_by_keep=False), None, ()),
-    (fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS), "SharedDropBlock2d", (2, 3, 8, 8)),
-    (
-        fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS | {"couple_channels": False}),
-        "DropBlock2d",
-        (2, 3, 8, 8),
-    ),
-    (fake("timm.layers", "drop.DropBlock2d", drop_prob=0.2, **BLOCKS | {"with_noise": True}), None, ()),
-    (
-        fake("timm.layers", "patch_dropout.PatchDropout", prob=0.2, num_prefix_tokens=1, ordered=False),
-        "PatchDropout",
-        (2, 9, 3),
-    ),
-    (
-        fake("torchvision.ops", "stochastic_depth.StochasticDepth", p=0.2, mode="row"),
-        "StochasticDepth",
-        (64, 3),
-    ),
-    (
-        fake("torchvision.ops", "drop_block.DropBlock2d", p=0.2, block_size=3, inplace=False, eps=1e-6),
-        "DropBlock2d",
-        (2, 3, 8, 8),
-    ),
-    (
-        fake("torchvision.ops", "drop_block.DropBlock3d", p=0.2, block_size=3, inplace=False, eps=1e-6),
-        "DropBlock3d",
-        (2, 3, 8, 8, 8),
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("module", "variant", "shape"), FOREIGN, ids=lambda v: getattr(type(v), "__qualname__", v)
-)
-def test_other_packages_modules(module: Any, variant: str | None, shape: tuple[int, ...]) -> None:
-    model, kind, held = nn.Sequential(nn.Dropout(0.5), module), type(module), dict(vars(module))
-    if variant is None:
-        assert tt.replace(model) == ["0"]
-        assert type(module) is kind
-        return
-    assert tt.replace(model) == ["0", "1"]
-    assert (module.variant, module.p, type(module).__module__.partition(".")[0]) == (variant, 0.2, "thinnet")
-    torch.manual_seed(0)
-    x = torch.randn(shape)
-    assert not torch.equal(module(x), module(x))
-    module.p = 0.3
-    tt.seed(model, 0)
-    assert tt.restore(model) == ["0", "1"]
-    assert type(module) is kind
-    rate = "p" if "p" in held else "prob" if "prob" in held else "drop_prob"
-    assert vars(module) == held | {rate: 0.3}
-
-
-def test_modules_of_no_known_kind_are_left() -> None:
-    class Mine(nn.Dropout):
-        pass
-
-    assert counterpart(Mine(0.5)) is None
-    assert counterpart(nn.Linear(2, 2)) is None
-
-
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     model = nn.Sequential(tt.Dropout(0.5))
-    assert refusal(InputError, tt.replace, nn.Linear(2, 2)).endswith("nothing was changed.")
     assert refusal(InputError, tt.schedule, nn.Linear(2, 2), Linear(0, 1, 2)).startswith(
         "schedule: the model holds no"
     )

@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from thinnet._core.random import Window
 from thinnet.errors import MissingPackage
 from thinnet.torch._internals import DispatchMode, is_wrapper, schema_of
+from thinnet.torch._models.foreign import counterpart
 from thinnet.torch._models.modules_of import modules_of
-from thinnet.torch._models.replace import counterpart
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch._ops.rows import variant_of
 from thinnet.variants import Variant, find
@@ -232,8 +232,8 @@ def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
             site = _site(module.variant)
             variant = getattr(module.variant, "name", module.variant)
             rows.append(Row(name, variant, getattr(module, "p", None), site, True, size))
-        elif (ours := counterpart(module)) is not None:
-            kind = type(module)
+        elif (other := counterpart(module)) is not None:
+            kind, ours = type(module), other.ours
             package = kind.__module__.partition(".")[0]
             rows.append(Row(name, f"{package}'s {kind.__name__}", ours.p, _site(ours.variant), False, size))
         else:
