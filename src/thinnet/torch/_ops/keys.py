@@ -16,14 +16,28 @@ from thinnet._core.random import Key
 from thinnet._core.random.key import bare
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_eager_mode, in_transform, is_tracing
+from thinnet.torch._ops import tickets
 
-__all__ = ["AnyKey", "fresh", "fresh_tensor", "key_or_fresh", "known", "to_key", "to_tensor"]
+__all__ = [
+    "ADDRESS",
+    "AnyKey",
+    "draw_bits",
+    "fresh",
+    "fresh_tensor",
+    "has_tickets",
+    "key_or_fresh",
+    "known",
+    "to_key",
+    "to_numbers",
+    "to_tensor",
+]
 
 Tensor: TypeAlias = torch.Tensor
 AnyKey: TypeAlias = Key | Tensor
 
 _HALF = 1 << 63
-_ADDRESS = (1 << 64) - 1
+ADDRESS = (1 << 64) - 1
+"""All 64 bits."""
 
 
 class _Own(threading.local):
@@ -46,13 +60,26 @@ def fresh() -> AnyKey:
     """
     if not in_eager_mode():
         return fresh_tensor()
-    drawn: Any = _own.number.random_(-_HALF, _HALF - 1).item()
-    return bare(drawn & _ADDRESS)
+    return bare(draw_bits() & ADDRESS)
 
 
 def fresh_tensor() -> Tensor:
     """Return a fresh key as a tensor."""
+    if has_tickets():
+        return torch.ops.thinnet.fresh_key.default(tickets.current(), tickets.new_site())
     return torch.randint(-_HALF, _HALF - 1, (1,), device="cpu")
+
+
+def has_tickets() -> bool:
+    """Return whether `torch.compile` traces this call; exported graphs and transforms have no tickets."""
+    compiler: Any = torch.compiler
+    return compiler.is_dynamo_compiling() and not compiler.is_exporting() and not in_transform()
+
+
+def draw_bits() -> int:
+    """Return 64 bits of torch's generator of the CPU as a signed number."""
+    drawn: Any = _own.number.random_(-_HALF, _HALF - 1).item()
+    return drawn
 
 
 def to_tensor(key: AnyKey) -> Tensor:
@@ -65,8 +92,12 @@ def to_tensor(key: AnyKey) -> Tensor:
     """
     if isinstance(key, torch.Tensor):
         return key
-    value = key.value - 2 * _HALF if key.value >= _HALF else key.value
-    return torch.tensor([value, key.step], device="cpu")
+    return torch.tensor(to_numbers(key), device="cpu")
+
+
+def to_numbers(key: Key) -> tuple[int, int]:
+    """Return the bits of a key as a signed number, and its step."""
+    return key.value - 2 * _HALF if key.value >= _HALF else key.value, key.step
 
 
 def to_key(key: AnyKey) -> Key:
@@ -81,7 +112,7 @@ def to_key(key: AnyKey) -> Key:
         return key
     numbers: Any = key
     value, *step = numbers.tolist()
-    return Key(value & _ADDRESS, *step)
+    return Key(value & ADDRESS, *step)
 
 
 def known(key: AnyKey) -> Key | None:
@@ -107,3 +138,14 @@ def key_or_fresh(owner: str, key: Any) -> AnyKey:
     if fits and key.dtype == torch.int64:
         return key
     raise InputError(f"{owner}: key must be a thinnet.Key, got {format_value(key)}; use thinnet.Key(0).")
+
+
+def _fresh_key(ticket: Tensor, site: int) -> Tensor:
+    return torch.tensor(tickets.remembered(ticket, site, lambda: (draw_bits(),)), device="cpu")
+
+
+# Opaque to compilers, which would draw other bits from a generator of their own.
+_LIBRARY: Any = torch.library.Library("thinnet", "FRAGMENT")
+_LIBRARY.define("fresh_key(Tensor(a!) ticket, int site) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
+_LIBRARY.impl("fresh_key", _fresh_key, "CPU")
+_LIBRARY.impl("fresh_key", lambda ticket, site: ticket.new_empty(1), "Meta")

@@ -20,7 +20,7 @@ import torch
 from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_backward, in_transform
-from thinnet.torch._ops import keys
+from thinnet.torch._ops import keys, tickets
 
 __all__ = ["Clock", "ModuleStream"]
 
@@ -105,6 +105,10 @@ class ModuleStream:
 
     def _register(self) -> None:
         self.number = next(_numbers)
+        with torch.inference_mode(
+            False
+        ):  # a compiler takes a tensor for an input, and a number for a constant
+            self.number_tensor = torch.tensor([self.number], device="cpu")
         _streams[self.number] = self
         self.clock.streams.add(self)
 
@@ -123,6 +127,10 @@ class ModuleStream:
 
     def draw(self) -> keys.AnyKey:
         """Return the key of a call: in eager mode a `Key`, else the result of an operator."""
+        if keys.has_tickets():
+            return torch.ops.thinnet.stream_key.default(
+                tickets.current(), tickets.new_site(), self.number_tensor
+            )
         if torch.compiler.is_compiling():
             return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), self.number)
         if in_transform():
@@ -186,3 +194,19 @@ _LIBRARY.define(
 )
 _LIBRARY.impl("next_key", _next_key, "CPU")
 _LIBRARY.impl("next_key", lambda token, number: token.new_empty(2), "Meta")
+
+
+def _stream_key(ticket: Tensor, site: int, stream: Tensor) -> Tensor:
+    def draw() -> tickets.Numbers:
+        number: Any = stream.item()
+        return keys.to_numbers(_streams[number].next(keys.draw_bits() & keys.ADDRESS))
+
+    return torch.tensor(tickets.remembered(ticket, site, draw), device="cpu")
+
+
+_LIBRARY.define(
+    "stream_key(Tensor(a!) ticket, int site, Tensor stream) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+_LIBRARY.impl("stream_key", _stream_key, "CPU")
+_LIBRARY.impl("stream_key", lambda ticket, site, stream: ticket.new_empty(2), "Meta")
