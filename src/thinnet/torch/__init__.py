@@ -1,18 +1,20 @@
 """Dropout for PyTorch with the bits of the NumPy library; `import thinnet.torch as tt`.
 
-`functional` holds the functions; the modules and the tools for whole models (`replace`, `restore`, `seed`,
-`step`, `schedule`, `summary`) are here. Imports go down the floors `_models`, `_modules`, `functional`,
-`_streams`, `_ops`, `_apply`, `_internals`. Nothing is compiled against torch.
+`functional` holds the functions, `callbacks` those for trainers of other packages; the modules and the tools
+for whole models (`replace`, `restore`, `seed`, `step`, `state`, `schedule`, `summary`) are here. Imports go
+down the floors `callbacks`, `_models`, `_modules`, `functional`, `_streams`, `_ops`, `_apply`, `_internals`.
+Nothing is compiled against torch.
 """
 
 from thinnet.errors import need
 
 need("torch", extra="torch", owner="thinnet.torch")
 
-from thinnet.torch import functional
+from thinnet.torch import callbacks, functional
 from thinnet.torch._models.replace import replace, restore
 from thinnet.torch._models.schedule import schedule
 from thinnet.torch._models.seeding import seed, step
+from thinnet.torch._models.state import state
 from thinnet.torch._models.summary import summary
 from thinnet.torch._modules.activations import (
     AlphaDropout,
@@ -72,6 +74,7 @@ __all__ = [
     "WeightDrop",
     "ZoneoutGRUCell",
     "ZoneoutLSTMCell",
+    "callbacks",
     "functional",
     "get_kept_bytes",
     "replace",
@@ -80,6 +83,7 @@ __all__ = [
     "seed",
     "set_kept_bytes",
     "shard",
+    "state",
     "step",
     "summary",
 ]

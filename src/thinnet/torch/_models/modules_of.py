@@ -10,14 +10,7 @@ from thinnet.errors import InputError
 from thinnet.torch._internals import is_wrapper
 from thinnet.torch._modules.base import Keyed
 
-__all__ = ["check_optimizer", "keyed_modules", "modules_of"]
-
-
-def check_optimizer(owner: str, optimizer: Any) -> None:
-    """Raise InputError unless an optimizer is None or calls hooks after its steps."""
-    if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
-        kind = type(optimizer).__name__
-        raise InputError(f"{owner}: optimizer must be a torch.optim.Optimizer, got {kind}.")
+__all__ = ["keyed_modules", "modules_of"]
 
 
 def modules_of(owner: str, model: nn.Module) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _change_back(module: Any) -> None:
             return
         replaced = _Replaced(_BACK[type(module)], [], "p")
     p = module.p
-    for own in (*replaced.added, "_stream", "_rate", "_follow"):
+    for own in (*replaced.added, "_stream", "_rate", "_follow", "_schedule"):
         vars(module).pop(own, None)
     module.__class__ = replaced.kind
     setattr(module, replaced.rate, p)

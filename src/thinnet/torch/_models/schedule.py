@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,7 +11,8 @@ from torch import nn
 from thinnet._checks import format_value
 from thinnet.errors import InputError
 from thinnet.schedules import Schedule
-from thinnet.torch._models.modules_of import check_optimizer, keyed_modules
+from thinnet.torch._models.modules_of import keyed_modules
+from thinnet.torch._models.optimizers import check_optimizer, count_steps
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch.functional._entry import check_p
 
@@ -39,6 +40,7 @@ class RateSchedule:
 
     def __init__(self, scheduled: dict[str, _Scheduled]) -> None:
         self._scheduled = scheduled
+        self.counted = False  # by an optimizer
         self.step(0)
 
     def step(self, t: int | None = None) -> None:
@@ -61,6 +63,23 @@ class RateSchedule:
         self.step(state["t"])
 
 
+class _Steps:
+    """The step of a schedule as an optimizer counts it."""
+
+    def __init__(self, schedule: RateSchedule) -> None:
+        self._schedule = schedule
+
+    @property
+    def step(self) -> int:
+        return self._schedule.t
+
+    def set(self, step: int, calls: Mapping[str, int] | None = None) -> None:
+        self._schedule.step(step)
+
+    def calls(self) -> dict[str, int]:
+        return {}
+
+
 def schedule(
     model: nn.Module,
     p: Schedule | Mapping[str, Schedule],
@@ -80,7 +99,7 @@ def schedule(
     p : function of an int, or mapping of qualified names to such functions
         One of `thinnet.schedules`, or any other function from a step to a rate.
     optimizer : Optimizer, optional
-        Each `optimizer.step()` enters the next step.
+        Each `optimizer.step()` enters the next step, and the optimizer's `state_dict` holds the step.
 
     Returns
     -------
@@ -109,10 +128,10 @@ def schedule(
     scheduled = _scheduled(rated, dict(p) if isinstance(p, Mapping) else dict.fromkeys(rated, p))
     result = RateSchedule(scheduled)
     for module, rate, _ in scheduled.values():
-        module._rate = rate
+        module._rate, module._schedule = rate, result
     if optimizer is not None and not any(m._stream for m in rated.values()):
-        hook: Any = optimizer.register_step_post_hook
-        hook(lambda *_: result.step())
+        result.counted = True
+        count_steps(optimizer, _Steps(result))
         return result
     for module, _, _ in scheduled.values():
         module._follow = result.step

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import nn
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._models.modules_of import check_optimizer, keyed_modules, modules_of
+from thinnet.torch._models.modules_of import keyed_modules, modules_of
+from thinnet.torch._models.optimizers import check_optimizer, count_steps
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch._streams.streams import Clock, ModuleStream
 
@@ -35,7 +36,8 @@ def seed(
     seed : int or Key
         In [0, 2**64).
     optimizer : Optimizer, optional
-        Each `optimizer.step()` enters the next step; without one, `thinnet.torch.step` enters a step.
+        Each `optimizer.step()` enters the next step, and the optimizer's `state_dict` holds the step, so that
+        a resumed training continues with its masks; without one, `thinnet.torch.step` enters a step.
 
     Returns
     -------
@@ -73,10 +75,9 @@ def seed(
         module._stream = ModuleStream(name or "the model", root.fold(name), clock)
         if module._follow is not None and module._follow not in clock.followers:
             clock.followers.append(module._follow)
-    if optimizer is not None:
-        hook: Any = optimizer.register_step_post_hook
-        clock.hooks.append(hook(lambda *_: clock.set(clock.step + 1)))
     clock.set(0)
+    if optimizer is not None:
+        clock.hooks.append(count_steps(optimizer, clock))
     return {name: root.fold(name) for name in found}
 
 

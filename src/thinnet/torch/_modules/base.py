@@ -29,6 +29,7 @@ class Keyed(nn.Module):
     _stream: ModuleStream | None = None
     _rate: Tensor | None = None
     _follow: Callable[[int], None] | None = None
+    _schedule: Any = None
 
     @property
     def rate(self) -> Any:
