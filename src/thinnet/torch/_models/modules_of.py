@@ -9,8 +9,9 @@ from torch import nn
 from thinnet.errors import InputError
 from thinnet.torch._internals import is_wrapper
 from thinnet.torch._modules.base import Keyed
+from thinnet.torch._streams.holders import StreamHolder, holders_of
 
-__all__ = ["keyed_modules", "modules_of"]
+__all__ = ["keyed_modules", "modules_of", "stream_holders"]
 
 
 def modules_of(owner: str, model: nn.Module) -> dict[str, Any]:
@@ -35,6 +36,13 @@ def keyed_modules(owner: str, model: nn.Module) -> dict[str, Keyed]:
     return {
         _unwrapped_name(name, every): module for name, module in every.items() if isinstance(module, Keyed)
     }
+
+
+def stream_holders(owner: str, model: nn.Module) -> dict[str, list[StreamHolder]]:
+    """Return the objects that draw by streams, by the qualified names of their modules without wrappers."""
+    every = modules_of(owner, model)
+    found = {_unwrapped_name(name, every): holders_of(module) for name, module in every.items()}
+    return {name: holders for name, holders in found.items() if holders}
 
 
 def _unwrapped_name(name: str, every: dict[str, nn.Module]) -> str:

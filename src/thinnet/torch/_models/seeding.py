@@ -11,10 +11,9 @@ from torch import nn
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._models.modules_of import keyed_modules, modules_of
+from thinnet.torch._models.modules_of import stream_holders
 from thinnet.torch._models.optimizers import check_optimizer, count_steps
-from thinnet.torch._modules.base import Keyed
-from thinnet.torch._streams.streams import Clock, ModuleStream
+from thinnet.torch._streams.streams import Clock
 
 __all__ = ["seed", "step"]
 
@@ -61,20 +60,19 @@ def seed(
     root = seed if isinstance(seed, Key) else Key(seed)
     if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         model = cast("nn.Module", model.module)
-    found = keyed_modules("seed", model)
+    found = stream_holders("seed", model)
     if not found:
         raise InputError(
             "seed: the model holds no module of thinnet; use thinnet.torch.replace(model) first."
         )
     check_optimizer("seed", optimizer)
     clock = Clock(root)
-    for name, module in found.items():
-        if module._stream is not None:
-            for handle in module._stream.clock.hooks:
-                handle.remove()
-        module._stream = ModuleStream(name or "the model", root.fold(name), clock)
-        if module._follow is not None and module._follow not in clock.followers:
-            clock.followers.append(module._follow)
+    for name, holders in found.items():
+        for holder in holders:
+            for stream in holder.streams():
+                for handle in stream.clock.hooks:
+                    handle.remove()
+            holder.give(name or "the model", root.fold(name), clock)
     clock.set(0)
     if optimizer is not None:
         clock.hooks.append(count_steps(optimizer, clock))
@@ -108,11 +106,8 @@ def step(model: nn.Module, t: int) -> Generator[None]:
     >>> torch.equal(masked(3), masked(3)), torch.equal(masked(3), masked(4))
     (True, False)
     """
-    clocks = {
-        module._stream.clock
-        for module in modules_of("step", model).values()
-        if isinstance(module, Keyed) and module._stream is not None
-    }
+    found = stream_holders("step", model).values()
+    clocks = {stream.clock for holders in found for holder in holders for stream in holder.streams()}
     if not clocks:
         raise InputError("step: the model has no streams; use thinnet.torch.seed(model, 0) first.")
     t = Key(0).at(t).step

@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import fx, nn
 
+from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.torch._ops import keys
-from thinnet.torch._streams.streams import ModuleStream
+from thinnet.torch._streams.holders import StreamHolder
+from thinnet.torch._streams.streams import Clock, ModuleStream
 from thinnet.torch.functional import drop
 from thinnet.torch.functional._entry import check_p
 
@@ -21,7 +23,7 @@ Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
 
 
-class Keyed(nn.Module):
+class Keyed(nn.Module, StreamHolder):
     """A module that draws: its key comes from its stream if it has one, else from torch's generator."""
 
     variant: Any  # a name, or a Variant
@@ -39,6 +41,16 @@ class Keyed(nn.Module):
     def key(self) -> keys.AnyKey:
         """Return the key of this call."""
         return keys.fresh() if self._stream is None else self._stream.draw()
+
+    def give(self, name: str, key: Key, clock: Clock) -> None:
+        """Take a new stream instead of the present one."""
+        self._stream = ModuleStream(name, key, clock)
+        if self._follow is not None and self._follow not in clock.followers:
+            clock.followers.append(self._follow)
+
+    def streams(self) -> list[ModuleStream]:
+        """Return the present stream, if there is one."""
+        return [] if self._stream is None else [self._stream]
 
     def __prepare_scriptable__(self) -> Any:
         """Refuse `torch.jit.script`, which asks this method before it looks inside."""
