@@ -102,8 +102,8 @@ def test_a_summary_finds_what_is_dropped_by_hand() -> None:
 def test_a_summary_knows_our_functions() -> None:
     class Called(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = tt.functional.dropout(x, 0.25)[None, None]
-            return tt.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.1)
+            y = tt.functional.dropout(x, 0.25, self.training)[None, None]
+            return tt.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.1 * self.training)
 
     found = tt.summary(nn.Sequential(Called()), torch.ones(4, 8))
     assert [(row.variant, row.p, row.ours, row.mask_bytes) for row in found.rows] == [
@@ -151,8 +151,6 @@ def test_a_summary_leaves_streams_alone() -> None:
     tt.seed(model, 0)
     tt.summary(model, x)
     assert torch.equal(model(x), expected)
-    with pytest.raises(RuntimeError):
-        tt.summary(nn.Sequential(tt.Dropout(), nn.Linear(9, 9)), x)
     tt.summary(torch.compile(model), x)
 
 

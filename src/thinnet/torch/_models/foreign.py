@@ -26,7 +26,7 @@ from thinnet.torch.functional import patch_dropout
 from thinnet.variants import Variant, find
 from thinnet.variants._law import unscaled
 
-__all__ = ["OF_TORCH", "Counterpart", "counterpart"]
+__all__ = ["OF_TORCH", "Counterpart", "counterpart", "own_rate"]
 
 OF_TORCH: dict[type, type[Any]] = {
     kind.__bases__[1]: kind
@@ -230,6 +230,20 @@ def counterpart(module: Any) -> Counterpart | None:
         return None if ours is None else Counterpart(ours, known[1])
     made = _ACTS.get(_action(module, kind))
     return None if made is None else Counterpart(made(module.drop_prob or 0.0), "drop_prob")
+
+
+def own_rate(module: Any) -> float | None:
+    """Return the rate that a module named after dropout holds, or None.
+
+    Examples
+    --------
+    >>> own_rate(nn.Dropout(0.25)), own_rate(nn.Linear(2, 2))
+    (0.25, None)
+    """
+    if "drop" not in type(module).__name__.lower() or any(module.children()):
+        return None
+    rates = (vars(module).get(name) for name in ("drop_prob", "prob", "p"))
+    return next((float(rate) for rate in rates if isinstance(rate, float | int)), None)
 
 
 def _forward_class(module: nn.Module) -> type:
