@@ -30,9 +30,14 @@ def _declare_operators_of_torchvision() -> None:
     spec = importlib.util.find_spec("torchvision")
     if _declared or spec is None or spec.origin is None:
         return
+    # `_C.so`, and since 0.29 `_C_stable.so`: where it is loaded, a second declaration aborts the interpreter.
+    compiled = [path for path in Path(spec.origin).parent.glob("_C*") if path.suffix in (".so", ".pyd")]
     try:
-        torch.ops.load_library(Path(spec.origin).with_name("_C.pyd" if os.name == "nt" else "_C.so"))
+        for path in compiled:
+            torch.ops.load_library(path)
     except OSError:
+        compiled = []
+    if not compiled:
         _declared.append(library := torch.library.Library("torchvision", "FRAGMENT"))
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
