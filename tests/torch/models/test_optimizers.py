@@ -130,6 +130,18 @@ def test_a_schedule_without_a_seed() -> None:
     assert (after.t, rates.t) == (5, 4)
 
 
+def test_a_schedule_and_a_seed_after_the_loading() -> None:
+    net, own = make(seed=None)
+    tt.schedule(net, RAMP, optimizer=own)
+    tt.seed(net, 0, optimizer=own)
+    train(net, own, 4)
+    other, its = make(seed=None)
+    its.load_state_dict(own.state_dict())
+    assert tt.schedule(other, RAMP, optimizer=its).t == 4
+    tt.seed(other, 0, optimizer=its)
+    assert step_of(other) == 4
+
+
 def test_two_models_of_one_optimizer() -> None:
     parts = [nn.Sequential(nn.Linear(4, 4), tt.Dropout(0.5)) for _ in range(2)]
     own = torch.optim.SGD([{"params": part.parameters()} for part in parts], 0.1)

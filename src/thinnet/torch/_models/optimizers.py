@@ -49,13 +49,14 @@ def check_optimizer(owner: str, optimizer: Any) -> None:
 class Counting:
     """The entry of one counter in the hooks of an optimizer; `remove` ends it."""
 
-    def __init__(self, counters: list[Counter], counter: Counter) -> None:
-        self._counters, self._counter = counters, counter
+    def __init__(self, hooks: _Hooks, counter: Counter) -> None:
+        self._hooks, self._counter = hooks, counter
 
     def remove(self) -> None:
         """Stop counting; the next `state_dict` has no entry of the counter."""
-        if self._counter in self._counters:
-            self._counters.remove(self._counter)
+        if self._counter in self._hooks.counters:
+            self._hooks.counters.remove(self._counter)
+            self._hooks.loaded = []
 
 
 class _Hooks:
@@ -63,6 +64,7 @@ class _Hooks:
 
     def __init__(self, optimizer: Any) -> None:
         self.counters: list[Counter] = []
+        self.loaded: list[int] = []  # steps, for counters that come before the next step
         self._calls: list[dict[str, int]] = []
         optimizer.register_step_post_hook(self._advance)
         optimizer.register_state_dict_post_hook(self._save)
@@ -71,6 +73,7 @@ class _Hooks:
 
     def _advance(self, optimizer: Any, *_: Any) -> None:
         if self.counters and not _changes_nothing(optimizer):
+            self.loaded = []
             for counter in self.counters:
                 counter.set(counter.step + 1)
 
@@ -86,7 +89,7 @@ class _Hooks:
         self._calls = state.get(_CALLS, [])
 
     def _load(self, optimizer: Any) -> None:
-        steps = _pop_steps(optimizer)
+        self.loaded = steps = _pop_steps(optimizer)
         if self.counters and not steps:
             warnings.warn(
                 "optimizer: the loaded state_dict has no step of thinnet, the masks continue from step "
@@ -94,9 +97,12 @@ class _Hooks:
                 stacklevel=3,
             )
         for number, counter in enumerate(self.counters if steps else ()):
-            calls = self._calls[number] if number < len(self._calls) else {}
-            counter.set(steps[min(number, len(steps) - 1)], calls)
+            self.enter(counter, number, self._calls[number] if number < len(self._calls) else {})
         self._calls = []
+
+    def enter(self, counter: Counter, number: int, calls: dict[str, int]) -> None:
+        """Enter the step that was loaded for the counter of that number, or else for the first."""
+        counter.set(self.loaded[number if number < len(self.loaded) else 0], calls)
 
 
 _hooks: weakref.WeakKeyDictionary[Any, _Hooks] = weakref.WeakKeyDictionary()
@@ -115,9 +121,10 @@ def count_steps(optimizer: Any, counter: Counter) -> Counting:
     if hooks is None:
         hooks = _hooks[optimizer] = _Hooks(optimizer)
     hooks.counters.append(counter)
-    if steps := _pop_steps(optimizer):
-        counter.set(steps[0])
-    return Counting(hooks.counters, counter)
+    hooks.loaded = _pop_steps(optimizer) or hooks.loaded
+    if hooks.loaded:
+        hooks.enter(counter, len(hooks.counters) - 1, {})
+    return Counting(hooks, counter)
 
 
 def _name(number: int) -> str:
