@@ -12,6 +12,8 @@ fallbacks:
 - `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_set_fwd_grad_enabled`,
   `_SingleLevelFunction` (the base class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself
   has no forward derivatives; the functions and modules have.
+- `get_interpreter_stack`: inside torch.func.grad, too, compiled code draws its fresh keys as inside vmap.
+- `InstructionTranslator`: the bodies of torch.cond and of nested compiled regions cannot draw.
 - `TorchDispatchMode`: `thinnet.torch.summary` refuses inputs.
 - `_apply`: a recurrent layer in a WeightDrop spends a key when it is moved to a device or dtype, and cannot
   be copied between that and its next forward.
@@ -38,7 +40,9 @@ __all__ = [
     "direct_apply",
     "in_backward",
     "in_eager_mode",
+    "in_subgraph",
     "in_transform",
+    "in_vmap",
     "is_plain",
     "is_tracing",
     "is_wrapper",
@@ -76,9 +80,11 @@ _single_level = _find("torch._functorch.utils", "enable_single_level_autograd_fu
 _single_level_class = _find("torch.autograd.function", "_SingleLevelFunction")
 _enable_forward = _find("torch.autograd.forward_ad", "_set_fwd_grad_enabled")
 _forward_level = _find("torch.autograd.forward_ad", "_current_level")  # at import: -1
+_interpreters = _find("torch._C._functorch", "get_interpreter_stack")
 _dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
 
 _ONE_LEVEL = _below, _single_level, _single_level_class, _enable_forward
+_TRANSLATOR = "torch._dynamo.symbolic_convert"  # slow to import: compilers have it loaded
 _dual: Any = forward_ad
 _jit: Any = torch.jit
 # Without entries: torch's rules for calls of its methods are all that matters.
@@ -99,6 +105,36 @@ def in_transform() -> bool:
         _probe.requires_grad_(False)
     except RuntimeError:  # inside a transform no tensor may begin to require gradients
         return True
+    return False
+
+
+def in_vmap() -> bool:
+    """Return whether torch.vmap is at work; the fallback returns True inside any transform."""
+    if _interpreters is None:
+        return in_transform()
+    return in_transform() and any(level.key().name == "Vmap" for level in _interpreters() or ())
+
+
+_NO_SUBGRAPHS = (None, "tag_activation_checkpoint")
+
+
+def in_subgraph() -> bool:
+    """Return whether `torch.compile` traces the body of an operator that refuses writes, as of torch.cond.
+
+    Call it while the compiler traces only, in a function whose result is a constant of the graph. The
+    fallback returns False: such bodies cannot draw then.
+    """
+    if FORCED:
+        return False
+    try:
+        tracer = cast("Any", importlib.import_module(_TRANSLATOR)).InstructionTranslator.current_tx()
+        tracer = tracer.output.current_tracer
+        while tracer is not None:
+            if getattr(tracer.source_target, "__name__", tracer.source_target) not in _NO_SUBGRAPHS:
+                return True
+            tracer = tracer.parent
+    except (ImportError, AttributeError):
+        pass
     return False
 
 

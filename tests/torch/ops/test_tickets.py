@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 from torch._functorch import config
 from torch.utils.checkpoint import checkpoint
 
 import thinnet.torch as tt
 from thinnet.errors import InputError
+from thinnet.torch._internals import FORCED
 from thinnet.torch._ops import tickets
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
@@ -95,4 +98,87 @@ def test_a_forgotten_forward_is_an_error_and_never_a_wrong_mask(
     ys = [compiled(x) for _ in range(9)]
     assert tickets._memory.size <= 8 + 3
     ys[-1].sum().backward()
-    assert refusal(InputError, ys[0].sum().backward).startswith("a compiled model: cannot tell which forward")
+    assert refusal(InputError, ys[0].sum().backward).startswith(
+        "torch.compile: cannot tell which dropout is being recomputed, because its forward"
+    )
+
+
+@pytest.mark.skipif(FORCED, reason="the fallback cannot see such bodies")
+@pytest.mark.filterwarnings("ignore")
+def test_bodies_that_refuse_writes_draw_too(
+    budget: Callable[[float], None], refusal: Callable[..., str]
+) -> None:
+    drop = tt.Dropout(0.5)
+
+    @torch.compiler.nested_compile_region
+    def region(x: torch.Tensor) -> torch.Tensor:
+        return drop(x.sin()).sin()
+
+    def branch(x: torch.Tensor) -> torch.Tensor:
+        return torch.cond(x.sum() > 0, lambda x: drop(x).sin(), lambda x: x.clone(), (x,)).exp()
+
+    def regions(x: torch.Tensor) -> torch.Tensor:
+        return region(region(x)).exp()
+
+    def gradients(call: Callable[..., torch.Tensor]) -> torch.Tensor:
+        x = torch.full((64,), 0.7, requires_grad=True)
+        y = call(x)
+        y.sum().backward()
+        assert torch.equal(x.grad != 0, y != 1)
+        return y.detach()
+
+    for share in (1.0, 0.0):
+        budget(share)
+        compiled = torch.compile(branch, fullgraph=True, backend="aot_eager")
+        assert not torch.equal(gradients(compiled), gradients(compiled))
+    line = refusal(InputError, gradients, torch.compile(regions, fullgraph=True, backend="aot_eager"))
+    assert "because it belongs to a region that the forward ran several times" in line
+    budget(1.0)
+    compiled = torch.compile(regions, fullgraph=True, backend="aot_eager")
+    assert 8 <= (gradients(compiled) != 1).sum() <= 24  # a quarter: two masks
+    gradients(lambda x: checkpoint(compiled, x, use_reentrant=False))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seeded", [False, True], ids=["fresh", "seeded"])
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_checkpoint_around_a_compiled_module(
+    seeded: bool, reentrant: bool, budget: Callable[[float], None]
+) -> None:
+    budget(0.0)
+    model = Chain(forgets=False)
+    if seeded:
+        tt.seed(model, 0)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    xs = [torch.full((64,), 0.7, requires_grad=True) for _ in range(2)]
+    ys = [checkpoint(compiled, x, use_reentrant=reentrant) for x in xs]
+    for x, y in zip(xs, ys, strict=True):
+        y.sum().backward()
+        assert torch.equal(x.grad != 0, y != 1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_blocks_that_are_compiled_one_by_one_share_a_graph() -> None:
+    torch.compiler.reset()
+    counters.clear()
+    blocks = nn.Sequential(*(Chain(forgets=False) for _ in range(4)))
+    tt.seed(blocks, 0)
+    for block in blocks:
+        block.compile(fullgraph=True, backend="aot_eager")
+    x = torch.full((64,), 0.7)
+    with tt.step(blocks, 0):
+        y = blocks(x)
+    assert counters["stats"]["unique_graphs"] == 1
+    with tt.step(blocks, 0), torch.compiler.set_stance("force_eager"):
+        assert torch.equal(blocks(x), y)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_threads_that_run_one_graph_draw_keys_of_their_own() -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(tt.Dropout(0.5), fullgraph=True, backend="aot_eager")
+    x = torch.ones(64)
+    compiled(x)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: tuple(compiled(x).tolist()), range(40)))
+    assert len(set(found)) == 40

@@ -24,7 +24,7 @@ __all__ = [
     "draw_bits",
     "fresh",
     "fresh_tensor",
-    "has_tickets",
+    "is_compiling",
     "key_or_fresh",
     "known",
     "to_key",
@@ -65,15 +65,19 @@ def fresh() -> AnyKey:
 
 def fresh_tensor() -> Tensor:
     """Return a fresh key as a tensor."""
-    if has_tickets():
-        return torch.ops.thinnet.fresh_key.default(tickets.current(), tickets.new_site())
+    if is_compiling() and not tickets.in_batch():  # torch's own operations follow the randomness of vmap
+        operator = torch.ops.thinnet.fresh_key
+        ticket, site = tickets.current(), tickets.new_site()
+        if tickets.takes_writes():
+            return operator.default(ticket, site)
+        return operator.unordered(ticket, site)
     return torch.randint(-_HALF, _HALF - 1, (1,), device="cpu")
 
 
-def has_tickets() -> bool:
-    """Return whether `torch.compile` traces this call; exported graphs and transforms have no tickets."""
+def is_compiling() -> bool:
+    """Return whether `torch.compile` traces this call, for this process alone: not for torch.export."""
     compiler: Any = torch.compiler
-    return compiler.is_dynamo_compiling() and not compiler.is_exporting() and not in_transform()
+    return compiler.is_dynamo_compiling() and not compiler.is_exporting()
 
 
 def draw_bits() -> int:
@@ -146,6 +150,4 @@ def _fresh_key(ticket: Tensor, site: int) -> Tensor:
 
 # Opaque to compilers, which would draw other bits from a generator of their own.
 _LIBRARY: Any = torch.library.Library("thinnet", "FRAGMENT")
-_LIBRARY.define("fresh_key(Tensor(a!) ticket, int site) -> Tensor", tags=(torch.Tag.pt2_compliant_tag,))
-_LIBRARY.impl("fresh_key", _fresh_key, "CPU")
-_LIBRARY.impl("fresh_key", lambda ticket, site: ticket.new_empty(1), "Meta")
+tickets.define(_LIBRARY, "fresh_key", "", _fresh_key, 1)

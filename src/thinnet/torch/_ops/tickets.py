@@ -8,7 +8,8 @@ and a recomputation gets it again.
 The ticket of the next graph call is an attribute of an object of this module, so that a compiler makes it an
 input of the graph. The first operator of a graph call replaces that attribute by the next ticket. Operators
 declare that they write to the ticket, although its content stays: this keeps them in the order of the
-program, and keeps those whose result is unused.
+program, and keeps those whose result is unused. Bodies of torch.cond, of nested compiled regions and of
+transforms take no writes; there an overload without that declaration is called.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Any, TypeAlias, cast
 import torch
 
 from thinnet.errors import InputError
-from thinnet.torch._internals import in_backward
+from thinnet.torch._internals import in_backward, in_subgraph, in_transform, in_vmap
 
-__all__ = ["Numbers", "current", "new_site", "remembered"]
+__all__ = ["Numbers", "current", "define", "in_batch", "new_site", "remembered", "takes_writes"]
 
 Tensor: TypeAlias = torch.Tensor
 Numbers: TypeAlias = tuple[int, ...]
@@ -47,13 +48,13 @@ class _Current(threading.local):
 
 
 class _GraphCall:
-    """The keys of one call of a compiled graph, by their sites; None where a site had several."""
+    """The keys of one call of a compiled graph, by their sites; their number where a site had several."""
 
     __slots__ = ("in_backward", "keys")
 
     def __init__(self, in_backward: bool) -> None:
         self.in_backward = in_backward  # as where a checkpoint recomputes a compiled module
-        self.keys: dict[int, Numbers | None] = {}
+        self.keys: dict[int, Numbers | int] = {}
 
 
 class _Memory:
@@ -63,6 +64,7 @@ class _Memory:
         self.lock = threading.Lock()
         self.calls: dict[int, _GraphCall] = {}
         self.size = 0  # keys
+        self.several: dict[int, int] = {}  # the most keys of one graph call, by the site
 
     def begin(self, number: int, in_backward: bool) -> _GraphCall:
         """Remember a new graph call, and forget the oldest ones where there are too many keys."""
@@ -74,13 +76,15 @@ class _Memory:
         return call
 
     def add(self, call: _GraphCall, site: int, key: Numbers) -> None:
-        """Remember the key of a site."""
+        """Remember the key of a site; count the keys where a body runs several times in one graph call."""
         with self.lock:
-            if site in call.keys:
-                call.keys[site] = None
-            else:
+            before = call.keys.get(site, 0)
+            if not before:
                 call.keys[site] = key
                 self.size += 1
+                return
+            number = call.keys[site] = 2 if isinstance(before, tuple) else before + 1
+            self.several[site] = max(number, self.several.get(site, 0))
 
 
 _current = _Current()
@@ -92,10 +96,26 @@ def current() -> Tensor:
     return _current.ticket
 
 
-@cast("Any", torch.compiler).assume_constant_result
+# A compiler calls these while it traces, and records the results.
+_constant: Any = cast("Any", torch.compiler).assume_constant_result
+
+
+@_constant
 def new_site() -> int:
     """Return a new number at each call; a compiler calls it once for each place in the traced code."""
     return next(_sites)
+
+
+@_constant
+def takes_writes() -> bool:
+    """Return whether the code that a compiler traces may write to its inputs."""
+    return not in_transform() and not in_subgraph()
+
+
+@_constant
+def in_batch() -> bool:
+    """Return whether a compiler traces code inside torch.vmap."""
+    return in_vmap()
 
 
 def remembered(ticket: Tensor, site: int, draw: Callable[[], Numbers]) -> Numbers:
@@ -111,21 +131,53 @@ def remembered(ticket: Tensor, site: int, draw: Callable[[], Numbers]) -> Number
     backward = in_backward()
     if call is None:
         if number != _current.number:
-            raise _unknown()
+            raise _unknown(f"its forward is further back than {_REMEMBERED} calls of dropout")
         call = _memory.begin(number, backward)
         _current.advance()
-    elif backward and (site in call.keys or not call.in_backward):
-        found = call.keys.get(site)
-        if found is None:
-            raise _unknown()
-        return found
+    elif backward:
+        found = _found(call, site)
+        if found is not None:
+            return found
     key = draw()
     _memory.add(call, site, key)
     return key
 
 
-def _unknown() -> InputError:
+def _found(call: _GraphCall, site: int) -> Numbers | None:
+    """Return the remembered key, or None where the graph call itself runs for the first time."""
+    found = call.keys.get(site, 0)
+    number = 1 if isinstance(found, tuple) else found
+    if call.in_backward and number < _memory.several.get(site, 1):
+        return None
+    if isinstance(found, tuple):
+        return found
+    raise _unknown("it belongs to a region that the forward ran several times")
+
+
+def define(library: Any, name: str, more: str, kernel: Callable[..., Tensor], size: int) -> None:
+    """Define `name(Tensor(a!) ticket, int site, …) -> Tensor`, and the overload `unordered` without a write.
+
+    Parameters
+    ----------
+    library : Library
+        Where the operators are defined.
+    more : str
+        The schema of further arguments, from a comma on.
+    kernel : function
+        Its implementation on the CPU.
+    size : int
+        Length of the result, a tensor of int64.
+    """
+    compliant, drawn = torch.Tag.pt2_compliant_tag, torch.Tag.nondeterministic_seeded
+    library.define(f"{name}(Tensor(a!) ticket, int site{more}) -> Tensor", tags=(compliant,))
+    library.define(f"{name}.unordered(Tensor ticket, int site{more}) -> Tensor", tags=(compliant, drawn))
+    for overload in (name, f"{name}.unordered"):
+        library.impl(overload, kernel, "CPU")
+        library.impl(overload, lambda ticket, *_: ticket.new_empty(size), "Meta")
+
+
+def _unknown(why: str) -> InputError:
     return InputError(
-        "a compiled model: cannot tell which forward is being recomputed; run backward before "
-        f"{_REMEMBERED} further calls of dropout."
+        f"torch.compile: cannot tell which dropout is being recomputed, because {why}; raise "
+        "activation_memory_budget, or run backward earlier."
     )

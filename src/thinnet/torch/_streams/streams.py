@@ -105,9 +105,7 @@ class ModuleStream:
 
     def _register(self) -> None:
         self.number = next(_numbers)
-        with torch.inference_mode(
-            False
-        ):  # a compiler takes a tensor for an input, and a number for a constant
+        with torch.inference_mode(False):  # an input of compiled code, where a number would be a constant
             self.number_tensor = torch.tensor([self.number], device="cpu")
         _streams[self.number] = self
         self.clock.streams.add(self)
@@ -127,10 +125,12 @@ class ModuleStream:
 
     def draw(self) -> keys.AnyKey:
         """Return the key of a call: in eager mode a `Key`, else the result of an operator."""
-        if keys.has_tickets():
-            return torch.ops.thinnet.stream_key.default(
-                tickets.current(), tickets.new_site(), self.number_tensor
-            )
+        if keys.is_compiling():
+            operator = torch.ops.thinnet.stream_key
+            ticket, site = tickets.current(), tickets.new_site()
+            if tickets.takes_writes():
+                return operator.default(ticket, site, self.number_tensor)
+            return operator.unordered(ticket, site, self.number_tensor)
         if torch.compiler.is_compiling():
             return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), self.number)
         if in_transform():
@@ -204,9 +204,4 @@ def _stream_key(ticket: Tensor, site: int, stream: Tensor) -> Tensor:
     return torch.tensor(tickets.remembered(ticket, site, draw), device="cpu")
 
 
-_LIBRARY.define(
-    "stream_key(Tensor(a!) ticket, int site, Tensor stream) -> Tensor",
-    tags=(torch.Tag.pt2_compliant_tag,),
-)
-_LIBRARY.impl("stream_key", _stream_key, "CPU")
-_LIBRARY.impl("stream_key", lambda ticket, site, stream: ticket.new_empty(2), "Meta")
+tickets.define(_LIBRARY, "stream_key", ", Tensor stream", _stream_key, 2)
