@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 import thinnet as tn
 import thinnet.torch as tt
@@ -283,3 +283,76 @@ def test_a_pattern_or_a_variant_of_ones_own() -> None:
     assert repr(tt.Drop(own, 0.5)) == "Drop(Variant('Dropout', 'n 1 f'), p=0.5)"
     with pytest.raises(InputError, match="pattern"):
         tt.Drop("Dropout", pattern="n 2")
+
+
+# A rate of 0, and evaluation
+
+IDLE: dict[str, tuple[Callable[[float], nn.Module], tuple[int, ...]]] = {
+    **{name: (getattr(tt, name), SHAPES.get(name, (4, 3))) for name in MIRRORED},
+    "GaussianDropout": (tt.GaussianDropout, (4, 3)),
+    "DropBlock2d": (tt.DropBlock2d, (2, 3, 4, 4)),  # smaller than a block
+    "LockedDropout": (tt.LockedDropout, (2, 3, 4)),
+    "DropPath": (tt.DropPath, (4, 3)),
+    "StochasticDepth": (lambda p: tt.StochasticDepth(p, "row"), (4, 3)),
+    "ShakeDrop": (tt.ShakeDrop, (4, 3)),
+    "DropHead": (tt.DropHead, (2, 3, 4, 5)),
+    "DropKey": (tt.DropKey, (2, 3, 4, 4)),
+    "PatchDropout": (tt.PatchDropout, (2, 5, 3)),
+}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_rate_of_zero_draws_nothing(name: str) -> None:
+    make, shape = IDLE[name]
+    module, x = make(0.0).train(), torch.randn(shape)
+    state = torch.get_rng_state()
+    assert module(x) is x
+    tt.seed(module, 0)
+    assert module(x) is x
+    assert module._stream.calls == 0
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", sorted(set(IDLE) - {"ShakeDrop"}))
+def test_evaluation_returns_x_itself(name: str) -> None:
+    make, shape = IDLE[name]
+    x = torch.randn(shape)
+    assert make(0.5).eval()(x) is x
+
+
+@pytest.mark.parametrize("name", ["Dropout", "DropPath"])
+def test_a_compiled_module_at_rate_zero_is_empty(name: str) -> None:
+    torch.compiler.reset()
+    graphs: list[fx.GraphModule] = []
+
+    def keep(graph: fx.GraphModule, _: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    module = nn.Sequential(nn.ReLU(), getattr(tt, name)(0.0))
+    torch.compile(module, fullgraph=True, backend=keep)(torch.ones(3, 2))
+    assert [node.op for node in graphs[0].graph.nodes] == ["placeholder", "call_function", "output"]
+
+
+def test_a_functional_call_at_rate_zero_is_checked() -> None:
+    x = torch.ones(2, 3, 4, 4)
+    assert tt.functional.dropout(x, 0.0) is x
+    assert tt.functional.drop("DropBlock2d", x, 0.1, training=False) is x
+    assert tt.functional.drop("Zoneout", x, 0.0, other=x + 1) is x
+    for call in (
+        lambda: tt.functional.dropout(x.int(), 0.0),
+        lambda: tt.functional.dropout(x, 0.0, key=3),  # pyright: ignore[reportArgumentType]
+        lambda: tt.functional.dropout(x, 0.0, window=tn.Window.whole((3,))),
+        lambda: tt.functional.drop("Zoneout", x, 0.0),
+        lambda: tt.functional.drop("Zoneout", x, 0.0, other=x[0]),
+    ):
+        with pytest.raises(InputError):
+            call()
+    assert torch.equal(tt.functional.drop("ShakeShake", x, 0.0, other=x + 2, training=False), x + 1)
+    assert not torch.equal(tt.functional.drop("ShakeShake", x, 0.0, other=x + 2), x)
+
+
+def test_a_rate_has_no_gradient(refusal: Callable[..., str]) -> None:
+    p = torch.tensor(0.5, requires_grad=True)
+    line = refusal(InputError, tt.functional.dropout, torch.ones(3), p)
+    assert line.startswith("Dropout: p has no gradient, got a tensor that requires grad; use p.detach()")

@@ -44,6 +44,7 @@ __all__ = [
     "in_transform",
     "in_vmap",
     "is_plain",
+    "is_plain_in_eager_mode",
     "is_tracing",
     "is_wrapper",
     "register_derivatives",
@@ -184,6 +185,24 @@ _PLAIN = frozenset() if _dispatch_keys is None else _plain_keys()
 def is_plain(x: Tensor) -> bool:
     """Return whether a tensor is dense memory of the CPU and nothing else; the fallback returns False."""
     return type(x) in _KINDS and _dispatch_keys is not None and _dispatch_keys(x).raw_repr() in _PLAIN
+
+
+def is_plain_in_eager_mode(x: Any) -> bool:
+    """Return `in_eager_mode() and is_plain(x)` by one call: small tensors feel each of them."""
+    return not (
+        torch.compiler.is_compiling()
+        or type(x) not in _KINDS
+        or _dispatch_keys is None
+        or _dispatch_keys(x).raw_repr() not in _PLAIN
+        or _count_modes is None
+        or _count_modes()
+        or _transforms_active is None
+        or _transforms_active()
+        or _tracing_state is None
+        or _tracing_state() is not None
+        or _forward_level is None
+        or _dual._current_level >= 0
+    )
 
 
 def direct_apply(function: type[torch.autograd.Function]) -> Callable[..., Any]:

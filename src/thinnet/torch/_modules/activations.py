@@ -12,7 +12,10 @@ from torch import fx, nn
 
 from thinnet._checks import check_integer
 from thinnet.errors import InputError
+from thinnet.torch._internals import is_plain_in_eager_mode
 from thinnet.torch._modules.base import Block, Keyed, Rated, Tensor, drop_by, record_call, traceable
+from thinnet.torch._ops import small
+from thinnet.torch._streams import shards
 from thinnet.torch.functional import drop, max_pool_dropout
 from thinnet.torch.functional._entry import check_p
 from thinnet.variants import Variant, find
@@ -44,9 +47,13 @@ class _Mirrored(Keyed):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return a sample of the variant while training, input itself in evaluation."""
+        if self.training and self.axes is None and is_plain_in_eager_mode(input) and not shards.active():
+            y = small.drop(self.variant, input, self.p, self._stream)
+            if y is not None:
+                return input.copy_(y) if self.inplace else y
         if isinstance(input, fx.Proxy):
             return record_call(self, input)
-        if not self.training:
+        if not self.training or self.rests:
             return input
         y = self._drop(input)
         return input.copy_(y) if self.inplace else y

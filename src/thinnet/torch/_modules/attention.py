@@ -26,6 +26,8 @@ class DropHead(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return input with heads dropped while training, input itself in evaluation."""
+        if self.training and self.rests:
+            return input
         return drop_head(input, self.p, key=self.key() if self.training else None, training=self.training)
 
 

@@ -16,6 +16,7 @@ from thinnet.torch._streams.holders import StreamHolder
 from thinnet.torch._streams.streams import Clock, ModuleStream
 from thinnet.torch.functional import drop
 from thinnet.torch.functional._entry import check_p
+from thinnet.torch.functional._rows import leaves_unchanged
 
 __all__ = ["Block", "Keyed", "Rated", "Tensor", "drop_by", "record_call", "traceable"]
 
@@ -37,6 +38,12 @@ class Keyed(nn.Module, StreamHolder):
     def rate(self) -> Any:
         """The rate; compiled code gets a tensor where a schedule changes it: a number would be a constant."""
         return self._rate if self._rate is not None and torch.compiler.is_compiling() else self.p
+
+    @property
+    def rests(self) -> bool:
+        """Whether the rate is exactly 0: x is returned then, and no call is counted."""
+        p = self.rate
+        return not isinstance(p, Tensor) and p == 0
 
     def key(self) -> keys.AnyKey:
         """Return the key of this call."""
@@ -75,9 +82,13 @@ def drop_by(module: Any, x: Tensor, *, p: float | None = None, **options: Any) -
     """Apply the variant of a module in the module's mode, at its rate or at another."""
     if isinstance(x, fx.Proxy):
         return record_call(module, x)
-    if not module.training:
-        return drop(module.variant, x, module.p if p is None else p, training=False, **options)
-    return drop(module.variant, x, module.rate if p is None else p, key=module.key(), **options)
+    training = module.training
+    rate = p if p is not None else module.rate if training else module.p
+    if leaves_unchanged(module.variant, rate, training):
+        return x
+    if not training:
+        return drop(module.variant, x, rate, training=False, **options)
+    return drop(module.variant, x, rate, key=module.key(), **options)
 
 
 def record_call(module: Any, *inputs: Any, **named: Any) -> Any:

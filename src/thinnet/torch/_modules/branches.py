@@ -60,7 +60,7 @@ class StochasticDepth(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return the branch, zeroed for samples or for the mini-batch while training, else unchanged."""
-        if not self.training:
+        if not self.training or self.rests:
             return input
         if self.mode == "row":
             return drop("DropPath", input, self.rate, key=self.key())
@@ -90,5 +90,7 @@ class ShakeDrop(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return the branch scaled by random factors while training, by their mean in evaluation."""
+        if self.training and self.rests:
+            return input
         key = self.key() if self.training else None
         return shake_drop(input, self.p, key=key, training=self.training)

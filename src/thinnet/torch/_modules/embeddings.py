@@ -58,7 +58,7 @@ class EmbeddingDropout(Rated):
     def forward(self, input: Tensor) -> Tensor:
         """Return the rows of the table at the indices in input; whole words are dropped while training."""
         rows = self.embedding(input)
-        if not self.training:
+        if not self.training or self.rests:
             return rows
         # Half precision is multiplied in float32, as where the whole table is dropped.
         wide = torch.promote_types(rows.dtype, torch.float32)
@@ -97,7 +97,7 @@ class PatchDropout(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return input (n, tokens, e) without the dropped tokens while training, else input itself."""
-        if not self.training:
+        if not self.training or self.rests:
             return input
         return patch_dropout(input, self.p, key=self.key(), prefix=self.prefix)[0]
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import fx
 
 from thinnet._core.random import Key, Window
 from thinnet.errors import InputError
 from thinnet.torch._apply import apply
+from thinnet.torch._internals import is_plain_in_eager_mode
 from thinnet.torch._ops import drop as op
-from thinnet.torch._ops import keys
+from thinnet.torch._ops import keys, small
+from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._ops.plain import replacement
 from thinnet.torch._ops.rows import Named, name_of, variant_of
 from thinnet.torch._streams import shards
 from thinnet.torch.functional._entry import check_p, flat_window
 from thinnet.variants import Variant, find
+from thinnet.variants._law import LawOfRate, TwoPoint
 
-__all__ = ["drop", "dropout"]
+__all__ = ["drop", "dropout", "leaves_unchanged"]
 
 Tensor: TypeAlias = torch.Tensor
 Block: TypeAlias = int | tuple[int, ...] | None
@@ -83,6 +89,13 @@ def drop(
         return _noted(
             x, variant, p, key, **{name: value for name, value in given.items() if value is not None}
         )
+    if (
+        (training and other is None and block is None and pattern is None and window is None)
+        and is_plain_in_eager_mode(x)
+        and not shards.active()
+        and (y := small.drop(variant, x, p, key=key)) is not None
+    ):
+        return y
     # Compilers get names and numbers, eager mode the variant itself.
     row = (_named if torch.compiler.is_compiling() else _row)(variant, block, pattern)
     owner = row.name if isinstance(row, Variant) else row[0]
@@ -90,6 +103,8 @@ def drop(
         p = _check_rate(owner, p)
     if other is not None and not isinstance(other, torch.Tensor):
         raise InputError(f"{owner}: other must be a tensor, got {type(other).__name__}.")
+    if leaves_unchanged(row, p, training):
+        return _unchanged(owner, row, x, p, key, other, window)
     if not training:
         return _apply_mean(row, x, float(p), other)
     address = keys.key_or_fresh(owner, key)
@@ -100,6 +115,63 @@ def drop(
         return back(op.drop(part, _local_part(other), address, row, p, place))
     place = shards.window(owner, x, address) if shards.active() and _has_samples(row) else ()
     return op.drop(x, other, address, row, p, place)
+
+
+def leaves_unchanged(variant: str | Variant | Named, p: Any, training: bool) -> bool:
+    """Return whether a call returns x itself: in training at rate 0, in evaluation where the mean is x.
+
+    Parameters
+    ----------
+    variant : str, Variant or Named
+        The row.
+    p : float, or Tensor
+        The rate; the value of a tensor is not read.
+    training : bool
+        Whether the law would be drawn, or its mean applied.
+
+    Examples
+    --------
+    >>> leaves_unchanged("Dropout", 0.0, True), leaves_unchanged("Dropout", 0.5, False)
+    (True, True)
+    >>> leaves_unchanged("VanillaDropout", 0.5, False)  # its mean network multiplies by keep
+    False
+    """
+    if type(p) is float and training and p != 0:
+        return False
+    if isinstance(p, torch.Tensor):
+        return False
+    decide = _decided if torch.compiler.is_compiling() else _decide
+    return decide(variant, p, training)
+
+
+def _decide(variant: str | Variant | Named, p: float, training: bool) -> bool:
+    row = variant_of(*variant) if isinstance(variant, tuple) else find(variant)
+    if training:
+        return p == 0 and _rests(row.law, math.prod(row.block))
+    return p < 1 and row.mean_is_identity
+
+
+@functools.lru_cache(maxsize=256)
+def _rests(law: LawOfRate, lanes: int) -> bool:
+    """Return whether a law multiplies by 1 at rate 0, as all do that have a rate."""
+    found = law(0.0) if lanes == 1 else law(0.0, lanes)
+    if isinstance(found, TwoPoint):
+        return found.threshold == 0 and found.kept == (1.0, 0.0)
+    return found.shifts is None and bool(np.all(found.gains == 1))
+
+
+def _unchanged(owner: str, row: Variant | Named, x: Tensor, p: Any, *given: Any) -> Tensor:
+    """Return x after the checks of a call that draws."""
+    key, other, window = given
+    if torch.compiler.is_compiling():
+        return x
+    if key is not None:
+        keys.key_or_fresh(owner, key)
+    if window is not None:
+        flat_window(owner, x, window)
+    if isinstance(row, Variant) and (other is not None or row.needs_other):
+        op.check(x, other, row, p)
+    return check_tensor(owner, x)
 
 
 def _apply_mean(row: Variant | Named, x: Tensor, rate: float, other: Tensor | None) -> Tensor:
@@ -181,6 +253,11 @@ def _check_rate(owner: str, p: Any) -> Any:
     if isinstance(p, torch.Tensor):
         if p.dim() or not p.is_floating_point():
             raise InputError(f"{owner}: p must be one number, got {p.dtype} of shape {tuple(p.shape)}.")
+        if p.requires_grad:
+            raise InputError(
+                f"{owner}: p has no gradient, got a tensor that requires grad; use p.detach(), or "
+                "thinnet.torch.ConcreteDropout to learn a rate."
+            )
         return p
     return check_p(owner, p)
 
@@ -202,6 +279,9 @@ _constant: Any = cast("Any", torch.compiler).assume_constant_result
 @_constant
 def _named(variant: str | Variant, block: Block, pattern: str | None) -> Named:
     return name_of(_row(variant, block, pattern))
+
+
+_decided = _constant(_decide)
 
 
 @_constant
