@@ -169,7 +169,7 @@ def _rate_and_masks(name: str, given: dict[str, Any], out: Any) -> _Drawn | None
         return (given["p"], out[1].nbytes, (out[1],)) if given.get("train") and given["p"] else None
     if name in ("aten::bernoulli_", "aten::bernoulli"):
         keep = given.get("p")
-        return (1 - keep if isinstance(keep, float) else None), out.nbytes, (out,)
+        return (round(1 - keep, 12) if isinstance(keep, float) else None), out.nbytes, (out,)
     if name.partition(".")[0] in _NOISE:
         return None, out.nbytes, (out,)
     if name.startswith("aten::_scaled_dot_product") and given.get("dropout_p"):
