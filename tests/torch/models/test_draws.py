@@ -166,3 +166,8 @@ def test_inputs_that_do_not_fit(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, tt.summary, model, torch.ones(2, 3))
     assert line.endswith("mat1 and mat2 shapes cannot be multiplied (2x3 and 9x9)")
     assert model.training
+
+
+def test_the_modules_of_a_wrapped_model_are_listed() -> None:
+    model = nn.DataParallel(nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)))
+    assert [row.module for row in tt.summary(model, torch.ones(2, 3)).rows] == ["1"]

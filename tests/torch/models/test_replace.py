@@ -324,6 +324,24 @@ def test_a_model_without_dropout_is_returned_with_a_warning() -> None:
     assert tt.replace(tt.replace(ours)) is ours
 
 
+def test_a_rate_of_0_counts_no_call() -> None:
+    made = [
+        blocks("timm", 3),
+        tt.replace(nn.Sequential(UnscaledDropPath(0.5))),
+        tt.replace(nn.Sequential(Mine())),
+    ]
+    x = torch.ones(8, 2, 6, 6)
+    for model in made:
+        tt.seed(model, 0)
+        with tt.step(model, 1):
+            expected = model(x)
+        with tt.step(model, 1):
+            model[0].p = 0.0
+            assert model(x) is x
+            model[0].p = 0.5
+            assert torch.equal(model(x), expected)
+
+
 def test_no_row_is_added_to_the_catalogue() -> None:
     blocks("timm", 3, scale_by_keep=False)(torch.ones(2, 1, 8, 8))
     with pytest.raises(InputError):

@@ -62,7 +62,9 @@ class UnscaledDropPath(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return the branch, zeroed for some samples while training."""
-        return drop_by(self, input, pattern="n 1...") if self.training else input
+        if not self.training or self.rests:
+            return input
+        return drop_by(self, input, pattern="n 1...")
 
 
 class ClippedDropBlock(Rated):
@@ -109,7 +111,7 @@ class ClippedDropBlock(Rated):
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return the maps with blocks of zeros while training, else unchanged."""
-        if not self.training:
+        if not self.training or self.rests:
             return input
         axes = int(self.variant[-2])
         sides = tuple(input.shape[-axes:])
@@ -161,7 +163,7 @@ class TimmPatchDropout(PatchDropout):
     @traceable
     def forward(self, input: Tensor) -> Any:
         """Return input (n, tokens, e) without the dropped tokens while training, else input itself."""
-        if not self.training or self.p == 0:
+        if not self.training or self.rests:
             return (input, None) if self.indices else input
         tokens = input.shape[1] - self.prefix
         kept = max(1, int(tokens * (1.0 - self.p)))

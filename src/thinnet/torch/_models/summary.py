@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -124,6 +124,8 @@ def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
     module  variant    p  site        mask bytes  kept bytes
     1       Dropout  0.2  activation          64           0
     """
+    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        model = cast("nn.Module", model.module)
     every = modules_of("summary", model)
     while (children := list(model.named_children())) and is_wrapper(model, children[0][0]):
         model = children[0][1]  # the model inside torch.compile's wrapper
