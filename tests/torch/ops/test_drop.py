@@ -110,6 +110,17 @@ def test_any_strides() -> None:
     assert dropout(torch.ones(0, 3), 0.5, key=KEY).shape == (0, 3)
 
 
+@pytest.mark.parametrize("shape", [(1 << 17,), (4, 8)])
+@pytest.mark.parametrize("name", ["Dropout", "GaussianDropout", "Mixout"])
+def test_storages_can_be_resized(name: str, shape: tuple[int, ...]) -> None:
+    x, other = torch.ones(shape), torch.zeros(shape)
+    y = drop(name, x, 0.5, key=KEY, **({"other": other} if name == "Mixout" else {}))
+    for tensor in (x, other, y):
+        storage = tensor.untyped_storage()
+        assert storage.resizable()
+        storage.resize_(0)  # as FSDP does between uses of a parameter
+
+
 def test_backward_keeps_the_key_and_nothing_else() -> None:
     kept: list[torch.Tensor] = []
     x = torch.ones(1000, requires_grad=True)

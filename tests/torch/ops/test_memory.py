@@ -71,6 +71,38 @@ def test_a_tensor_like_any_other(dtype: torch.dtype) -> None:
     assert z.shape == (3,)
 
 
+def test_an_output_shrinks_and_a_clone_grows(pool: memory._Pool) -> None:
+    y = dropout(torch.ones(LARGE), 0.5, key=Key(0))
+    assert y.clone().resize_(2 * LARGE).shape == (2 * LARGE,)
+    assert y.resize_(LARGE // 2).shape == (LARGE // 2,)
+    with pytest.raises(RuntimeError, match="not resizable"):
+        y.resize_(2 * LARGE)  # torch has written the new shape: y must not be read any more
+    tt.set_kept_bytes(0)
+    assert dropout(torch.ones(LARGE), 0.5).resize_(2 * LARGE).shape == (2 * LARGE,)
+
+
+def test_similar_sizes_share_buffers(pool: memory._Pool) -> None:
+    drawn = dropout(torch.ones(LARGE - 1000), 0.5)
+    place = address(drawn)
+    del drawn
+    assert address(dropout(torch.ones(LARGE - 9000), 0.5)) == place
+    for size in (1 << 20, 3_000_001, LARGE * 4 - 1, 123_456_789):
+        rounded = memory._rounded(size)
+        assert size <= rounded <= size * 9 / 8 + mmap.PAGESIZE
+        assert rounded % mmap.PAGESIZE == 0
+
+
+def test_the_size_that_was_used_last_is_kept_longest(pool: memory._Pool) -> None:
+    tt.set_kept_bytes(12 << 20)
+    small, large = dropout(torch.ones(LARGE), 0.5), dropout(torch.ones(4 * LARGE), 0.5)
+    del small, large  # 2 MiB, then 8 MiB
+    for _ in range(3):
+        dropout(torch.ones(LARGE), 0.5)
+    assert pool.held() == 10 << 20
+    dropout(torch.ones(2 * LARGE), 0.5)  # 4 MiB more: the 8 MiB go
+    assert {size: len(buffers) for size, buffers in pool.free.items()} == {2 << 20: 1, 4 << 20: 1}
+
+
 def test_the_limit_holds(pool: memory._Pool, refusal: Callable[..., str]) -> None:
     tt.set_kept_bytes(5 << 20)
     assert tt.get_kept_bytes() == 5 << 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 
 from thinnet._core import native
@@ -17,13 +18,19 @@ from thinnet.variants import Variant
 from thinnet.variants._law import TwoPoint
 from thinnet.variants._sample import sample
 
-__all__ = ["TYPES", "Law", "draw", "window_of"]
+__all__ = ["TYPES", "Law", "draw", "to_array", "window_of"]
 
 Tensor: TypeAlias = torch.Tensor
 
 TYPES = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2, torch.float64: 3}
 """The dtypes that can be dropped, as the kernels number them."""
 
+_NUMPYS = {
+    **{torch.float16: np.float16, torch.bfloat16: np.uint16, torch.float32: np.float32},
+    **{torch.float64: np.float64, torch.int64: np.int64, torch.int32: np.int32, torch.int16: np.int16},
+    **{torch.int8: np.int8, torch.uint8: np.uint8, torch.bool: np.bool_},
+}
+_TYPESTRINGS = {dtype: np.dtype(same).str for dtype, same in _NUMPYS.items()}
 _SMALL = 1 << 16
 
 
@@ -74,12 +81,32 @@ def draw(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
             gains = points.dropped[0], points.kept[0]
             library.two_point_at(*run, key.value, key.step, points.threshold, *gains)
             return out
-    third = None if other is None else _array(other)
+    third = None if other is None else to_array(other)
     out = memory.empty_like(x)
-    sample(row, _array(x), rate, key, other=third, window=window, out=_array(out), shifted=shifted)
+    sample(row, to_array(x), rate, key, other=third, window=window, out=to_array(out), shifted=shifted)
     return out
 
 
-def _array(x: Tensor) -> Any:
-    x = x.detach() if x.requires_grad else x
-    return (x.view(torch.uint16) if x.dtype is torch.bfloat16 else x).numpy()
+class _Memory:
+    """The memory of a tensor, as NumPy asks for it."""
+
+    __slots__ = ("__array_interface__", "tensor")
+
+    def __init__(self, x: Tensor) -> None:
+        size = x.element_size()
+        self.tensor = x
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": _TYPESTRINGS[x.dtype],
+            "data": (x.data_ptr(), False),
+            "shape": x.shape,
+            "strides": None if x.is_contiguous() else tuple([step * size for step in x.stride()]),
+        }
+
+
+def to_array(x: Tensor) -> Any:
+    """Return an array of a tensor's memory; the bits of bfloat16 as uint16.
+
+    `x.numpy()` would forbid the storage of x to be resized from then on, as FSDP does with parameters.
+    """
+    return np.asarray(_Memory(x))

@@ -18,7 +18,7 @@ from thinnet._core.random import Key, Window
 from thinnet.torch._apply import apply
 from thinnet.torch._internals import below_autograd, in_eager_mode, register_derivatives
 from thinnet.torch._ops import keys
-from thinnet.torch._ops.draw import window_of
+from thinnet.torch._ops.draw import to_array, window_of
 from thinnet.variants._beyond import (
     concrete,
     cutout,
@@ -203,7 +203,7 @@ def _draw(
 ) -> Tensor:
     source = _SOURCES[name]
     known = None if key is None else keys.to_key(key)
-    array = None if parameter is None else parameter.detach().numpy()
+    array = None if parameter is None else to_array(parameter)
     drawn = np.asarray(source.draw(known, window_of(shape, window), array, *options))
     size = tuple(source.size(shape, *options))
     if drawn.shape != size:

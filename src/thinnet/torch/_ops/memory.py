@@ -7,6 +7,7 @@ the system has them.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import weakref
 from typing import Any
@@ -18,8 +19,9 @@ from thinnet._checks import check_integer
 
 __all__ = ["empty_like", "get_kept_bytes", "set_kept_bytes"]
 
-_LEAST = 1 << 25  # bytes of a tensor; malloc keeps smaller blocks itself
+_LEAST = 1 << 20  # bytes of a tensor; malloc keeps the pages of smaller blocks
 _LARGE_PAGE = 1 << 21
+_CLASSES = 8  # sizes of buffers between two powers of 2, so that batches of similar lengths share them
 # By default mmap shares memory with processes that are forked later, which would then write into the tensors
 # of this one.
 _PRIVATE: dict[str, Any] = (
@@ -28,7 +30,7 @@ _PRIVATE: dict[str, Any] = (
 
 
 class _Pool:
-    """Unused buffers by size; finalizers return them at any time and in any thread."""
+    """Unused buffers by size, the last used last; finalizers return them at any time and in any thread."""
 
     def __init__(self) -> None:
         self.limit = 1 << 28
@@ -44,13 +46,20 @@ class _Pool:
         size = len(buffer)
         self.trim(self.limit - size)
         if size <= self.limit:
-            self.free.setdefault(size, []).append(buffer)
+            buffers = self.free.pop(size, [])
+            buffers.append(buffer)
+            self.free[size] = buffers
 
     def trim(self, limit: int) -> None:
-        """Free buffers until the others hold at most `limit` bytes, in the order of the sizes' first use."""
-        for buffers in list(self.free.values()):
-            while buffers and self.held() > limit:
-                buffers.pop()
+        """Free buffers, those of the size used longest ago first, until the others hold `limit` bytes."""
+        held = self.held()
+        for size, buffers in list(self.free.items()):
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                while buffers and held > limit:
+                    buffers.pop()
+                    held -= size
+            if not buffers:
+                self.free.pop(size, None)
 
     def held(self) -> int:
         return sum(size * len(buffers) for size, buffers in list(self.free.items()))
@@ -67,8 +76,10 @@ def get_kept_bytes() -> int:
 def set_kept_bytes(limit: int) -> None:
     """Keep at most `limit` bytes of the memory of freed outputs; 0 keeps none.
 
-    Outputs of dropout of 32 MiB or more return their memory to a pool when they are freed, and the next
-    output of that size reuses it: fresh memory takes several times longer to write. No result depends on it.
+    Outputs of dropout of 1 MiB or more return their memory to a pool when they are freed, and the next output
+    of similar size reuses it: fresh memory takes several times longer to write. No result depends on it. The
+    storage of such an output cannot grow: `resize_` beyond its entries raises RuntimeError. A clone can, and
+    so can outputs under a limit of 0.
 
     Parameters
     ----------
@@ -96,14 +107,20 @@ def empty_like(x: torch.Tensor) -> torch.Tensor:
     size = x.nbytes
     if not _LEAST <= size <= _pool.limit:
         return torch.empty_like(x)
-    buffer = _pool.take(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+    buffer = _pool.take(_rounded(size))
     array = np.frombuffer(buffer, np.uint8, size)
     # The array is freed with the tensor's storage; then the buffer returns to the pool.
     weakref.finalize(array, _pool.give, buffer).atexit = False
-    strides: Any = torch.empty_like(x, device="meta").stride()
+    strides: Any = (x if x.is_contiguous() else torch.empty_like(x, device="meta")).stride()
     storage = torch.from_numpy(array).untyped_storage()
     # set_ instead of a view: an operation in place later needs a tensor that owns its storage
     return torch.empty(0, dtype=x.dtype, device="cpu").set_(storage, 0, x.shape, strides)
+
+
+def _rounded(size: int) -> int:
+    """Return the bytes of a buffer for `size` bytes: at most 1/8 more, a multiple of the page."""
+    unit = max(mmap.PAGESIZE, (1 << size.bit_length() - 1) // _CLASSES)
+    return -(-size // unit) * unit
 
 
 def _new(size: int) -> mmap.mmap:

@@ -12,6 +12,7 @@ import torch
 from thinnet._checks import check_boolean, check_integer, check_number
 from thinnet.torch._apply import apply, round_once
 from thinnet.torch._ops import keys
+from thinnet.torch._ops.draw import to_array
 from thinnet.torch._ops.gains import gains
 from thinnet.torch.functional._entry import AnyKey, Tensor, check_local, check_p, check_parameter
 from thinnet.torch.functional._rows import drop
@@ -185,7 +186,7 @@ def dare_merge(
     for k, one in enumerate(tuned):
         check_local("dare_merge", one, f"tuned[{k}]")
     address = keys.to_key(keys.key_or_fresh("dare_merge", key))
-    arrays = (one.detach().cpu().double().numpy() for one in (base, *tuned))
+    arrays = (to_array(one.detach().cpu().double()) for one in (base, *tuned))
     merged = merge(next(arrays), list(arrays), check_p("dare_merge", p), key=address, weights=weights)
     return round_once(torch.from_numpy(merged), base.dtype).to(base.device)
 
