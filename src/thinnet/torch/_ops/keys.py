@@ -116,6 +116,8 @@ def to_key(key: AnyKey) -> Key:
         return key
     numbers: Any = key
     value, *step = numbers.tolist()
+    if not step:
+        return bare(value & ADDRESS)
     return Key(value & ADDRESS, *step)
 
 
@@ -145,7 +147,13 @@ def key_or_fresh(owner: str, key: Any) -> AnyKey:
 
 
 def _fresh_key(ticket: Tensor, site: int) -> Tensor:
-    return torch.tensor(tickets.remembered(ticket, site, lambda: (draw_bits(),)), device="cpu")
+    call, found = tickets.find(ticket, site)
+    if found is not None:
+        return torch.tensor(found, device="cpu")
+    key = torch.empty(1, dtype=torch.int64, device="cpu").random_(-_HALF, _HALF - 1)
+    bits: Any = key.item()
+    tickets.remember(call, site, (bits,))
+    return key
 
 
 # Opaque to compilers, which would draw other bits from a generator of their own.

@@ -24,7 +24,17 @@ import torch
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_backward, in_subgraph, in_transform, in_vmap
 
-__all__ = ["Numbers", "current", "define", "in_batch", "new_site", "remembered", "takes_writes"]
+__all__ = [
+    "GraphCall",
+    "Numbers",
+    "current",
+    "define",
+    "find",
+    "in_batch",
+    "new_site",
+    "remember",
+    "takes_writes",
+]
 
 Tensor: TypeAlias = torch.Tensor
 Numbers: TypeAlias = tuple[int, ...]
@@ -43,11 +53,14 @@ class _Current(threading.local):
 
     def advance(self) -> None:
         self.number = next(_numbers)
-        with torch.inference_mode(False):
-            self.ticket = torch.tensor([self.number], device="cpu")
+        if torch.is_inference_mode_enabled():  # a ticket of inference mode would compile again
+            with torch.inference_mode(False):
+                self.ticket = torch.tensor([self.number], device="cpu")
+        else:
+            self.ticket = torch.full((1,), self.number, dtype=torch.int64, device="cpu")
 
 
-class _GraphCall:
+class GraphCall:
     """The keys of one call of a compiled graph, by their sites; their number where a site had several."""
 
     __slots__ = ("in_backward", "keys")
@@ -62,20 +75,20 @@ class _Memory:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.calls: dict[int, _GraphCall] = {}
+        self.calls: dict[int, GraphCall] = {}
         self.size = 0  # keys
         self.several: dict[int, int] = {}  # the most keys of one graph call, by the site
 
-    def begin(self, number: int, in_backward: bool) -> _GraphCall:
+    def begin(self, number: int, in_backward: bool) -> GraphCall:
         """Remember a new graph call, and forget the oldest ones where there are too many keys."""
-        call = _GraphCall(in_backward)
+        call = GraphCall(in_backward)
         with self.lock:
             while self.size > _REMEMBERED and self.calls:
                 self.size -= len(self.calls.pop(next(iter(self.calls))).keys)
             self.calls[number] = call
         return call
 
-    def add(self, call: _GraphCall, site: int, key: Numbers) -> None:
+    def add(self, call: GraphCall, site: int, key: Numbers) -> None:
         """Remember the key of a site; count the keys where a body runs several times in one graph call."""
         with self.lock:
             before = call.keys.get(site, 0)
@@ -118,8 +131,8 @@ def in_batch() -> bool:
     return in_vmap()
 
 
-def remembered(ticket: Tensor, site: int, draw: Callable[[], Numbers]) -> Numbers:
-    """Return a drawn key or, in a recomputation, the key that the forward drew.
+def find(ticket: Tensor, site: int) -> tuple[GraphCall, Numbers | None]:
+    """Return a graph call and, in a recomputation, the key that its forward drew; else None.
 
     Raises
     ------
@@ -128,22 +141,21 @@ def remembered(ticket: Tensor, site: int, draw: Callable[[], Numbers]) -> Number
     """
     number: Any = ticket.item()
     call = _memory.calls.get(number)
-    backward = in_backward()
     if call is None:
         if number != _current.number:
             raise _unknown(f"its forward is further back than {_REMEMBERED} calls of dropout")
-        call = _memory.begin(number, backward)
+        call = _memory.begin(number, in_backward())
         _current.advance()
-    elif backward:
-        found = _found(call, site)
-        if found is not None:
-            return found
-    key = draw()
+        return call, None
+    return call, _found(call, site) if in_backward() else None
+
+
+def remember(call: GraphCall, site: int, key: Numbers) -> None:
+    """Remember the key that a site drew in a graph call."""
     _memory.add(call, site, key)
-    return key
 
 
-def _found(call: _GraphCall, site: int) -> Numbers | None:
+def _found(call: GraphCall, site: int) -> Numbers | None:
     """Return the remembered key, or None where the graph call itself runs for the first time."""
     found = call.keys.get(site, 0)
     number = 1 if isinstance(found, tuple) else found

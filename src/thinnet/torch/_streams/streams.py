@@ -197,11 +197,12 @@ _LIBRARY.impl("next_key", lambda token, number: token.new_empty(2), "Meta")
 
 
 def _stream_key(ticket: Tensor, site: int, stream: Tensor) -> Tensor:
-    def draw() -> tickets.Numbers:
+    call, found = tickets.find(ticket, site)
+    if found is None:
         number: Any = stream.item()
-        return keys.to_numbers(_streams[number].next(keys.draw_bits() & keys.ADDRESS))
-
-    return torch.tensor(tickets.remembered(ticket, site, draw), device="cpu")
+        found = keys.to_numbers(_streams[number].next(keys.draw_bits() & keys.ADDRESS))
+        tickets.remember(call, site, found)
+    return torch.tensor(found, device="cpu")
 
 
 tickets.define(_LIBRARY, "stream_key", ", Tensor stream", _stream_key, 2)
