@@ -105,20 +105,18 @@ class ClippedDropBlock(Rated):
         scaled: bool = True,
     ) -> None:
         super().__init__(p, variant)
-        self.variant, self.size, self.cube = variant, size, cube
-        self.share, self.scaled = share, scaled
+        self.variant = variant if scaled else _unscaled_row(variant)
+        self.size, self.axes, self.cube, self.share = size, len(find(variant).block), cube, share
 
     @traceable
     def forward(self, input: Tensor) -> Tensor:
         """Return the maps with blocks of zeros while training, else unchanged."""
         if not self.training or self.rests:
             return input
-        axes = int(self.variant[-2])
-        sides = tuple(input.shape[-axes:])
-        sides = (min(sides),) * axes if self.cube else sides
+        sides = tuple(input.shape[-self.axes :])
+        sides = (min(sides),) * self.axes if self.cube else sides
         block = tuple(min(self.size, side) for side in sides)
-        scaled: Any = self if self.scaled else _Unscaled(self)
-        return drop_by(scaled, input, p=_scaled(self.rate, self.share), block=block)
+        return drop_by(self, input, p=_scaled(self.rate, self.share), block=block)
 
 
 def _scaled(rate: Any, share: float) -> Any:
@@ -128,16 +126,6 @@ def _scaled(rate: Any, share: float) -> Any:
     return (rate * share).clamp(max=1.0) if isinstance(rate, torch.Tensor) else min(1.0, rate * share)
 
 
-class _Unscaled:
-    """A module as `drop_by` sees it, with gains of 0 and 1."""
-
-    training = True
-
-    def __init__(self, module: Keyed) -> None:
-        self.key, self.variant = module.key, _unscaled_row(module.variant)
-
-
-@functools.cache
 def _unscaled_row(name: str) -> Variant:
     row = find(name)
     return dataclasses.replace(row, name=f"Unscaled{row.name}", law=unscaled, inference="identity")
