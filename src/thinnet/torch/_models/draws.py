@@ -15,9 +15,9 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from thinnet._core.random import Window
 from thinnet.errors import InputError, MissingPackage, ThinnetError
 from thinnet.torch._internals import DispatchMode, schema_of
-from thinnet.torch._modules.base import Keyed
 from thinnet.torch._modules.embeddings import EmbeddingDropout
 from thinnet.torch._ops.rows import variant_of
+from thinnet.torch._streams.holders import holders_of
 from thinnet.variants._pattern import lane_window
 
 __all__ = ["Draw", "observe", "observe_evaluation"]
@@ -179,26 +179,20 @@ def _rate_and_masks(name: str, given: dict[str, Any], out: Any) -> _Drawn | None
 
 @contextlib.contextmanager
 def _restoring_state(model: nn.Module, training: bool) -> Generator[None]:
-    """Set the mode, without streams; restore modes, streams and torch's generator afterwards."""
+    """Set the mode; restore modes, the calls that streams have counted and torch's generator afterwards."""
     every = list(model.modules())
     modes = [module.training for module in every]
-    streams = [(each, each._stream) for each in _drawing(every) if each._stream is not None]
+    streams = [s for module in every for holder in holders_of(module) for s in holder.streams()]
+    counted = [{**vars(stream), "_calls": tuple(map(dict, stream._calls))} for stream in streams]
     try:
         model.train(training)
-        for each, _ in streams:
-            each._stream = None
         with torch.random.fork_rng():
             yield
     finally:
-        for each, stream in streams:
-            each._stream = stream
+        for stream, before in zip(streams, counted, strict=True):
+            vars(stream).update(before)
         for module, mode in zip(every, modes, strict=True):
             module.training = mode
-
-
-def _drawing(every: list[nn.Module]) -> list[Any]:
-    """Return what has a stream: modules of thinnet."""
-    return [module for module in every if isinstance(module, Keyed)]
 
 
 def observe(model: nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> list[Draw]:
