@@ -126,6 +126,7 @@ EXPORTS = {
         "ZoneoutGRUCell",
         "ZoneoutLSTMCell",
         "callbacks",
+        "flex",
         "functional",
         "get_kept_bytes",
         "replace",
@@ -139,6 +140,7 @@ EXPORTS = {
         "summary",
     ],
     "thinnet.torch.callbacks": ["lightning", "transformers"],
+    "thinnet.torch.flex": ["SHAPE", "attention", "drop_key"],
     "thinnet.torch.functional": [
         "concrete_dropout",
         "concrete_kl",

@@ -2,7 +2,7 @@
 
 `functional` holds the functions, `callbacks` those for trainers of other packages; the modules and the tools
 for whole models (`replace`, `restore`, `seed`, `step`, `state`, `schedule`, `summary`) are here. Imports go
-down the floors `callbacks`, `_models`, `_modules`, `functional`, `_streams`, `_ops`, `_apply`, `_internals`.
+down the floors `callbacks`, `_models`, `_modules`, `flex`, `functional`, `_streams`, `_ops`, `_apply`, `_internals`.
 Nothing is compiled against torch.
 """
 
@@ -10,7 +10,7 @@ from thinnet.errors import need
 
 need("torch", extra="torch", owner="thinnet.torch")
 
-from thinnet.torch import callbacks, functional
+from thinnet.torch import callbacks, flex, functional
 from thinnet.torch._models.replace import replace, restore
 from thinnet.torch._models.schedule import schedule
 from thinnet.torch._models.seeding import seed, step
@@ -75,6 +75,7 @@ __all__ = [
     "ZoneoutGRUCell",
     "ZoneoutLSTMCell",
     "callbacks",
+    "flex",
     "functional",
     "get_kept_bytes",
     "replace",
