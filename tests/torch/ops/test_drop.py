@@ -64,6 +64,7 @@ def test_bfloat16_is_rounded_from_float32(row: Variant) -> None:
 
 
 @ROWS
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # opcheck reads it, in 2.15
 def test_torchs_checks_of_an_operator(row: Variant) -> None:
     x, more = some(row, 7, torch.float32)
     inputs = x.requires_grad_(), more.get("other"), torch.tensor([5, 1]), row.name, 0.3, []
