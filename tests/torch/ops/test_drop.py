@@ -193,6 +193,100 @@ def test_transforms_within_autograd() -> None:
     assert torch.equal(tangent, outer)
 
 
+@ROWS
+def test_a_batch_draws_the_bits_of_its_entries(row: Variant) -> None:
+    x, more = some(row, 9, torch.float16)
+    batch, others = (
+        torch.stack([x, -2 * x, x + 1]),
+        {name: torch.stack([v, -v, v]) for name, v in more.items()},
+    )
+    key = torch.tensor([KEY.value - 2**64, KEY.step])
+    addresses = torch.stack([key, key + 1, key - 1])
+
+    def call(x: torch.Tensor, key: torch.Tensor, other: dict[str, torch.Tensor]) -> torch.Tensor:
+        return drop(row.name, x, 0.3, key=key, **other)
+
+    def entries(call: Any, addresses: torch.Tensor) -> torch.Tensor:
+        each = ({name: value[i] for name, value in others.items()} for i in range(3))
+        return torch.stack([call(*entry) for entry in zip(batch, addresses, each, strict=True)])
+
+    one_mask = torch.vmap(call, in_dims=(0, None, 0))(batch, key, others)
+    assert torch.equal(one_mask.view(torch.int16), entries(call, key.expand(3, 2)).view(torch.int16))
+    own_masks = torch.vmap(call)(batch, addresses, others)
+    assert torch.equal(own_masks.view(torch.int16), entries(call, addresses).view(torch.int16))
+    last = torch.vmap(call, in_dims=(x.dim(), None, x.dim()), out_dims=x.dim())(
+        batch.movedim(0, -1), key, {name: value.movedim(0, -1) for name, value in others.items()}
+    )
+    assert torch.equal(last.movedim(-1, 0), one_mask)
+
+
+def test_batches_within_batches() -> None:
+    x, keys = torch.arange(1.0, 25).reshape(2, 3, 4), torch.arange(6)[:, None].reshape(2, 3, 1)
+    rates = torch.tensor([[0.1, 0.5, 0.9], [0.2, 0.4, 0.6]], dtype=torch.float64)
+
+    def cubes(x: torch.Tensor, key: torch.Tensor, p: Any = 0.5) -> torch.Tensor:
+        return dropout(x, p, key=key) ** 3
+
+    def expected(keys: torch.Tensor, call: Any, *more: torch.Tensor) -> torch.Tensor:
+        each = [[call(x[i, j], keys[i, j], *(m[i, j] for m in more)) for j in range(3)] for i in range(2)]
+        return torch.stack([torch.stack(row) for row in each])
+
+    vmap = torch.vmap
+    full = vmap(vmap(cubes))(x, keys)
+    assert torch.equal(full, expected(keys, cubes))
+    inner = vmap(vmap(cubes), in_dims=(0, None))(x, keys[0])  # the outer batch shares the keys
+    assert torch.equal(inner, expected(keys[:1].expand(2, 3, 1), cubes))
+    outer = vmap(vmap(cubes, in_dims=(0, None)))(x, keys[:, 0])
+    assert torch.equal(outer, expected(keys[:, :1].expand(2, 3, 1), cubes))
+    alone = vmap(vmap(cubes, in_dims=(None, 0)), in_dims=(None, 0))(x[0, 0], keys)
+    assert torch.equal(alone[1, 2], cubes(x[0, 0], keys[1, 2]))
+    scheduled = vmap(vmap(cubes))(x, keys, rates)
+    assert torch.equal(scheduled, expected(keys, cubes, rates))
+    shared = vmap(vmap(cubes), in_dims=(0, None, None))(x, keys[0], rates[0])
+    assert torch.equal(shared, expected(keys[:1].expand(2, 3, 1), cubes, rates[:1].expand(2, 3)))
+    both = vmap(vmap(cubes, in_dims=(0, 0, None)))(x, keys, rates[:, 0])
+    assert torch.equal(both, expected(keys, cubes, rates[:, :1].expand(2, 3)))
+
+    def slope(x: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda x: cubes(x, key).sum())(x)
+
+    assert torch.equal(vmap(vmap(slope))(x, keys), expected(keys, slope))
+    total = torch.func.grad(lambda x: vmap(vmap(cubes))(x, keys).sum())(x)
+    assert torch.equal(total, expected(keys, slope))
+    curvature = torch.func.hessian(lambda x: vmap(cubes)(x, keys[0]).sum())(x[0])
+    assert curvature.shape == (3, 4, 3, 4)
+    second = torch.func.hessian(lambda x: cubes(x, keys[0, 1]).sum())(x[0, 1])
+    assert torch.equal(curvature[1, :, 1], second)
+
+
+def test_windows_in_batches() -> None:
+    window, x = tn.Window((4, 9), (1, 2), (2, 5)), torch.ones(3, 2, 5)
+    keys = torch.arange(3)[:, None]
+    each = torch.stack([dropout(one, 0.5, key=key, window=window) for one, key in zip(x, keys, strict=True)])
+    assert torch.equal(torch.vmap(lambda x, key: dropout(x, 0.5, key=key, window=window))(x, keys), each)
+    same = torch.vmap(lambda x: dropout(x, 0.5, key=keys[1], window=window))(x)
+    assert torch.equal(same, each[1].expand(3, 2, 5))
+    assert torch.vmap(lambda x, key: dropout(x, 0.5, key=key))(x[:0], keys[:0]).shape == (0, 2, 5)
+
+
+def test_a_batch_is_one_call() -> None:
+    class Count(torch.utils._python_dispatch.TorchDispatchMode):
+        seen: int = 0
+
+        def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.seen += call.namespace == "thinnet"
+            return call(*args, **(kwargs or {}))
+
+    x, keys = torch.ones(20, 5), torch.arange(20)[:, None]
+    for run in (
+        lambda: torch.vmap(lambda x: dropout(x, 0.5, key=KEY))(x),
+        lambda: torch.vmap(lambda x, key: dropout(x, 0.5, key=key))(x, keys),
+    ):
+        with Count() as count:
+            run()
+        assert count.seen == 1
+
+
 def test_many_gradients_at_once() -> None:
     x = torch.ones(6, requires_grad=True)
     y = dropout(x, 0.5, key=KEY)

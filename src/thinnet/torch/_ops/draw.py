@@ -18,7 +18,7 @@ from thinnet.variants import Variant
 from thinnet.variants._law import TwoPoint
 from thinnet.variants._sample import sample
 
-__all__ = ["TYPES", "Law", "draw", "to_array", "window_of"]
+__all__ = ["TYPES", "Law", "draw", "draw_each", "to_array", "window_of"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -67,24 +67,62 @@ def window_of(size: Sequence[int], window: Sequence[int]) -> Window:
 
 def draw(x: Tensor, other: Tensor | None, law: Law) -> Tensor:
     """Return `gain * x + shift * other`, without derivatives."""
-    row, rate, key, cut, shifted = law
-    window = window_of(x.shape, cut) if cut else None
     if not x.is_cpu:
+        row, rate, key, cut, shifted = law
+        window = window_of(x.shape, cut) if cut else None
         return plain.sample(row, x, rate, key, other=other, window=window, shifted=shifted)
     # A small run of memory is dropped by its address, which takes half the time.
-    if window is None and x.numel() <= _SMALL and row.pattern == "..." and x.is_contiguous():
-        library, points = native.library, row.law_of(rate)
-        points = points if shifted else points.unshifted
-        if library is not None and type(points) is TwoPoint and not points.dropped[1] and not points.kept[1]:
-            out = torch.empty_like(x)
-            run = x.data_ptr(), out.data_ptr(), x.numel(), TYPES[x.dtype]
-            gains = points.dropped[0], points.kept[0]
-            library.two_point_at(*run, key.value, key.step, points.threshold, *gains)
-            return out
-    third = None if other is None else to_array(other)
+    if x.numel() <= _SMALL and x.is_contiguous() and (points := _run_law(law)) is not None:
+        out = torch.empty_like(x)
+        _draw_run((x.data_ptr(), out.data_ptr(), x.numel(), TYPES[x.dtype]), law.key, points)
+        return out
     out = memory.empty_like(x)
-    sample(row, to_array(x), rate, key, other=third, window=window, out=to_array(out), shifted=shifted)
+    _draw_array(to_array(x), None if other is None else to_array(other), law, to_array(out))
     return out
+
+
+def draw_each(x: Tensor, other: Tensor | None, laws: Sequence[Law]) -> Tensor:
+    """Return a tensor whose entries along the first axis are those of x under one law each."""
+    if not x.is_cpu:
+        others = [None] * len(laws) if other is None else other.unbind()
+        return torch.stack([draw(*entry) for entry in zip(x.unbind(), others, laws, strict=True)])
+    out = memory.empty_like(x) if x.is_contiguous() else torch.empty(x.shape, dtype=x.dtype, device="cpu")
+    length = out.numel() // len(laws)
+    if length <= _SMALL and (length == 0 or x[0].is_contiguous()):
+        points = {rate: _run_law(law) for rate, law in {law.rate: law for law in laws}.items()}
+        if all(each is not None for each in points.values()):
+            begin, end, size = x.data_ptr(), out.data_ptr(), x.element_size()
+            for i, law in enumerate(laws):
+                places = begin + i * x.stride(0) * size, end + i * length * size
+                _draw_run((*places, length, TYPES[x.dtype]), law.key, points[law.rate])
+            return out
+    source, target = to_array(x), to_array(out)
+    third = [None] * len(laws) if other is None else to_array(other)
+    for entry in zip(source, third, laws, target, strict=True):
+        _draw_array(*entry)
+    return out
+
+
+def _run_law(law: Law) -> TwoPoint | None:
+    """Return a law that one run of memory can be drawn by; None for other laws."""
+    row, rate, _, cut, shifted = law
+    if cut or row.pattern != "..." or native.library is None:
+        return None
+    points = row.law_of(rate)
+    points = points if shifted else points.unshifted
+    return points if type(points) is TwoPoint and not points.dropped[1] and not points.kept[1] else None
+
+
+def _draw_run(run: tuple[int, int, int, int], key: Key, points: Any) -> None:
+    library: Any = native.library
+    gains = points.dropped[0], points.kept[0]
+    library.two_point_at(*run, key.value, key.step, points.threshold, *gains)
+
+
+def _draw_array(x: Any, other: Any, law: Law, out: Any) -> None:
+    row, rate, key, cut, shifted = law
+    window = window_of(x.shape, cut) if cut else None
+    sample(row, x, rate, key, other=other, window=window, out=out, shifted=shifted)
 
 
 class _Memory:

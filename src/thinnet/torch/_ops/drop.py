@@ -23,8 +23,9 @@ from thinnet.torch._internals import (
     register_derivatives,
 )
 from thinnet.torch._ops import keys
+from thinnet.torch._ops.batches import in_one_call
 from thinnet.torch._ops.checks import check_tensor
-from thinnet.torch._ops.draw import Law, draw
+from thinnet.torch._ops.draw import Law, draw, draw_each
 from thinnet.torch._ops.rows import Named, name_of, variant_of
 from thinnet.variants import Variant
 from thinnet.variants._variant import PASSED
@@ -130,27 +131,44 @@ def _completed(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _draw(*inputs: Any) -> Tensor:
     x, other, key, name, rate, block, window, shifted = _completed(inputs)
-    row, number = variant_of(name, block), rate.item() if isinstance(rate, torch.Tensor) else rate
-    check(x, other, row, number, window, shifted)
-    return draw(x, other, Law(row, number, keys.to_key(key), window, shifted))
+    row = variant_of(name, block)
+    rates: Any = rate.tolist() if isinstance(rate, torch.Tensor) else rate
+    if key.dim() == 2:
+        return _draw_each(x, other, key, row, rates, window, shifted)
+    check(x, other, row, rates, window, shifted)
+    return draw(x, other, Law(row, rates, keys.to_key(key), window, shifted))
+
+
+def _draw_each(x: Tensor, other: Tensor | None, key: Tensor, row: Variant, rates: Any, *rest: Any) -> Tensor:
+    """Draw each entry of a batch under its own key, and under its own rate if there are many."""
+    every: Any = key.tolist()
+    each = rates if isinstance(rates, list) else [rates] * len(every)
+    if not every:
+        return torch.empty_like(x)
+    window, shifted = rest
+    for rate in dict.fromkeys(each):
+        check(x[0], None if other is None else other[0], row, rate, window, shifted)
+    laws = [
+        Law(row, rate, keys.of_numbers(*numbers), window, shifted)
+        for rate, numbers in zip(each, every, strict=True)
+    ]
+    return draw_each(x, other, laws)
 
 
 def _on_meta(*inputs: Any) -> Tensor:
-    x, other, _, name, rate, block, window, shifted = _completed(inputs)
+    x, other, key, name, rate, block, window, shifted = _completed(inputs)
     known = 0.0 if isinstance(rate, torch.Tensor) else rate
-    check(x, other, variant_of(name, block), known, window, shifted)
+    row = variant_of(name, block)
+    if key.dim() != 2:
+        check(x, other, row, known, window, shifted)
+    elif x.shape[0]:
+        check(x[0], None if other is None else other[0], row, known, window, shifted)
     return torch.empty_like(x)
 
 
 def _vmap(info: Any, in_dims: Any, *inputs: Any) -> tuple[Tensor, int]:
-    """Loop over the batch: a key that is not batched draws the same for all of it."""
-
-    def entry(value: Any, dim: Any, i: int) -> Any:
-        return value.select(dim, i) if isinstance(value, torch.Tensor) and dim is not None else value
-
     dims = *in_dims, *(None,) * (len(inputs) - len(in_dims))
-    parts = [_call(*(map(entry, inputs, dims, (i,) * len(inputs)))) for i in range(info.batch_size)]
-    return torch.stack(parts), 0
+    return in_one_call(info.batch_size, dims, _completed(inputs), _call)
 
 
 class _Drop(torch.autograd.Function):

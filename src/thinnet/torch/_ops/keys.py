@@ -27,6 +27,7 @@ __all__ = [
     "is_compiling",
     "key_or_fresh",
     "known",
+    "of_numbers",
     "to_key",
     "to_numbers",
     "to_tensor",
@@ -115,10 +116,12 @@ def to_key(key: AnyKey) -> Key:
     if isinstance(key, Key):
         return key
     numbers: Any = key
-    value, *step = numbers.tolist()
-    if not step:
-        return bare(value & ADDRESS)
-    return Key(value & ADDRESS, *step)
+    return of_numbers(*numbers.tolist())
+
+
+def of_numbers(value: int, step: int = 0) -> Key:
+    """Return the key of its bits as a signed number, and its step."""
+    return Key(value & ADDRESS, step) if step else bare(value & ADDRESS)
 
 
 def known(key: AnyKey) -> Key | None:
