@@ -7,6 +7,7 @@ fallbacks:
 
 - `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
   which small tensors feel.
+- `_get_current_function_mode`: functional calls of nested modules pass one mode for each level.
 - `_get_tracing_state`, `_are_functorch_transforms_active`: none.
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
 - `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_set_fwd_grad_enabled`,
@@ -38,6 +39,7 @@ __all__ = [
     "DispatchMode",
     "below_autograd",
     "direct_apply",
+    "function_mode",
     "in_backward",
     "in_eager_mode",
     "in_subgraph",
@@ -82,6 +84,7 @@ _single_level_class = _find("torch.autograd.function", "_SingleLevelFunction")
 _enable_forward = _find("torch.autograd.forward_ad", "_set_fwd_grad_enabled")
 _forward_level = _find("torch.autograd.forward_ad", "_current_level")  # at import: -1
 _interpreters = _find("torch._C._functorch", "get_interpreter_stack")
+_function_mode = _find("torch.overrides", "_get_current_function_mode")
 _dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
 
 _ONE_LEVEL = _below, _single_level, _single_level_class, _enable_forward
@@ -153,6 +156,11 @@ def in_eager_mode() -> bool:
         or is_tracing()
         or _dual._current_level >= 0
     )
+
+
+def function_mode() -> Any:
+    """Return the innermost mode of torch.overrides that is active, or None; the fallback returns None."""
+    return None if _function_mode is None else _function_mode()
 
 
 def in_backward() -> bool:

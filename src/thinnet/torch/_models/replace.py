@@ -11,6 +11,7 @@ from thinnet.torch._models.both import class_of_both
 from thinnet.torch._models.foreign import OF_TORCH, Counterpart, counterpart
 from thinnet.torch._models.modules_of import modules_of
 from thinnet.torch._modules.base import Keyed
+from thinnet.torch._reach.reach import check_unscripted, reach, release
 
 __all__ = ["replace", "restore"]
 
@@ -55,17 +56,20 @@ def replace(model: Model) -> Model:
     (Dropout(p=0.2, inplace=False), 'thinnet.torch._modules.activations')
     """
     every = modules_of("replace", model)
+    check_unscripted("replace", model)
     found = {name: other for name, module in every.items() if (other := counterpart(module)) is not None}
     changed: list[Any] = []
     try:
         for name, other in found.items():
             changed.append(every[name])
             _change_class(every[name], other)
+        reached = reach(model)
     except BaseException:
+        release(model)
         for module in changed:
             _change_back(module)
         raise
-    if not found and not any(isinstance(module, Keyed) for module in every.values()):
+    if not found and not reached and not any(isinstance(module, Keyed) for module in every.values()):
         warnings.warn("replace: the model holds no dropout; nothing was changed.", UserWarning, stacklevel=2)
     return model
 
@@ -81,7 +85,9 @@ def restore(model: Model) -> Model:
     >>> type(restore(replace(model))[0]) is nn.Dropout
     True
     """
-    for module in modules_of("restore", model).values():
+    every = modules_of("restore", model)
+    release(model)
+    for module in every.values():
         _change_back(module)
     return model
 
