@@ -2,8 +2,8 @@
 
 `functional` holds the functions, `callbacks` those for trainers of other packages; the modules and the tools
 for whole models (`replace`, `restore`, `seed`, `step`, `state`, `schedule`, `summary`) are here. Imports go
-down the floors `callbacks`, `_models`, `_modules`, `flex`, `functional`, `_streams`, `_ops`, `_apply`, `_internals`.
-Nothing is compiled against torch.
+down the floors `callbacks`, `_models`, `_modules`, `flex`, `functional`, `_streams`, `_ops`, `_apply`,
+`_internals`. Nothing is compiled against torch.
 """
 
 from thinnet.errors import need
