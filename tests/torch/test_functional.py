@@ -310,9 +310,9 @@ def test_pooling_takes_a_rate_in_evaluation_too() -> None:
 def test_a_shard_draws_its_rows(call: Callable[[torch.Tensor], torch.Tensor]) -> None:
     x = some(6, 4, 5)
     expected = call(x)
-    with tt.shard(global_batch=6, start=2):
+    with tt.shard(global_batch=6, start=2, rows=3):
         assert torch.equal(call(x[2:5]), expected[2:5])
-    with tt.shard(global_batch=6, start=0):
+    with tt.shard(global_batch=6, start=0, rows=6):
         assert torch.equal(call(x), expected)
 
 

@@ -138,7 +138,7 @@ def test_branches() -> None:
     shake = tt.ShakeDrop(0.5)
     key = weight_key(shake)
     assert torch.equal(shake(x), F.shake_drop(x, 0.5, key=key))
-    with tt.shard(global_batch=80, start=40):
+    with tt.shard(global_batch=80, start=40, rows=40):
         key = weight_key(depth.train())
         assert torch.equal(depth(x), F.drop("DropPath", x[None], 0.5, key=key, window=whole(x)).squeeze(0))
 

@@ -8,6 +8,7 @@ fallbacks:
 - `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
   which small tensors feel.
 - `_get_current_function_mode`: functional calls of nested modules pass one mode for each level.
+- `_top_saved_tensors_default_hooks`: a key that had two different shards is refused in any recomputation.
 - `_get_tracing_state`, `_are_functorch_transforms_active`: none.
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
 - `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_set_fwd_grad_enabled`,
@@ -49,6 +50,7 @@ __all__ = [
     "is_plain_in_eager_mode",
     "is_tracing",
     "is_wrapper",
+    "may_be_recomputed",
     "register_derivatives",
     "schema_of",
 ]
@@ -83,6 +85,7 @@ _single_level = _find("torch._functorch.utils", "enable_single_level_autograd_fu
 _single_level_class = _find("torch.autograd.function", "_SingleLevelFunction")
 _enable_forward = _find("torch.autograd.forward_ad", "_set_fwd_grad_enabled")
 _forward_level = _find("torch.autograd.forward_ad", "_current_level")  # at import: -1
+_saving_hooks = _find("torch._C._autograd", "_top_saved_tensors_default_hooks")
 _interpreters = _find("torch._C._functorch", "get_interpreter_stack")
 _function_mode = _find("torch.overrides", "_get_current_function_mode")
 _dispatch_mode = _find("torch.utils._python_dispatch", "TorchDispatchMode")
@@ -117,6 +120,14 @@ def in_vmap() -> bool:
     if _interpreters is None:
         return in_transform()
     return in_transform() and any(level.key().name == "Vmap" for level in _interpreters() or ())
+
+
+def may_be_recomputed() -> bool:
+    """Return whether a checkpoint may run the present forward again; the fallback returns True.
+
+    One kind of checkpoint runs the forward without gradients, the other with hooks for saved tensors.
+    """
+    return not torch.is_grad_enabled() or _saving_hooks is None or _saving_hooks(True) is not None
 
 
 _NO_SUBGRAPHS = (None, "tag_activation_checkpoint")

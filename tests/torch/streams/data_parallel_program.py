@@ -35,7 +35,7 @@ def trained(net: nn.Module, rows: slice, *, by_name: bool) -> tuple[list[torch.T
     losses, gradients = [], []
     for _ in range(STEPS):
         optimizer.zero_grad()
-        with tt.shard(global_batch=ROWS, start=rows.start):
+        with tt.shard(global_batch=ROWS, start=rows.start, rows=len(x[rows])):
             loss = (net(x[rows]) - y[rows]).square().mean()
             loss.backward()
         losses.append(loss.detach())

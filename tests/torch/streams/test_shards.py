@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -47,14 +48,14 @@ def test_shares_of_a_batch_put_together(row: Variant) -> None:
     whole = tt.functional.drop(row.name, x, 0.3, key=KEY)
     parts = []
     for start, stop in ((0, 1), (1, 4), (4, 6)):
-        with tt.shard(global_batch=6, start=start):
+        with tt.shard(global_batch=6, start=start, rows=stop - start):
             parts.append(tt.functional.drop(row.name, x[start:stop], 0.3, key=KEY))
     assert torch.equal(torch.cat(parts), whole)
 
 
 def test_weights_are_no_rows() -> None:
     weight = torch.ones(5, 4)
-    with tt.shard(global_batch=64, start=32):
+    with tt.shard(global_batch=64, start=32, rows=4):
         inside = tt.functional.drop("DropConnect", weight, 0.5, key=KEY)
     assert torch.equal(inside, tt.functional.drop("DropConnect", weight, 0.5, key=KEY))
 
@@ -77,7 +78,7 @@ def test_modules_outside_of_the_catalogue() -> None:
     for call in calls:
         parts = []
         for start, stop in ((0, 2), (2, 6)):
-            with tt.shard(global_batch=6, start=start):
+            with tt.shard(global_batch=6, start=start, rows=stop - start):
                 parts.append(call(slice(start, stop)))
         assert torch.allclose(torch.cat(parts), call(slice(0, 6)), atol=1e-6)
 
@@ -94,13 +95,15 @@ def test_two_processes_are_one(script: str, tmp_path: Path) -> None:
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     def inside(batch: Any, start: Any, rows: int = 2) -> None:
-        with tt.shard(global_batch=batch, start=start):
+        with tt.shard(batch, start, rows - 1):
             tt.functional.dropout(torch.ones(rows, 3), 0.5, key=KEY)
 
     number = "must be a whole number of at least"
     assert refusal(InputError, inside, 0, 0) == f"shard: global_batch {number} 1, got 0."
     assert refusal(InputError, inside, 4, -1) == "shard: start must be a whole number in [0, 4], got -1."
-    complaint = refusal(InputError, inside, 4, 3)
+    assert refusal(InputError, inside, 4, 3, 3) == "shard: rows must be a whole number in [0, 1], got 2."
+    with pytest.warns(UserWarning, match="rows is missing"), tt.shard(4, 3):
+        complaint = refusal(InputError, tt.functional.dropout, torch.ones(2, 3), 0.5, key=KEY)
     assert complaint.startswith("Dropout: rows 3 to 5 do not fit into shard(global_batch=4)")
     window = Window((4, 4), (0, 0), (2, 2))
     complaint = refusal(InputError, tt.functional.dropout, torch.ones(3, 3), 0.5, key=KEY, window=window)
@@ -118,7 +121,7 @@ def test_a_recomputation_after_the_block_draws_the_same_part(seeded: bool) -> No
             tt.seed(model, 0)
         torch.manual_seed(1)
         x = rows.clone().requires_grad_()
-        with tt.shard(global_batch=8, start=4):
+        with tt.shard(global_batch=8, start=4, rows=4):
             y = checkpoint(model, x, use_reentrant=False) if forgets else model(x)
         y.square().sum().backward()
         gradients.append(x.grad)
@@ -132,7 +135,7 @@ def test_a_shard_is_that_of_its_thread() -> None:
     both = threading.Barrier(2)
 
     def work(start: int) -> None:
-        with tt.shard(global_batch=8, start=start):
+        with tt.shard(global_batch=8, start=start, rows=4):
             both.wait()
             part = tt.functional.dropout(x[start : start + 4], 0.5, key=KEY)
             both.wait()
@@ -150,5 +153,75 @@ def test_a_shard_is_that_of_its_thread() -> None:
 def test_a_shard_begins_in_the_batch(refusal: Callable[..., str]) -> None:
     line = refusal(InputError, tt.shard(global_batch=4, start=9).__enter__)
     assert line == "shard: start must be a whole number in [0, 4], got 9."
-    with tt.shard(global_batch=4, start=4):
+    with tt.shard(global_batch=4, start=4, rows=0):
         assert tt.functional.dropout(torch.ones(0, 3), 0.5, key=KEY).shape == (0, 3)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_key_of_an_earlier_shard_has_no_shard_now(seeded: bool, reentrant: bool) -> None:
+    model = torch.nn.Sequential(tt.Dropout(0.5))
+    if seeded:
+        tt.seed(model, 0)
+    x = torch.ones(4, 6)
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(0)
+        with tt.step(model, 0) if seeded else contextlib.nullcontext():
+            return checkpoint(lambda x: model(x).square(), x, use_reentrant=reentrant)
+
+    with tt.shard(global_batch=8, start=4, rows=4):
+        if seeded:
+            with tt.step(model, 0):
+                model(x)
+        else:
+            torch.manual_seed(0)
+            model(x)
+    a = x.clone().requires_grad_()
+    y = forward(a)
+    y.sum().backward()
+    assert torch.equal(a.grad != 0, y.detach() != 0)
+    # The same key in two forwards before the first backward.
+    with tt.shard(global_batch=8, start=4, rows=4):
+        first = forward(a)
+    forward(a)
+    with pytest.raises(InputError, match="cannot tell the shard of the forward that is being recomputed"):
+        first.sum().backward()
+
+
+def test_shares_that_differ_in_their_tokens_alone() -> None:
+    model = torch.nn.Sequential(tt.Dropout(0.5))
+    tt.seed(model, 0)
+    xs = [torch.ones(4, 6, requires_grad=True) for _ in range(2)]
+    ys: list[torch.Tensor] = []
+    for start, x in zip((0, 4), xs, strict=True):
+        with tt.step(model, 0), tt.shard(global_batch=8, start=start, rows=4):
+            ys.append(checkpoint(lambda x: model(x).square(), x, use_reentrant=False))
+    torch.cat(ys).sum().backward()
+    for x, y in zip(xs, ys, strict=True):
+        assert torch.equal(x.grad != 0, y.detach() != 0)
+    assert not torch.equal(*ys)
+
+
+def test_rows_that_are_folded_into_the_batch() -> None:
+    x = torch.randn(6, 5, 3)  # each row is five windows
+    whole = tt.functional.dropout(x.flatten(0, 1), 0.5, key=KEY)
+    with tt.shard(global_batch=6, start=2, rows=4):
+        part = tt.functional.dropout(x[2:].flatten(0, 1), 0.5, key=KEY)
+    assert torch.equal(part, whole[10:])
+
+
+def test_a_batch_on_another_axis(refusal: Callable[..., str]) -> None:
+    x = torch.randn(8, 6, 3)  # (time, n, features)
+    whole = tt.functional.dropout(x, 0.5, key=KEY)
+    with tt.shard(global_batch=6, start=2, rows=4, axis=1):
+        assert torch.equal(tt.functional.dropout(x[:, 2:], 0.5, key=KEY), whole[:, 2:])
+        line = refusal(InputError, tt.functional.dropout, torch.ones(4), 0.5, key=KEY)
+        assert line == "Dropout: x must have axis 1, the batch of this shard, got (4,)."
+    for shape in ((8, 4, 3), (3, 4, 3), (5, 3)):
+        with tt.shard(global_batch=6, start=2, rows=4):
+            line = refusal(InputError, tt.functional.dropout, torch.ones(shape), 0.5, key=KEY)
+        assert line == (
+            f"Dropout: axis 0 must be the 4 rows of this shard, got {shape}; use shard(…, axis=) for the "
+            "axis of the batch, or window= here."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,40 +12,53 @@ import torch
 
 from thinnet._checks import check_integer
 from thinnet.errors import InputError
-from thinnet.torch._internals import in_backward
+from thinnet.torch._internals import in_backward, may_be_recomputed
 from thinnet.torch._ops import keys
+from thinnet.torch._streams.streams import token_of
 
 __all__ = ["active", "is_distributed", "local", "shard", "window"]
 
 Tensor: TypeAlias = torch.Tensor
 
 
-class _Rows(NamedTuple):
+class _Share(NamedTuple):
     """The rows of this process: `start`, `start + 1`, … of `total` rows; all rows where the total is 0."""
 
     total: int = 0
     start: int = 0
+    rows: int | None = None
+    axis: int = 0
+
+
+class _Use(NamedTuple):
+    """The share of a key's forward, None if forwards differ; whether it has been recomputed since."""
+
+    share: _Share | None
+    recomputed: bool = False
 
 
 class _Current(threading.local):
-    rows = _Rows()
+    share = _Share()
 
 
 _current = _Current()
-_REMEMBERED = 4096  # keys
-# The shard at the time a key was first used, for recomputation in backward, which may run after the `with`
-# block and in another thread. Keys are (value, step).
-_used: dict[tuple[int, int], _Rows] = {}
+_REMEMBERED = 1 << 16  # keys
+# The share at the time a checkpointed forward used a key, for its recomputation in backward, which may run
+# after the `with` block and in another thread. Addresses are (value, step, token of the call).
+_used: dict[tuple[int, int, int | None], _Use] = {}
+_forgotten = threading.Event()
 
 
 @contextlib.contextmanager
-def shard(global_batch: int, start: int) -> Generator[None]:
+def shard(global_batch: int, start: int, rows: int | None = None, *, axis: int = 0) -> Generator[None]:
     """Declare the rows of this process to be rows start, start + 1, … of a larger batch that shares one mask.
 
-    Inside the context the first axis of every tensor of activations is the batch, and each process draws its
-    part of the mask of the global batch. All processes need the same keys: the same `torch.manual_seed`
-    before the forward, or `thinnet.torch.seed`. Masks of weights have no batch; every process draws all of
-    them.
+    Inside the context one axis of every tensor of activations is the batch, and each process draws its part
+    of the mask of the global batch. All processes need the same keys: the same `torch.manual_seed` before the
+    forward, or `thinnet.torch.seed`. Masks of weights have no batch; every process draws all of them.
+
+    With `rows`, other tensors are refused, except those that fold something into the batch, sample by
+    sample: k * rows entries, as the windows of a Swin transformer or the heads of attention.
 
     Parameters
     ----------
@@ -52,63 +66,122 @@ def shard(global_batch: int, start: int) -> Generator[None]:
         Number of rows of all processes together.
     start : int
         Number of the first row of this process.
+    rows : int, optional
+        Number of rows of this process. Without it there is a warning, as a tensor whose batch is on another
+        axis may fit by chance.
+    axis : int
+        The axis of the batch: 1 for models with the sequence first.
 
     Raises
     ------
     InputError
-        A number of rows below 1, a start outside the batch, or a tensor inside that reaches beyond the batch.
+        A number of rows below 1, rows outside the batch, or a tensor inside that has other rows.
 
     Examples
     --------
     >>> import thinnet as tn, thinnet.torch as tt
     >>> x, key = torch.ones(4, 5), tn.Key(0)
     >>> whole = tt.functional.dropout(x, 0.5, key=key)
-    >>> with shard(global_batch=4, start=2):
+    >>> with shard(global_batch=4, start=2, rows=2):
     ...     part = tt.functional.dropout(x[2:], 0.5, key=key)
     >>> torch.equal(part, whole[2:])
     True
     """
-    before = _current.rows
+    before = _current.share
     total = check_integer("shard", "global_batch", global_batch, 1)
-    _current.rows = _Rows(total, check_integer("shard", "start", start, 0, total))
+    start = check_integer("shard", "start", start, 0, total)
+    if rows is None:
+        warnings.warn(
+            "shard: rows is missing, and tensors with the batch on another axis are not noticed; pass rows=, "
+            "the number of rows of this process.",
+            stacklevel=3,
+        )
+    else:
+        rows = check_integer("shard", "rows", rows, 0, total - start)
+    _current.share = _Share(total, start, rows, check_integer("shard", "axis", axis, 0))
     try:
         yield
     finally:
-        _current.rows = before
+        _current.share = before
 
 
 def active() -> bool:
     """Return whether rows are part of a larger batch, or were when a remembered key was used."""
-    return _current.rows.total != 0 or len(_used) > 0
+    if _current.share.total:
+        return True
+    return not torch.compiler.is_compiling() and len(_used) > 0
 
 
-def window(owner: str, x: Tensor, key: keys.AnyKey) -> list[int]:
-    """Return `[*start, *shape]` of the rows of x in the global batch, or an empty list if x is all of it."""
-    total, start = _rows_of(key) if active() else _Rows()
-    if not total or not x.dim():
+def window(owner: str, x: Tensor, key: keys.AnyKey, axis: int | None = None) -> list[int]:
+    """Return `[*start, *shape]` of the rows of x in the global batch, or an empty list if x is all of it.
+
+    Parameters
+    ----------
+    axis : int, optional
+        The axis of the batch where it is known; the default is that of the shard.
+    """
+    share = _share_of(owner, key) if active() else _Share()
+    if not share.total or not x.dim():
         return []
-    rows, *rest = x.shape
-    if start + rows > total:
+    axis = share.axis if axis is None else axis
+    fold = _fold(owner, x, share, axis)
+    begin, whole = [0] * x.dim(), list(x.shape)
+    begin[axis], whole[axis] = share.start * fold, share.total * fold
+    return [*begin, *whole]
+
+
+def _fold(owner: str, x: Tensor, share: _Share, axis: int) -> int:
+    """Return how many entries of the axis each row has."""
+    total, start, rows, _ = share
+    if axis >= x.dim():
+        raise InputError(f"{owner}: x must have axis {axis}, the batch of this shard, got {tuple(x.shape)}.")
+    size = x.shape[axis]
+    if rows is None and start + size > total:
         raise InputError(
-            f"{owner}: rows {start} to {start + rows} do not fit into shard(global_batch={total}); the first "
-            "axis must be the batch."
+            f"{owner}: rows {start} to {start + size} do not fit into shard(global_batch={total}); axis "
+            f"{axis} must be the batch."
         )
-    return [start, *(0 for _ in rest), total, *rest]
+    if rows is None or size == rows:
+        return 1
+    # Another axis of that length may be the batch.
+    if not rows or size % rows or not size or rows in (*x.shape[:axis], *x.shape[axis + 1 :]):
+        raise InputError(
+            f"{owner}: axis {axis} must be the {rows} rows of this shard, got {tuple(x.shape)}; use "
+            "shard(…, axis=) for the axis of the batch, or window= here."
+        )
+    return size // rows
 
 
-def _rows_of(key: keys.AnyKey) -> _Rows:
-    here = _current.rows
-    known = keys.known(key)
+def _share_of(owner: str, key: keys.AnyKey) -> _Share:
+    """Return the share of a call: the present one, or that of the forward that is recomputed."""
+    here, known = _current.share, keys.known(key)
     if known is None:
         return here
-    name = known.value, known.step
+    address = known.value, known.step, token_of(known)
     if in_backward():
-        return _used.get(name, here)
-    if here.total:
-        if len(_used) >= _REMEMBERED:
+        return _recomputed(owner, address, here)
+    if may_be_recomputed():
+        before = _used.pop(address, None)
+        while len(_used) >= _REMEMBERED:
             _used.pop(next(iter(_used)), None)
-        _used[name] = here
+            _forgotten.set()
+        same = before is None or before.recomputed or before.share == here
+        _used[address] = _Use(here if same else None)
     return here
+
+
+def _recomputed(owner: str, address: tuple[int, int, int | None], here: _Share) -> _Share:
+    use = _used.get(address)
+    if use is None and not here.total and not _forgotten.is_set():
+        return here
+    if use is not None:
+        _used[address] = _Use(use.share, recomputed=True)
+    if use is None or use.share is None:
+        raise InputError(
+            f"{owner}: cannot tell the shard of the forward that is being recomputed; run backward inside "
+            "the same thinnet.torch.shard, before other forwards with this key."
+        )
+    return use.share
 
 
 def is_distributed(x: Any) -> bool:

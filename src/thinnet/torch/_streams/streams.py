@@ -11,6 +11,7 @@ tokens and finds the same keys.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -22,7 +23,7 @@ from thinnet.errors import InputError
 from thinnet.torch._internals import in_backward, in_transform
 from thinnet.torch._ops import keys, tickets
 
-__all__ = ["Clock", "ModuleStream"]
+__all__ = ["Clock", "ModuleStream", "token_of"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -40,6 +41,21 @@ class _Call(NamedTuple):
 
 
 _NO_CALL = _Call(-1, None)
+
+
+class _Latest(threading.local):
+    """The latest key of a thread and its token."""
+
+    key: Key | None = None
+    token = 0
+
+
+_latest = _Latest()
+
+
+def token_of(key: Key) -> int | None:
+    """Return the token of the call that has just drawn a key, None if it is another key."""
+    return _latest.token if key == _latest.key else None
 
 
 class Clock:
@@ -142,8 +158,11 @@ class ModuleStream:
 
     def next(self, token: int) -> Key:
         """Return the key of the next call or, inside a backward pass, of the call that is recomputed."""
-        if in_backward():
-            return self._recomputed(token)
+        key = _latest.key = self._recomputed(token) if in_backward() else self._first(token)
+        _latest.token = token
+        return key
+
+    def _first(self, token: int) -> Key:
         key = self.count()
         older, newer = self._calls
         if len(newer) >= _REMEMBERED:

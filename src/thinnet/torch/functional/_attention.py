@@ -144,7 +144,7 @@ def _attend(
     weights = scores.softmax(-1)
     del scores  # as large as the weights
     address = keys.to_tensor(keys.key_or_fresh("AttentionDropout", dropout_key))
-    window = shards.window("AttentionDropout", weights, address)
+    window = shards.window("AttentionDropout", weights, address, 0)
     function = _Attend if torch.compiler.is_compiling() else _AttendInBothDirections
     out = function.apply(weights, value, address, rate, window)
     return out if without_keys is None else out.masked_fill(without_keys, 0)
