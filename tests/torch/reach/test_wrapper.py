@@ -209,7 +209,7 @@ class Functional(nn.Module):
         return F.dropout(x, 0.5)
 
 
-deprecated = pytest.mark.filterwarnings("ignore:.*torch.jit.:DeprecationWarning")
+deprecated = pytest.mark.filterwarnings("ignore:.*torch.jit")
 
 
 @deprecated

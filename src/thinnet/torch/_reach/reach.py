@@ -16,8 +16,10 @@ from thinnet.torch._reach.wrapper import HANDLERS, Outside, Wrapper, wrapper_of
 __all__ = ["check_unscripted", "reach", "release"]
 
 _scan = Scan(HANDLERS)
-# In evaluation they have a faster path, which a mode would keep them from.
 _FASTER_OUTSIDE = Keyed, nn.TransformerEncoder, nn.TransformerEncoderLayer
+"""Classes that read many attributes of tensors, and those whose faster path of evaluation excludes modes."""
+_LARGE = 5
+"""The number of modules from which leaving the mode takes less time than it saves."""
 
 
 def reach(model: nn.Module) -> list[str]:
@@ -85,8 +87,11 @@ def _unwrap(module: nn.Module) -> None:
 def _inside(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the modules that are faster outside the mode of a module that calls them."""
     for child in module.children():
-        if isinstance(child, _FASTER_OUTSIDE):
-            if not isinstance(vars(child).get("forward"), Outside):
-                yield child
-        elif wrapper_of(child) is None:
+        if isinstance(vars(child).get("forward"), Outside):
+            continue
+        lists = isinstance(child, (nn.ModuleList, nn.ModuleDict))  # they have no forward
+        large = not lists and sum(1 for _ in child.modules()) >= _LARGE
+        if large or isinstance(child, _FASTER_OUTSIDE):
+            yield child
+        else:
             yield from _inside(child)

@@ -20,7 +20,6 @@ from torch import nn
 __all__ = ["Scan"]
 
 _STDLIB = sys.stdlib_module_names
-_ROOTS = (torch, torch.nn.functional, torch.nn)
 _USUAL = (nn.Module, torch.Tensor, dict, list, str, set)  # their methods call no function of the table
 _Chain = tuple[str, ...]
 
@@ -117,7 +116,7 @@ class _Reader:
 
     def _parts(self, value: Any, kind: type) -> Iterator[tuple[Any, type | None]]:
         """Yield the objects that a value refers to, each with the class of its `self` where that changes."""
-        if self._is_function(value) or any(value is root for root in _ROOTS):
+        if self._is_function(value) or value is torch.nn.functional:
             self.calls = True
         elif isinstance(value, functools.partial):
             yield from ((each, None) for each in (value.func, *value.args, *value.keywords.values()))
@@ -180,11 +179,9 @@ class _Reader:
         if "getattr" in code.co_names:
             self.calls |= any(const in self.scan.names for const in code.co_consts if isinstance(const, str))
             if myself is not None:  # self's own methods, by names that are computed
-                yield from (
-                    (each, None) for each in vars(kind).values() if isinstance(each, types.FunctionType)
-                )
+                yield from ((vars(kind)[name], None) for name in vars(kind) if _follows(kind, name))
         named = {"isinstance", "issubclass"}.isdisjoint(code.co_names)
-        for start, chain, called in _chains(code):
+        for start, chain, called in _loads(code):
             if start is None:
                 self._of_unknown(chain, called)
             elif start == myself:
@@ -234,7 +231,9 @@ def _is_method(kind: type, function: types.FunctionType) -> bool:
 
 
 def _follows(base: type, name: str) -> bool:
-    return base not in (nn.Module, object) and isinstance(vars(base).get(name), types.FunctionType)
+    """Return whether a class defines a method that is no constructor: it runs in a forward of the class."""
+    method = vars(base).get(name)
+    return base not in (nn.Module, object) and name != "__init__" and isinstance(method, types.FunctionType)
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
@@ -243,6 +242,11 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
             yield from _codes(const)
+
+
+@functools.lru_cache(maxsize=4096)
+def _loads(code: types.CodeType) -> tuple[tuple[str | None, _Chain, bool], ...]:
+    return tuple(_chains(code))
 
 
 _LOADS = "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FAST"
