@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import copy
 import io
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,6 +232,94 @@ def test_workers_of_a_data_loader_draw_as_torch_does() -> None:
         drawn.append(torch.cat(list(loader)))
     assert torch.equal(*drawn)
     assert len({tuple(row.tolist()) for row in drawn[0]}) == 8
+
+
+class SeededMasks(torch.utils.data.Dataset[torch.Tensor]):
+    """A data set that augments with a seeded module."""
+
+    def __init__(self) -> None:
+        self.drop = tt.Dropout(0.5)
+        tt.seed(self.drop, 0)
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, i: int) -> torch.Tensor:
+        return self.drop(torch.ones(64))
+
+
+def test_workers_do_not_repeat_the_masks_of_a_seeded_module() -> None:
+    masks, drawn = SeededMasks(), []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(0)
+        loader = torch.utils.data.DataLoader(masks, num_workers=2, generator=generator)
+        drawn.append([*loader, *loader])  # two epochs
+    rows = torch.cat(drawn[0])
+    assert len({tuple(row.tolist()) for row in rows}) == len(rows)
+    assert all(torch.equal(a, b) for epochs in drawn for a, b in zip(epochs, drawn[0], strict=True))
+    key = Key(0).fold("")
+    assert torch.equal(masks[0], tt.functional.dropout(torch.ones(64), 0.5, key=key.fold(0)))
+
+
+def test_copies_inside_a_model_need_seeds_of_their_own(refusal: Callable[..., str]) -> None:
+    layer = nn.TransformerEncoderLayer(4, 1, 4, dropout=0.5, batch_first=True)
+    tt.replace(layer)
+    tt.seed(layer, 0)
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    line = refusal(InputError, tt.step(encoder, 0).__enter__)
+    assert line.startswith("step: 'layers.1' is a copy of 'layers.0'")
+    assert line.endswith("use thinnet.torch.seed(model, 0) after the copies are made.")
+    tt.seed(encoder, 0)
+    with tt.step(encoder, 0):
+        x = torch.ones(1, 50, 4)
+        assert not torch.equal(encoder.layers[0].dropout1(x), encoder.layers[1].dropout1(x))
+
+
+def test_threads_count_every_call() -> None:
+    drop = tt.Dropout(0.5)
+    tt.seed(drop, 0)
+    stream = drop._stream
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda i: stream.next(i).value, range(4000)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(set(found)) == 4000
+
+
+OTHER_PROCESS = """
+import sys, torch, thinnet.torch as tt
+from torch import nn
+calls = torch.export.load(sys.argv[1]).module(), torch.jit.load(sys.argv[2])
+x = torch.ones(32)
+print([calls[0](x).tolist(), calls[1](x).tolist()])
+model = nn.Sequential(tt.Dropout(0.5))
+tt.seed(model, 7)
+with tt.step(model, 3):
+    print([calls[0](x).tolist(), calls[1](x).tolist()])
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_saved_graphs_of_seeded_models_run_in_another_process(tmp_path: Path) -> None:
+    model = nn.Sequential(tt.Dropout(0.5))
+    key, x = tt.seed(model, 7)["0"], torch.ones(32)
+    paths = tmp_path / "model.pt2", tmp_path / "model.jit"
+    torch.export.save(torch.export.export(model, (x,)), paths[0])
+    torch.jit.save(torch.jit.trace(model, x, check_trace=False), paths[1])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", OTHER_PROCESS, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    # At step 0, where that process has seeded nothing; then at the step of the same seed and name.
+    for line, step in zip(done.stdout.splitlines(), (0, 3), strict=True):
+        wanted = [tt.functional.dropout(x, 0.5, key=key.fold(call).at(step)).tolist() for call in range(2)]
+        assert json.loads(line) == wanted
 
 
 def test_many_calls_with_one_token_remain_unknown() -> None:

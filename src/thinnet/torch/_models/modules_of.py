@@ -6,12 +6,14 @@ from typing import Any
 
 from torch import nn
 
+from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.torch._internals import is_wrapper
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch._streams.holders import StreamHolder, holders_of
+from thinnet.torch._streams.streams import ModuleStream
 
-__all__ = ["keyed_modules", "modules_of", "stream_holders"]
+__all__ = ["keyed_modules", "modules_of", "stream_holders", "streams_of"]
 
 
 def modules_of(owner: str, model: nn.Module) -> dict[str, Any]:
@@ -43,6 +45,26 @@ def stream_holders(owner: str, model: nn.Module) -> dict[str, list[StreamHolder]
     every = modules_of(owner, model)
     found = {_unwrapped_name(name, every): holders_of(module) for name, module in every.items()}
     return {name: holders for name, holders in found.items() if holders}
+
+
+def streams_of(owner: str, model: nn.Module) -> list[ModuleStream]:
+    """Return the streams of a model in the order of its modules.
+
+    Raises
+    ------
+    InputError
+        Two modules are copies of one seeded module, and would share their masks.
+    """
+    found: dict[Key, tuple[str, ModuleStream]] = {}
+    for name, holders in stream_holders(owner, model).items():
+        for stream in (stream for holder in holders for stream in holder.streams()):
+            first, other = found.setdefault(stream.key, (name, stream))
+            if other is not stream:
+                raise InputError(
+                    f"{owner}: {name!r} is a copy of {first!r} and has its masks; use "
+                    "thinnet.torch.seed(model, 0) after the copies are made."
+                )
+    return [stream for _, stream in found.values()]
 
 
 def _unwrapped_name(name: str, every: dict[str, nn.Module]) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._models.modules_of import stream_holders
+from thinnet.torch._models.modules_of import stream_holders, streams_of
 from thinnet.torch._models.optimizers import check_optimizer, count_steps
 from thinnet.torch._streams.streams import Clock
 
@@ -93,7 +93,7 @@ def step(model: nn.Module, t: int) -> Generator[None]:
     Raises
     ------
     InputError
-        The model has no streams, or the step is outside [0, 2**32).
+        The model has no streams, holds copies of one seeded module, or the step is outside [0, 2**32).
 
     Examples
     --------
@@ -106,8 +106,7 @@ def step(model: nn.Module, t: int) -> Generator[None]:
     >>> torch.equal(masked(3), masked(3)), torch.equal(masked(3), masked(4))
     (True, False)
     """
-    found = stream_holders("step", model).values()
-    clocks = {stream.clock for holders in found for holder in holders for stream in holder.streams()}
+    clocks = {stream.clock for stream in streams_of("step", model)}
     if not clocks:
         raise InputError("step: the model has no streams; use thinnet.torch.seed(model, 0) first.")
     t = Key(0).at(t).step

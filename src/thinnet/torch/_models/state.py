@@ -9,7 +9,7 @@ from torch import nn
 from thinnet._checks import format_value
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._models.modules_of import modules_of, stream_holders
+from thinnet.torch._models.modules_of import modules_of, streams_of
 from thinnet.torch._models.schedule import RateSchedule
 from thinnet.torch._modules.base import Keyed
 from thinnet.torch._streams.streams import Clock
@@ -138,9 +138,7 @@ def enter_step(model: nn.Module, step: int) -> None:
 
 def clocks_of(model: nn.Module) -> list[Clock]:
     """Return the clocks of the streams of a model, in the order of its modules."""
-    found = stream_holders("state", model).values()
-    streams = (stream for holders in found for holder in holders for stream in holder.streams())
-    return list(dict.fromkeys(stream.clock for stream in streams))
+    return list(dict.fromkeys(stream.clock for stream in streams_of("state", model)))
 
 
 def _schedules_of(model: nn.Module) -> list[RateSchedule]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
+from torch.utils.data import get_worker_info
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
@@ -29,6 +30,9 @@ Tensor: TypeAlias = torch.Tensor
 
 _numbers = itertools.count()
 _streams: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
+_by_key: weakref.WeakValueDictionary[int, ModuleStream] = weakref.WeakValueDictionary()
+_of_graphs: dict[int, ModuleStream] = {}  # streams of exported models whose seed this process has not seen
+_lock = threading.Lock()
 _REMEMBERED = 4096  # calls
 _NO_SEED = Key(0)
 
@@ -111,6 +115,8 @@ class ModuleStream:
         The step.
     """
 
+    _worker: int | None = None  # the seed of the DataLoader's worker that calls
+
     def __init__(self, name: str, key: Key, clock: Clock) -> None:
         self.name, self.key, self.clock = name, key, clock
         self._turn, self._count = clock.turn, 0
@@ -118,9 +124,12 @@ class ModuleStream:
         # The calls by their tokens, in an older half and a newer one; the older half is discarded first.
         self._calls: tuple[dict[int, _Call], dict[int, _Call]] = {}, {}
         self._register()
+        _by_key[self.address] = self
 
     def _register(self) -> None:
         self.number = next(_numbers)
+        self.address = keys.to_numbers(self.key)[0]
+        _by_key.setdefault(self.address, self)
         with torch.inference_mode(False):  # an input of compiled code, where a number would be a constant
             self.number_tensor = torch.tensor([self.number], device="cpu")
         _streams[self.number] = self
@@ -147,14 +156,16 @@ class ModuleStream:
             if tickets.takes_writes():
                 return operator.default(ticket, site, self.number_tensor)
             return operator.unordered(ticket, site, self.number_tensor)
-        if torch.compiler.is_compiling():
-            return torch.ops.thinnet.next_key.default(keys.fresh_tensor(), self.number)
-        if in_transform():
-            return self.count()
-        token = keys.fresh()
-        if isinstance(token, torch.Tensor):  # a tracer would record the key as a constant
-            return torch.ops.thinnet.next_key.default(token, self.number)
-        return self.next(token.value)
+        if not torch.compiler.is_compiling():
+            if in_transform():
+                return self.count()
+            token = keys.fresh()
+            if not isinstance(token, torch.Tensor):
+                return self.next(token.value)
+        else:
+            token = keys.fresh_tensor()
+        # Exported and traced graphs run in other processes, too.
+        return torch.ops.thinnet.named_key.default(token, self.address, self.name)
 
     def next(self, token: int) -> Key:
         """Return the key of the next call or, inside a backward pass, of the call that is recomputed."""
@@ -163,28 +174,45 @@ class ModuleStream:
         return key
 
     def _first(self, token: int) -> Key:
-        key = self.count()
-        older, newer = self._calls
-        if len(newer) >= _REMEMBERED:
-            older, newer = self._calls = newer, {}
-        before = self._call_of(token)
-        # Two calls of one step that draw the same token cannot be told apart.
-        newer[token] = _Call(key.step, key if before.step != key.step or before.key == key else None)
-        older.pop(token, None)
-        return key
+        with _lock:
+            key = self._count_call()
+            older, newer = self._calls
+            if len(newer) >= _REMEMBERED:
+                older, newer = self._calls = newer, {}
+            before = self._call_of(token)
+            # Two calls of one step that draw the same token cannot be told apart.
+            newer[token] = _Call(key.step, key if before.step != key.step or before.key == key else None)
+            older.pop(token, None)
+            return key
 
     def count(self) -> Key:
         """Return the key of the next call."""
+        with _lock:
+            return self._count_call()
+
+    def _count_call(self) -> Key:
+        worker = get_worker_info()
+        if worker is not None or self._worker is not None:
+            self._enter_worker(None if worker is None else worker.seed)
         if self._turn != self.clock.turn:
             self._turn, self._count = self.clock.turn, 0
         if self._count < len(self._folded):
             key = self._folded[self._count]
         else:
-            key = self.key.fold(self._count)
+            key = self._root.fold(self._count)
             if self._count == len(self._folded) < _REMEMBERED:
                 self._folded.append(key)
         self._count += 1
         return key.at(self.clock.step)
+
+    def _enter_worker(self, seed: int | None) -> None:
+        """Draw other masks than the other workers, which have copies of this stream."""
+        if seed != self._worker:
+            self._worker, self._folded = seed, []
+
+    @property
+    def _root(self) -> Key:
+        return self.key if self._worker is None else self.key.fold("worker").fold(self._worker)
 
     def _call_of(self, token: int) -> _Call:
         older, newer = self._calls
@@ -201,7 +229,21 @@ class ModuleStream:
 
 
 def _next_key(token: Tensor, number: int) -> Tensor:
-    return keys.to_tensor(_streams[number].next(keys.to_key(token).value))
+    """Return the next key of a stream of this process; graphs of earlier versions call it."""
+    stream = _streams.get(number)
+    if stream is None:
+        raise InputError(
+            "a traced model: its streams were those of another process; trace or export it again."
+        )
+    return keys.to_tensor(stream.next(keys.to_key(token).value))
+
+
+def _named_key(token: Tensor, key: int, name: str) -> Tensor:
+    """Return the next key of the stream with that key, or of a new one at step 0."""
+    stream = _by_key.get(key)
+    if stream is None:
+        stream = _of_graphs[key] = ModuleStream(name, Key(key & keys.ADDRESS), Clock())
+    return keys.to_tensor(stream.next(keys.to_key(token).value))
 
 
 # Opaque to a compiler, which would take the key of one call for a constant. The token keeps the compiler from
@@ -211,8 +253,13 @@ _LIBRARY.define(
     "next_key(Tensor token, int stream) -> Tensor",
     tags=(torch.Tag.nondeterministic_seeded, torch.Tag.pt2_compliant_tag),
 )
-_LIBRARY.impl("next_key", _next_key, "CPU")
-_LIBRARY.impl("next_key", lambda token, number: token.new_empty(2), "Meta")
+_LIBRARY.define(
+    "named_key(Tensor token, int key, str name) -> Tensor",
+    tags=(torch.Tag.nondeterministic_seeded, torch.Tag.pt2_compliant_tag),
+)
+for _name, _kernel in (("next_key", _next_key), ("named_key", _named_key)):
+    _LIBRARY.impl(_name, _kernel, "CPU")
+    _LIBRARY.impl(_name, lambda token, *_: token.new_empty(2), "Meta")
 
 
 def _stream_key(ticket: Tensor, site: int, stream: Tensor) -> Tensor:
