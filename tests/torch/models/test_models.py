@@ -71,7 +71,7 @@ def test_a_summary_finds_what_is_no_module() -> None:
     assert rows["attention", "F.dropout"].mask_bytes == 4 * 5 * 16 * 4
     assert rows["own", "Dropout2d"].mask_bytes == 4 * 4
     assert found.saved == 4 * 4
-    assert len(found.notes) == 2
+    assert found.notes == ("thinnet.torch.replace(model) replaces the other modules and calls by thinnet's.",)
     # nothing has changed
     assert all(torch.equal(a, b) for a, b in zip(state.values(), model.state_dict().values(), strict=True))
     assert [m.training for m in model.modules()] == modes
@@ -90,11 +90,14 @@ def test_a_summary_finds_what_is_dropped_by_hand() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * torch.empty(len(x), 1).bernoulli_(0.75) * (torch.rand(len(x), 1) > 0.5)
 
-    rows = tt.summary(nn.Sequential(nn.ReLU(), ByHand()), torch.ones(4, 3)).rows
-    assert [(row.module, row.variant, row.p, row.mask_bytes) for row in rows] == [
+    found = tt.summary(nn.Sequential(nn.ReLU(), ByHand()), torch.ones(4, 3))
+    assert [(row.module, row.variant, row.p, row.mask_bytes) for row in found.rows] == [
         ("1", "Tensor.bernoulli_", 0.25, 16),
         ("1", "rand", None, 16),
     ]
+    assert found.notes[0] == (
+        "Tensor.bernoulli_, rand: drawn by hand, which thinnet.torch.replace leaves as it is."
+    )
 
 
 @observes

@@ -181,14 +181,25 @@ def _site(variant: str | Variant) -> str:
     return (FUNCTIONS[variant] if variant in FUNCTIONS else find(variant)).site
 
 
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+
+
+def _is_call_of_torch(function: str) -> bool:
+    """Return whether a function of a summary is one that drops in torch, and not numbers drawn by hand."""
+    return function.startswith("F.") or "dropout" in function or function in _RECURRENT
+
+
 def _notes(rows: list[Row], draws: list[Draw] | None) -> tuple[str, ...]:
     notes: list[str] = []
-    if any(not row.ours and row.site != "function" for row in rows):
-        notes.append("thinnet.torch.replace(model) replaces the other modules by thinnet's.")
-    if any(not row.ours and row.site == "function" for row in rows):
-        notes.append(
-            "thinnet.torch.replace does not reach functions; thinnet.torch.functional has counterparts."
-        )
+    foreign = [row for row in rows if not row.ours]
+    if any(row.site != "function" or _is_call_of_torch(row.variant) for row in foreign):
+        notes.append("thinnet.torch.replace(model) replaces the other modules and calls by thinnet's.")
+    by_hand = {
+        row.variant for row in foreign if row.site == "function" and not _is_call_of_torch(row.variant)
+    }
+    if by_hand:
+        names = ", ".join(sorted(by_hand))
+        notes.append(f"{names}: drawn by hand, which thinnet.torch.replace leaves as it is.")
     if draws is None:
         notes.append("Functions are listed with inputs only: thinnet.torch.summary(model, x).")
     devices = {
