@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from thinnet._checks import check_broadcast, check_number, check_numbers
-from thinnet._core.random import Key, Window
+from thinnet._core.random import Key, Window, lanes
 from thinnet._core.random.windows import check_window
 from thinnet.errors import InputError
 from thinnet.variants._beyond.function import (
@@ -16,9 +16,10 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
+    log_odds_table,
     multiply,
-    uniforms,
 )
+from thinnet.variants._law import LANES
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "concrete_dropout", "concrete_kl", "gains", "slope"]
@@ -32,10 +33,17 @@ def gains(key: Key, window: Window, logit: NDArray[np.float64], *, temperature: 
     >>> gains(Key(0), Window.whole((4,)), np.zeros(()), temperature=0.1).round(3).tolist()
     [2.0, 0.033, 2.0, 2.0]
     """
-    u = uniforms(key, window)
+    drawn = lanes(key, window)
+    if np.size(logit) == 1 < LANES < drawn.size:  # one gain for each lane
+        of_lane = _gains_of(log_odds_table(), np.reshape(logit, ()), temperature)
+        return of_lane[drawn]
+    return _gains_of(log_odds_table()[drawn], logit, temperature)
+
+
+def _gains_of(log_odds: NDArray[np.float64], logit: NDArray[np.float64], temperature: float) -> Gains:
     # (1 - sigmoid(z)) / (1 - sigmoid(logit)), as one exponential that neither cancels nor overflows.
     with np.errstate(over="ignore", invalid="ignore"):
-        z = (logit + np.log((1 - u) / u)) / temperature
+        z = (logit + log_odds) / temperature
         drawn = np.exp(np.logaddexp(0, logit) - np.logaddexp(0, z))
     return np.where(logit == np.inf, 0, drawn)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeAlias
@@ -16,7 +17,18 @@ from thinnet._core.random.key import check_key
 from thinnet.variants._law import LANES
 from thinnet.variants._variant import MODES, Mode
 
-__all__ = ["Array", "FunctionVariant", "Gains", "add", "check_call", "exact", "multiply", "uniforms"]
+__all__ = [
+    "Array",
+    "FunctionVariant",
+    "Gains",
+    "add",
+    "check_call",
+    "exact",
+    "log_odds_table",
+    "multiply",
+    "uniform_table",
+    "uniforms",
+]
 
 Array: TypeAlias = NDArray[Any]
 Gains: TypeAlias = NDArray[np.float64]
@@ -111,3 +123,16 @@ def uniforms(key: Key, shape: tuple[int, ...] | Window) -> NDArray[np.float64]:
     [0.9095, 0.399]
     """
     return (lanes(key, shape) + 0.5) / LANES
+
+
+@functools.cache
+def uniform_table() -> NDArray[np.float64]:
+    """Return the uniform number of each lane: what a lane decides alone is computed once for each lane."""
+    return (np.arange(LANES) + 0.5) / LANES
+
+
+@functools.cache
+def log_odds_table() -> NDArray[np.float64]:
+    """Return `log((1 - u) / u)` for the uniform number u of each lane."""
+    u = uniform_table()
+    return np.log((1 - u) / u)

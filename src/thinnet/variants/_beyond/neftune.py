@@ -7,9 +7,10 @@ import math
 from numpy.typing import ArrayLike
 
 from thinnet._checks import check_number
-from thinnet._core.random import Key, Window
+from thinnet._core.random import Key, Window, lanes
 from thinnet._core.random.windows import check_window
-from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, add, check_call, uniforms
+from thinnet.variants._beyond.function import Array, FunctionVariant, Gains, add, check_call, uniform_table
+from thinnet.variants._law import LANES
 from thinnet.variants._variant import Mode
 
 __all__ = ["ROW", "neftune_noise", "shifts"]
@@ -24,7 +25,10 @@ def shifts(key: Key, window: Window, *, alpha: float) -> Gains:
     [0.819, -0.202, 0.543, 0.761]
     """
     _, tokens, features = window.shape
-    return alpha / math.sqrt(max(1, tokens * features)) * (2 * uniforms(key, window) - 1)
+    size, drawn = alpha / math.sqrt(max(1, tokens * features)), lanes(key, window)
+    if drawn.size > LANES:
+        return (size * (2 * uniform_table() - 1))[drawn]
+    return size * (2 * uniform_table()[drawn] - 1)
 
 
 def neftune_noise(

@@ -15,6 +15,7 @@ from thinnet.variants._beyond.function import (
     FunctionVariant,
     Gains,
     check_call,
+    log_odds_table,
     multiply,
 )
 from thinnet.variants._law import LANES, threshold_of
@@ -33,7 +34,16 @@ def gains(
     >>> gains(Key(0), Window.whole((3,)), np.array([-9.0, 0.0, 9.0])).tolist()
     [0.0, 0.0, 1.0]
     """
-    return np.where(lanes(key, window) >= _thresholds(logits, alpha, beta), 1.0, 0.0)
+    drawn = lanes(key, window)
+    if logits.size < _MANY:
+        return np.where(drawn >= _thresholds(logits, alpha, beta), 1.0, 0.0)
+    # `lane >= threshold(z)` is `z >= log_odds(lane)`; rounding decides where both are nearly equal.
+    with np.errstate(over="ignore", invalid="ignore"):
+        above = alpha * logits + beta - log_odds_table()[drawn]
+    kept, near = above >= 0, ~(np.abs(above) >= _NEAR)  # or NaN
+    if near.any():
+        kept[near] = drawn[near] >= _thresholds(np.broadcast_to(logits, drawn.shape)[near], alpha, beta)
+    return kept.astype(np.float64)
 
 
 def mean_gain(logits: NDArray[np.float64], *, alpha: float = 1.0, beta: float = 0.0) -> Gains:
@@ -59,6 +69,11 @@ def mean_slope(xp: Any, logits: Any, *, alpha: float = 1.0, beta: float = 0.0) -
     """
     bent = xp.tanh((alpha * logits + beta) / 2)  # 2 * sigmoid - 1
     return alpha * (1 - bent) * (1 + bent) / 4
+
+
+# Numbers from which on a table is faster; and 1e-9 is far above the errors of exp, and of sums near 12.
+_MANY = 1 << 14
+_NEAR = 1e-9
 
 
 def _thresholds(logits: NDArray[np.float64], alpha: float, beta: float) -> Any:

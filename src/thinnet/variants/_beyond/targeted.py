@@ -54,8 +54,18 @@ def candidates(weights: Array, *, target: float, units: bool, axis: int) -> NDAr
 def _smallest(sizes: Array, share: float) -> NDArray[np.bool_]:
     """Return the mask of the smallest `share` of each row of numbers."""
     count = math.floor(share * sizes.shape[-1] + 1e-9)
-    ranks = np.argsort(np.argsort(sizes, axis=-1, kind="stable"), axis=-1, kind="stable")
-    return ranks < count
+    if not 0 < count < sizes.shape[-1]:
+        return np.full(sizes.shape, count > 0)
+    # The largest of the smallest; NaN counts as the largest of all. Of equal sizes the first ones are taken.
+    edge = np.partition(sizes, count - 1, axis=-1)[..., count - 1 : count]
+    below, equal = sizes < edge, sizes == edge
+    if np.isnan(edge).any():
+        missing = np.isnan(sizes)
+        below, equal = below | (np.isnan(edge) & ~missing), equal | (np.isnan(edge) & missing)
+    open_places = count - below.sum(axis=-1, keepdims=True)
+    if (equal.sum(axis=-1, keepdims=True) == open_places).all():
+        return below | equal
+    return below | (equal & (np.cumsum(equal, axis=-1) <= open_places))
 
 
 def targeted_dropout(

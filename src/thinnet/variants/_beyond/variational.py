@@ -18,6 +18,7 @@ from thinnet.variants._beyond.function import (
     check_call,
     multiply,
 )
+from thinnet.variants._law import LANES
 from thinnet.variants._tables import normal_table
 from thinnet.variants._variant import Mode
 
@@ -58,7 +59,10 @@ def gains(key: Key, window: Window, log_alpha: NDArray[np.float64]) -> Gains:
     >>> gains(Key(0), Window.whole((3,)), np.log(0.25)).round(3).tolist()
     [1.669, 0.872, 1.372]
     """
-    return np.asarray(1 + np.exp(np.minimum(log_alpha, 0) / 2) * normals(key, window), np.float64)
+    drawn, deviation = lanes(key, window), np.exp(np.minimum(log_alpha, 0) / 2)
+    if np.size(deviation) == 1 < LANES < drawn.size:  # one gain for each lane
+        return np.asarray(1 + np.reshape(deviation, ()) * normal_table(), np.float64)[drawn]
+    return np.asarray(1 + deviation * normal_table()[drawn], np.float64)
 
 
 def slope(xp: Any, gain: Any, log_alpha: Any) -> Any:
