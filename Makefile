@@ -83,6 +83,7 @@ bench: .venv/dev.done
 	$(BENCH) benchmarks/convolution.py
 	$(BENCH) benchmarks/torch_modules.py
 	$(BENCH) benchmarks/torch_steps.py
+	$(BENCH) benchmarks/torch_training.py
 	$(BENCH) benchmarks/table.py
 	$(BENCH) tools/sklearn_tables.py
 	$(BENCH) tools/variant_errors.py

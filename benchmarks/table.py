@@ -19,10 +19,17 @@ NAMES = (
     "convolution",
     "torch_modules",
     "torch_steps",
+    "torch_training",
     "xor",
     "import",
 )
+PACKAGES = ("numpy", "torch", "timm", "transformers", "torch_geometric", "scikit-learn")
 HEAD = "| what | against | budget | median (least to most) | ours, theirs | |\n|---|---|---|---|---|---|"
+
+TRAINING_HEAD = (
+    "| a step of | p | threads | without dropout | torch / without | thinnet / without "
+    "| budget ≤ 1.03 | torch / thinnet |\n|---|---|---|---|---|---|---|---|"
+)
 
 
 def results(tree: Any) -> Iterator[Result]:
@@ -59,7 +66,7 @@ def duration(seconds: float) -> str:
 def place(machine: dict[str, Any]) -> str:
     """Return a sentence that names the machine."""
     threads = f"{machine['threads']} thread{'s' * (machine['threads'] > 1)}"
-    versions = [f"{name} {machine[name]}" for name in ("numpy", "torch", "scikit-learn") if name in machine]
+    versions = [f"{name} {machine[name]}" for name in PACKAGES if name in machine]
     variables = [f"`{name}={value}`" for name, value in machine["environment"].items()]
     parts = (
         *(f"{machine['processor']}, {machine['cores']} cores", machine["system"]),
@@ -74,10 +81,31 @@ def place(machine: dict[str, Any]) -> str:
     return f"On {', '.join(parts)}."
 
 
+def training_row(found: dict[str, Any]) -> str:
+    """Return a row of the table of whole training steps."""
+    met = verdict(found["thinnet"])
+    cells = (
+        *(found["case"], f"{found['p']:g}", str(found["threads"]), duration(found["seconds"]["none"])),
+        *(ratio(found["torch"]), ratio(found["thinnet"]), f"**{met}**" if met.startswith("missed") else met),
+        ratio(found["faster"]),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def ratio(result: Result) -> str:
+    values = result["ratio"]
+    low, high = format_ratio(values["min"]), format_ratio(values["max"])
+    return f"{format_ratio(values['median'])} ({low} to {high})"
+
+
 def section(name: str) -> str:
     tree = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
-    rows = "\n".join(row(result) for result in results(tree))
-    return f"### [{name}.py]({name}.py)\n\n{HEAD}\n{rows}\n\n{place(tree['machine'])}\n"
+    if name == "torch_training":
+        cases = [found for key, each in tree.items() if key != "machine" for found in each.values()]
+        head, rows = TRAINING_HEAD, "\n".join(map(training_row, cases))
+    else:
+        head, rows = HEAD, "\n".join(row(result) for result in results(tree))
+    return f"### [{name}.py]({name}.py)\n\n{head}\n{rows}\n\n{place(tree['machine'])}\n"
 
 
 def main() -> None:

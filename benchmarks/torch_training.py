@@ -1,12 +1,13 @@
-"""Training steps of whole PyTorch models on a CPU: without dropout, with torch's, and after `thinnet.torch.replace`.
+"""Training steps of whole PyTorch models on a CPU: without dropout, with torch's, with thinnet's.
 
     python benchmarks/torch_training.py              # everything, written to results/: about ten minutes
     python benchmarks/torch_training.py gat bert     # some models, printed only
     python benchmarks/torch_training.py --smoke      # one step of each at a tiny size, printed only
 
-A step is forward, loss, backward and one of SGD. Every rate of the model is p; without dropout every rate is 0,
-which torch skips. The three models have equal weights, and their steps are timed in turn. Transformers have some
-of their layers, and GPT-2 as large a part of its vocabulary, so that the proportions are those of the whole.
+A step is forward, loss, backward and one of SGD. Every rate of the model is p; without dropout every rate is
+0, which torch skips; thinnet's dropout is that of `thinnet.torch.replace(model)`. The three models have equal
+weights, and their steps are timed in turn. Transformers have some of their layers, and GPT-2 as large a part
+of its vocabulary, so that the proportions are those of the whole.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import itertools
 import os
 import warnings
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from common import Result, clock, digits, keep, report, spread, with_budget
+from common import Result, clock, format_ratio, keep, median, spread, verdict, with_budget
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
@@ -107,8 +109,8 @@ def sage(p: float, tiny: bool) -> tuple[nn.Module, Step]:
 def gat(p: float, tiny: bool) -> tuple[nn.Module, Step]:
     geometric = library("torch_geometric.nn")
     x, edges, labels = graph(tiny)
-    first = geometric.GATConv(64, 8, heads=8, dropout=p)
-    model = Graphs(first, geometric.GATConv(64, 16, dropout=p), p, of_input=True)
+    first = geometric.GATConv(64, 8, heads=4, dropout=p)
+    model = Graphs(first, geometric.GATConv(32, 16, dropout=p), p, of_input=True)
     return model, lambda: F.cross_entropy(model(x, edges), labels)
 
 
@@ -119,29 +121,30 @@ def gpt2(p: float, tiny: bool) -> tuple[nn.Module, Step]:
     transformers = library("transformers")
     words, tokens = (97, 8) if tiny else (50257 // 4, 256)
     config = transformers.GPT2Config(
-        vocab_size=words, n_layer=1 if tiny else 3, resid_pdrop=p, embd_pdrop=p, attn_pdrop=p, use_cache=False,
-        bos_token_id=0, eos_token_id=0, **({"n_embd": 16, "n_head": 2} if tiny else {}),
+        vocab_size=words, n_layer=1 if tiny else 3, resid_pdrop=p, embd_pdrop=p, attn_pdrop=p,
+        use_cache=False, bos_token_id=0, eos_token_id=0, **({"n_embd": 16, "n_head": 2} if tiny else {}),
     )  # fmt: skip
     model, ids = transformers.GPT2LMHeadModel(config), torch.randint(words, (1, tokens))
     return model, lambda: model(input_ids=ids, labels=ids).loss
 
 
-def _bert(config: Any, model: Any, p: float, tiny: bool, **options: Any) -> tuple[nn.Module, Step]:
+def _bert(kind: str, p: float, tiny: bool, layers: int, **options: Any) -> tuple[nn.Module, Step]:
     small = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32} if tiny else {}
     rates = {"hidden_dropout_prob": p, "attention_probs_dropout_prob": p}
-    own = model(config(num_hidden_layers=1 if tiny else 2, vocab_size=1000, **rates, **small, **options))
+    package = library("transformers")
+    config = getattr(package, f"{kind}Config")
+    sizes = {"num_hidden_layers": 1 if tiny else layers, "vocab_size": 1000, **small}
+    own = getattr(package, f"{kind}ForSequenceClassification")(config(**sizes, **rates, **options))
     ids = torch.randint(1000, (2, 8) if tiny else (8, 128))
     labels = torch.zeros(len(ids), dtype=torch.int64)
     return own, lambda: own(input_ids=ids, labels=labels).loss
 
 
 def bert(p: float, tiny: bool) -> tuple[nn.Module, Step]:
-    package = library("transformers")
-    return _bert(package.BertConfig, package.BertForSequenceClassification, p, tiny)
+    return _bert("Bert", p, tiny, 2)
 
 
 def deberta(p: float, tiny: bool) -> tuple[nn.Module, Step]:
-    package = library("transformers")
     own: dict[str, Any] = {
         "relative_attention": True,
         "pos_att_type": ["p2c", "c2p"],
@@ -150,7 +153,7 @@ def deberta(p: float, tiny: bool) -> tuple[nn.Module, Step]:
         "share_att_key": True,
         "pooler_dropout": p,
     }
-    return _bert(package.DebertaV2Config, package.DebertaV2ForSequenceClassification, p, tiny, **own)
+    return _bert("DebertaV2", p, tiny, 1, **own)
 
 
 def _timm(name: str, tiny: bool, batch: int, **options: Any) -> tuple[nn.Module, Step]:
@@ -207,7 +210,7 @@ def tabm(p: float, tiny: bool) -> tuple[nn.Module, Step]:
     sizes = [32, wide, wide, wide]
     layers = [
         part
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in itertools.pairwise(sizes)
         for part in (Adapted(members, inputs, outputs), nn.ReLU(), nn.Dropout(p))
     ]
     model = nn.Sequential(*layers, Adapted(members, wide, 1))
@@ -223,11 +226,11 @@ def mlp(p: float, tiny: bool) -> tuple[nn.Module, Step]:
 
 
 CASES = {
-    "sage": Case("GraphSAGE, 100,000 nodes, 1,000,000 edges", sage, 7),
-    "gat": Case("GAT, 8 heads, 100,000 nodes, 1,000,000 edges", gat, 7),
+    "sage": Case("GraphSAGE, 100,000 nodes, 1,000,000 edges", sage, 5),
+    "gat": Case("GAT, 4 heads, 100,000 nodes, 1,000,000 edges", gat, 5),
     "gpt2": Case("GPT-2 small, 3 of 12 layers, 1 x 256 tokens", gpt2),
-    "bert": Case("BERT base, 2 of 12 layers, 8 x 128 tokens", bert, 7),
-    "deberta": Case("DeBERTa-v2 base, 2 of 12 layers, 8 x 128 tokens", deberta, 7),
+    "bert": Case("BERT base, 2 of 12 layers, 8 x 128 tokens", bert, 5),
+    "deberta": Case("DeBERTa-v2 base, 1 of 12 layers, 8 x 128 tokens", deberta, 5),
     "vit": Case("ViT-S/16, 4 of 12 layers, 4 images", vit),
     "lstm": Case("LSTM language model, 2 x 650 units, 20 x 35 words", lstm),
     "tabm": Case("TabM-like perceptron, 32 members, 3 x 256 units, 128 rows", tabm),
@@ -261,8 +264,8 @@ def stepper(case: Case, p: float, *, replaced: bool, tiny: bool) -> Callable[[],
     return step
 
 
-def measure(case: Case, p: float, threads: int, *, tiny: bool = False) -> dict[str, Result]:
-    """Time the steps in turn; return thinnet's and torch's against none, and thinnet's against torch's."""
+def measure(case: Case, p: float, threads: int, *, tiny: bool = False) -> dict[str, Any]:
+    """Time the steps in turn; return the ratios to none, and of torch's to thinnet's."""
     torch.set_num_threads(threads)
     tn.set_num_threads(threads)
     kinds = {"none": (0.0, False), "torch": (p, False), "thinnet": (p, True)}
@@ -277,29 +280,31 @@ def measure(case: Case, p: float, threads: int, *, tiny: bool = False) -> dict[s
             taken = each()
             if number:
                 seconds[kind].append(taken)
-    what = f"{case.what}, p = {p}, {threads} thread{'s' * (threads > 1)}"
-    pairs = {
-        "none": ("thinnet", "none", "no dropout", BUDGET),
-        "torch": ("thinnet", "torch", "torch's dropout", None),
-        "torch_none": ("torch", "none", "no dropout", None),
+    return {
+        "case": case.what,
+        "p": p,
+        "threads": threads,
+        "seconds": {kind: spread(taken)["median"] for kind, taken in seconds.items()},
+        "thinnet": compare(seconds, "thinnet", "none", BUDGET),
+        "torch": compare(seconds, "torch", "none"),
+        "faster": compare(seconds, "thinnet", "torch", faster=True),
     }
-    return {key: against(what, seconds, pair) for key, pair in pairs.items()}
 
 
-def against(what: str, seconds: dict[str, list[float]], pair: tuple[str, str, str, float | None]) -> Result:
+def compare(
+    seconds: dict[str, list[float]], ours: str, rival: str, budget: float | None = None, faster: bool = False
+) -> Result:
     """Return the ratio of two kinds of steps, taken round by round."""
-    ours, theirs, rival, budget = pair
-    ratios = [a / b for a, b in zip(seconds[ours], seconds[theirs], strict=True)]
-    medians = {"ours": spread(seconds[ours])["median"], "theirs": spread(seconds[theirs])["median"]}
-    result: Result = {
-        "what": f"a step of {what}, {ours}",
-        "rival": rival,
-        "rounds": len(ratios),
-        "seconds": {name: digits(value) for name, value in medians.items()},
-        "ratio": spread(ratios),
-        "faster": False,
-    }
-    return with_budget(result, budget)
+    pairs = list(zip(seconds[ours], seconds[rival], strict=True))
+    ratios = [b / a if faster else a / b for a, b in pairs]
+    return with_budget({"rounds": len(ratios), "ratio": spread(ratios), "faster": faster}, budget)
+
+
+def line(found: dict[str, Any]) -> str:
+    """Return a line of text about one case."""
+    ratios = (f"{kind} {format_ratio(median(found[kind]))}" for kind in ("thinnet", "torch"))
+    of = f"{found['case']}, p = {found['p']:g}, {found['threads']} thread{'s' * (found['threads'] > 1)}"
+    return f"{of}, against no dropout: {', '.join(ratios)}; {verdict(found['thinnet'])}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -315,9 +320,8 @@ def main(arguments: list[str] | None = None) -> None:
         for p in RATES if name in CASES else (0.0,):
             for threads in (1,) if options.smoke else (1, 2):
                 found = measure(every[name], p, threads, tiny=options.smoke)
-                results.setdefault(name, {})[f"{p}_{threads}"] = found
-                for result in found.values():
-                    report(result)
+                results.setdefault(name, {})[f"{p:g}_{threads}"] = found
+                print(line(found), flush=True)
     if not options.names and not options.smoke:
         keep("torch_training", results, "torch", "timm", "transformers", "torch_geometric")
 

@@ -139,7 +139,7 @@ def test_errors(page: str) -> None:
     "name",
     [
         *("kernels", "rows", "epoch", "sklearn_mlp", "convolution", "torch_modules", "torch_steps"),
-        *("xor", "import"),
+        *("torch_training", "xor", "import"),
     ],
 )
 def test_the_tables_of_the_benchmarks_hold_their_results(name: str) -> None:
