@@ -112,7 +112,7 @@ def main() -> None:
     text = README.read_text("utf-8")
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    sections = "\n".join(section(name) for name in NAMES)
+    sections = "\n".join(section(name) for name in NAMES if (RESULTS / f"{name}.json").exists())
     README.write_text(f"{before}{BEGIN}\n{sections}{END}{after}", "utf-8")
 
 
