@@ -182,6 +182,22 @@ def test_an_instance_with_its_own_forward_is_left() -> None:
     assert counterpart(module) is None
 
 
+def test_forwards_of_their_own_are_reached() -> None:
+    """A subclass, and an instance as hooks of other packages leave it: their calls are drawn by thinnet."""
+    changed: Any = nn.Dropout(0.25)
+    old = changed.forward
+    changed.forward = lambda x: old(x) + 1
+    model = tt.replace(nn.Sequential(Own(0.5), changed))
+    keys, x = tt.seed(model, 0), torch.ones(4, 5)
+    y = tt.functional.dropout(x, 0.5, key=keys["0"].fold("Dropout").fold(0)) + 1
+    expected = tt.functional.dropout(y, 0.25, key=keys["1"].fold("Dropout").fold(0)) + 1
+    assert torch.equal(model(x), expected)
+    tt.restore(model)
+    assert [type(m) for m in model] == [Own, nn.Dropout]
+    assert "forward" not in vars(model[0])
+    assert torch.equal(model.eval()(x), x + 2)
+
+
 # Classes, copies and files
 
 

@@ -106,7 +106,7 @@ class Wrapper(Outside, StreamHolder):
     def __init__(self, module: nn.Module) -> None:
         super().__init__(module)
         self.calls = FunctionalCalls()
-        self.idle = type(module).__module__.startswith("torch.nn.")
+        self.idle = type(module).__module__.startswith("torch.nn.") and hasattr(module, "dropout")
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Call the forward that this one replaces, in the mode."""
