@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -21,6 +22,8 @@ __all__ = [
     "ScheduleOf",
     "SequenceOf",
 ]
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,9 @@ class Number(Constraint):
         if isinstance(value, bool | np.bool_) or not isinstance(value, Integral if self.whole else Real):
             return False
         number = cast("Any", value)
-        try:
-            if not self.whole and not math.isfinite(number):
-                return False
-        except OverflowError:  # a whole number with hundreds of digits
+        # math.isfinite raises for a whole number with hundreds of digits, and torch.compile cannot trace it.
+        most = _LARGEST if isinstance(value, int) else math.inf
+        if not self.whole and not -most < number < most:
             return False
         above = number >= self.low if self.ends[0] == "[" else number > self.low
         below = number <= self.high if self.ends[1] == "]" else number < self.high
