@@ -225,3 +225,33 @@ def test_a_batch_on_another_axis(refusal: Callable[..., str]) -> None:
             f"Dropout: axis 0 must be the 4 rows of this shard, got {shape}; use shard(…, axis=) for the "
             "axis of the batch, or window= here."
         )
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_compiled_model_takes_the_present_shard(seeded: bool) -> None:
+    torch.compiler.reset()
+    model = torch.nn.Sequential(tt.Dropout(0.5))
+    if seeded:
+        tt.seed(model, 0)
+    compiled = torch.compile(lambda x: model(x).square(), backend="aot_eager", fullgraph=True)
+
+    def forward(call: Callable[..., torch.Tensor]) -> torch.Tensor:
+        torch.manual_seed(0)
+        with tt.step(model, 0) if seeded else contextlib.nullcontext():
+            return call(torch.ones(4, 6))
+
+    whole = forward(compiled)
+    with tt.shard(global_batch=8, start=4, rows=4):
+        part = forward(compiled)
+        assert torch.equal(part, forward(lambda x: model(x).square()))
+        assert not torch.equal(part, whole)
+    x = torch.ones(4, 6, requires_grad=True)
+    for inside in (True, False):
+        with tt.shard(global_batch=8, start=4, rows=4):
+            y = checkpoint(compiled, x, use_reentrant=False)
+            if inside:
+                (dx,) = torch.autograd.grad(y.sum(), x)
+                assert torch.equal(dx != 0, y != 0)
+    with pytest.raises(InputError, match="run backward inside the same"):
+        y.sum().backward()

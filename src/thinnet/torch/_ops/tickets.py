@@ -32,6 +32,7 @@ __all__ = [
     "find",
     "in_batch",
     "new_site",
+    "observers",
     "remember",
     "takes_writes",
 ]
@@ -43,6 +44,10 @@ Numbers: TypeAlias = tuple[int, ...]
 _REMEMBERED = 1 << 16  # keys
 _numbers = itertools.count()
 _sites = itertools.count()
+
+
+observers: list[Callable[[Numbers], None]] = []
+"""Functions that are called with each new key of compiled code."""
 
 
 class _Current(threading.local):
@@ -152,6 +157,8 @@ def find(ticket: Tensor, site: int) -> tuple[GraphCall, Numbers | None]:
 
 def remember(call: GraphCall, site: int, key: Numbers) -> None:
     """Remember the key that a site drew in a graph call."""
+    for observe in observers:
+        observe(key)
     _memory.add(call, site, key)
 
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 
 from thinnet._checks import check_integer
+from thinnet._core.random import Key
 from thinnet.errors import InputError
 from thinnet.torch._internals import in_backward, may_be_recomputed
-from thinnet.torch._ops import keys
+from thinnet.torch._ops import keys, tickets
 from thinnet.torch._streams.streams import token_of
 
 __all__ = ["active", "is_distributed", "local", "shard", "window"]
@@ -38,7 +39,8 @@ class _Use(NamedTuple):
 
 
 class _Current(threading.local):
-    share = _Share()
+    def __init__(self) -> None:  # a compiler does not notice an attribute that begins to hide the class's
+        self.share = _Share()
 
 
 _current = _Current()
@@ -170,6 +172,19 @@ def _share_of(owner: str, key: keys.AnyKey) -> _Share:
     return here
 
 
+def _check_compiled(numbers: tickets.Numbers) -> None:
+    """Refuse to recompute a compiled forward under another share: the share is a constant of its graph."""
+    if active():
+        value, *step = numbers
+        key, here = Key(value & keys.ADDRESS, *step), _current.share
+        if _share_of(_COMPILED, key) != here:
+            raise _other_share(_COMPILED)
+
+
+_COMPILED = "torch.compile"
+tickets.observers.append(_check_compiled)
+
+
 def _recomputed(owner: str, address: tuple[int, int, int | None], here: _Share) -> _Share:
     use = _used.get(address)
     if use is None and not here.total and not _forgotten.is_set():
@@ -177,11 +192,15 @@ def _recomputed(owner: str, address: tuple[int, int, int | None], here: _Share) 
     if use is not None:
         _used[address] = _Use(use.share, recomputed=True)
     if use is None or use.share is None:
-        raise InputError(
-            f"{owner}: cannot tell the shard of the forward that is being recomputed; run backward inside "
-            "the same thinnet.torch.shard, before other forwards with this key."
-        )
+        raise _other_share(owner)
     return use.share
+
+
+def _other_share(owner: str) -> InputError:
+    return InputError(
+        f"{owner}: cannot tell the shard of the forward that is being recomputed; run backward inside the "
+        "same thinnet.torch.shard, before other forwards with this key."
+    )
 
 
 def is_distributed(x: Any) -> bool:
