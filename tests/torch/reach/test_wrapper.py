@@ -162,6 +162,14 @@ def test_a_forward_of_an_instance_is_kept(x: torch.Tensor) -> None:
     assert tt.restore(model).forward is own
 
 
+def test_a_hook_around_the_forward_is_kept(x: torch.Tensor) -> None:
+    model = Functional()
+    inner = model.forward
+    model.forward = lambda *inputs: inner(*inputs) + 1  # as accelerate sets its hooks
+    key = tt.seed(tt.replace(model), 0)[""].fold("Dropout").fold(0).at(0)
+    assert torch.equal(model(x), tt.functional.dropout(x, 0.5, key=key) + 1)
+
+
 def test_a_module_of_two_models_works_in_both(x: torch.Tensor) -> None:
     shared = Inner()
     one, two = nn.ModuleDict({"a": shared}), nn.ModuleDict({"b": shared})

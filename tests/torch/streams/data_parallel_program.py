@@ -13,16 +13,27 @@ import thinnet.torch as tt
 ROWS, STEPS = 8, 3
 
 
+class Functions(nn.Module):
+    """Drops by functions of torch, which `replace` takes over."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = nn.functional.dropout(x, 0.3, self.training).view(-1, 2, 4, 2)
+        mixed = nn.functional.scaled_dot_product_attention(heads, heads, heads, dropout_p=0.25)
+        return x + mixed.reshape(x.shape)
+
+
 def model() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(
+    net = nn.Sequential(
         nn.Linear(6, 16),
         nn.ReLU(),
         tt.Dropout(0.5),
         tt.DropConnect(nn.Linear(16, 16), 0.3),
         tt.GaussianDropout(0.2),
+        Functions(),
         nn.Linear(16, 1),
-    ).double()
+    )
+    return tt.replace(net).double()
 
 
 def trained(net: nn.Module, rows: slice, *, by_name: bool) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -91,7 +91,8 @@ def _inside(module: nn.Module) -> Iterator[nn.Module]:
             continue
         lists = isinstance(child, (nn.ModuleList, nn.ModuleDict))  # they have no forward
         large = not lists and sum(1 for _ in child.modules()) >= _LARGE
-        if large or isinstance(child, _FASTER_OUTSIDE):
+        own_code = not lists and not type(child).__module__.startswith("torch.nn.")
+        if large or own_code or isinstance(child, _FASTER_OUTSIDE):
             yield child
         else:
             yield from _inside(child)

@@ -62,7 +62,7 @@ class Scan:
         kind = type(module)
         forward = vars(module).get("forward")
         if forward is not None:
-            found = _Reader(self, kind).read([forward])
+            found = _Reader(self, kind).read([forward, getattr(kind, "forward", None)])
         else:
             if kind not in self._classes:
                 self._classes[kind] = _Reader(self, kind).read([getattr(kind, "forward", None)])

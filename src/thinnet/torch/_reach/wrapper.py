@@ -74,14 +74,14 @@ class Outside:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outer = None if torch.compiler.is_compiling() else function_mode()
         if type(outer) is not FunctionalCalls:
-            return self.run(*args, **kwargs)
+            return self.run(args, kwargs)
         outer.__exit__(None, None, None)
         try:
-            return self.run(*args, **kwargs)
+            return self.run(args, kwargs)
         finally:
             outer.__enter__()
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, args: Any, kwargs: Any) -> Any:
         """Call the forward that this one replaces."""
         if self.replaced is not None:
             return self.replaced(*args, **kwargs)
@@ -108,13 +108,15 @@ class Wrapper(Outside, StreamHolder):
         self.calls = FunctionalCalls()
         self.idle = type(module).__module__.startswith("torch.nn.") and hasattr(module, "dropout")
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
+    def run(self, args: Any, kwargs: Any) -> Any:
         """Call the forward that this one replaces, in the mode."""
         module: Any = self.module
         if self.idle and not (module.training and module.dropout):
-            return super().run(*args, **kwargs)
+            return super().run(args, kwargs)
         with self.calls:
-            return super().run(*args, **kwargs)
+            if self.replaced is not None:
+                return self.replaced(*args, **kwargs)
+            return type(module).forward(module, *args, **kwargs)
 
     def give(self, name: str, key: Key, clock: Clock) -> None:
         """Take a stream for each kind of call; call c at step t draws with `key.fold(kind).fold(c).at(t)`."""
