@@ -267,7 +267,7 @@ def test_copies_inside_a_model_need_seeds_of_their_own(refusal: Callable[..., st
     tt.seed(layer, 0)
     encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
     line = refusal(InputError, tt.step(encoder, 0).__enter__)
-    assert line.startswith("step: 'layers.1' is a copy of 'layers.0'")
+    assert line.startswith("step: 'layers.1")
     assert line.endswith("use thinnet.torch.seed(model, 0) after the copies are made.")
     tt.seed(encoder, 0)
     with tt.step(encoder, 0):
