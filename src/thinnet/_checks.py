@@ -202,9 +202,11 @@ def check_array(owner: str, x: ArrayLike, name: str = "x", axes: str = "") -> Ar
         except (TypeError, ValueError):  # a list of lists of several lengths
             raise InputError(f"{owner}: {name} must be an array, got {format_value(x)}.") from None
         if array.dtype.type not in FLOATS and array.dtype.name != "bfloat16":
+            remedy = (
+                f"{name}.real and {name}.imag" if array.dtype.kind == "c" else f"{name}.astype('float32')"
+            )
             raise InputError(
-                f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; "
-                f"use {name}.astype('float32')."
+                f"{owner}: {name} must be float16, float32 or float64, got {array.dtype}; use {remedy}."
             )
     if axes and array.ndim != len(axes.split()):
         raise InputError(f"{owner}: {name} must have shape ({', '.join(axes.split())}), got {array.shape}.")

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import thinnet.torch as tt
+from thinnet.errors import InputError
 from thinnet.torch import _internals
 
 ROOM = Path(_internals.__file__).parent
@@ -146,3 +148,15 @@ print(y.tolist(), z.tolist(), g.tolist(), h.tolist())
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == here.getvalue()
+
+
+def test_another_value_of_the_switch_is_refused(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    for value, forced in (("", False), ("0", False), ("1", True)):
+        monkeypatch.setenv("THINNET_TORCH_FALLBACKS", value)
+        assert _internals._read_switch() == forced
+    monkeypatch.setenv("THINNET_TORCH_FALLBACKS", "x")
+    assert refusal(InputError, _internals._read_switch) == (
+        "THINNET_TORCH_FALLBACKS: must be 0 or 1, got 'x'; set it to 1 or unset it."
+    )

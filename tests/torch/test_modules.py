@@ -21,6 +21,8 @@ from thinnet.variants._beyond import FUNCTIONS
 from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
 
+F = tt.functional
+
 # Forward-mode derivatives make torch call what it deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated")
 
@@ -166,6 +168,61 @@ def test_names_of_the_others() -> None:
     assert torch.equal(y, y[:, :1].expand(200, 3))
     y = tt.LockedDropout(0.5)(torch.ones(4, 9, 50))
     assert torch.equal(y, y[:, :1].expand(4, 9, 50))
+
+
+def test_locked_dropout_takes_the_time_first() -> None:
+    by_batch, by_time = nn.Sequential(tt.LockedDropout()), nn.Sequential(tt.LockedDropout(batch_first=False))
+    for model in (by_batch, by_time):
+        tt.seed(model, 0)
+    x = torch.randn(9, 4, 50)  # (time, n, features)
+    y = by_time(x)
+    assert torch.equal(y, by_batch(x.transpose(0, 1)).transpose(0, 1))
+    dropped = y == 0
+    assert torch.equal(dropped, dropped[:1].expand(9, 4, 50))
+    assert not torch.equal(dropped[:, 0], dropped[:, 1])
+    assert repr(by_time[0]) == "LockedDropout(p=0.5, batch_first=False)"
+    key = Key(3)
+    tt.seed(by_time, key)
+    whole = by_time(torch.ones(9, 8, 50))
+    tt.seed(by_time, key)
+    with tt.shard(8, 4, 4, axis=1):
+        assert torch.equal(by_time(torch.ones(9, 4, 50)), whole[:, 4:])
+
+
+def test_complex_numbers_are_refused_without_losing_a_part(refusal: Callable[..., str]) -> None:
+    x = torch.ones(4, dtype=torch.complex64)
+    for call in (tt.functional.dropout, tt.Dropout(0.5), tt.Drop("GaussianDropout")):
+        assert "use torch.view_as_real(x)" in refusal(InputError, call, x)
+    with pytest.raises(InputError, match=r"use x\.real and x\.imag"):
+        tn.dropout(x.numpy(), 0.5, key=tn.Key(0))
+    assert tt.functional.dropout(torch.view_as_real(x), 0.5).shape == (4, 2)
+
+
+def test_rates_that_are_tensors(refusal: Callable[..., str]) -> None:
+    assert tt.Dropout(torch.tensor(0.5)).p == 0.5
+    x = torch.ones(1, 2, 2, 2)
+    for call in (tt.Dropout, lambda p: F.drop_head(x, p), lambda p: F.dropout(x, p)):
+        assert "use p.detach()" in refusal(InputError, call, torch.tensor(0.5, requires_grad=True))
+    assert refusal(InputError, tt.DropPath, torch.tensor(0.5, device="meta")).endswith("data (meta).")
+
+
+def test_tensors_without_data_have_shapes() -> None:
+    x = torch.empty(2, 3, 4, 4, device="meta")
+    key = tn.Key(0)
+    for y in (
+        F.targeted_dropout(x, 0.5, key=key),
+        F.standout(x, x, key=key),
+        F.dare_merge(x, [x], 0.5, key=key),
+        tt.flex.attention(x, x, x, dropout_p=0.5, dropout_key=key),
+    ):
+        assert y.is_meta
+        assert y.shape == x.shape
+
+
+def test_float8_is_refused(refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, F.dropout, torch.ones(2).to(torch.float8_e4m3fn)) == (
+        "Dropout: x must be float16, bfloat16, float32 or float64, got float8_e4m3fn; use x.float()."
+    )
 
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:

@@ -100,3 +100,15 @@ def test_what_is_refused(refusal: Callable[..., str]) -> None:
     net = tt.VariationalLSTM(2, 2)
     assert refusal(InputError, net, packed).endswith("pad_packed_sequence.")
     assert net.eval()(packed)[0].data.shape == (4, 2)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_shard_of_a_variational_lstm_knows_its_batch(batch_first: bool) -> None:
+    layer, axis = tt.VariationalLSTM(3, 4, 2, batch_first=batch_first), 0 if batch_first else 1
+    x = torch.randn((4, 2, 3) if batch_first else (2, 4, 3))
+    tt.seed(layer, 0)
+    whole = layer(x)[0]
+    tt.seed(layer, 0)
+    with tt.shard(4, 2, 2, axis=axis):
+        part = layer(x.narrow(axis, 2, 2))[0]
+    torch.testing.assert_close(part, whole.narrow(axis, 2, 2))

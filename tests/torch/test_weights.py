@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -390,3 +391,37 @@ def test_names_of_weights_are_a_list(refusal: Callable[..., str]) -> None:
     assert line == "WeightDrop: weights must be a list of texts, got 3."
     line = refusal(InputError, tt.WeightDrop, lstm, weights=[])
     assert line == "WeightDrop: weights must name at least one parameter, got none."
+
+
+PICKLED: list[tuple[Callable[[], Any], tuple[int, ...]]] = [
+    (lambda: tt.WeightDrop(nn.LSTM(4, 8, 2), 0.5, weights=["weight_hh_l0", "weight_hh_l1"]), (5, 2, 4)),
+    (lambda: tt.WeightDrop(nn.GRU(4, 8), 0.5), (5, 2, 4)),
+    (lambda: tt.DropConnect(nn.Linear(4, 3), 0.4), (2, 4)),
+    (lambda: tt.TargetedDropout(nn.Conv1d(4, 3, 2), 0.4, units=True), (2, 4, 6)),
+]
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["new", "after a forward"])
+@pytest.mark.parametrize(("make", "shape"), PICKLED)
+def test_wrappers_of_weights_are_pickled(make: Callable[[], Any], shape: tuple[int, ...], used: bool) -> None:
+    model, x = nn.Sequential(make()), torch.randn(shape)
+    tt.seed(model, 0)
+    if used:
+        model(x)
+    other = pickle.loads(pickle.dumps(model))
+    assert type(other[0]) is type(model[0])
+    assert isinstance(other[0].module, type(model[0].module).__bases__[0])
+    assert other.training
+    assert model[0].extra_repr() == other[0].extra_repr()
+    for mode in (True, False):
+        ours, theirs = ((each.train(mode)(x), list(each.parameters())) for each in (model, other))
+        torch.testing.assert_close(theirs, ours, rtol=0, atol=0)
+    model[0].p = 0.25
+    assert other[0].p != 0.25
+    pickle.loads(pickle.dumps(other)).to(torch.float64)(x.double())
+
+
+def test_a_weight_without_axes_is_refused(refusal: Callable[..., str]) -> None:
+    assert refusal(InputError, F.targeted_dropout, torch.tensor(1.0), 0.5) == (
+        "TargetedDropout: weight must have shape (outputs, …), got ()."
+    )

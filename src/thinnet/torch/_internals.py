@@ -33,6 +33,8 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch.autograd import forward_ad
 
+from thinnet.errors import InputError
+
 __all__ = [
     "FORCED",
     "MISSING",
@@ -57,7 +59,15 @@ __all__ = [
 
 Tensor: TypeAlias = torch.Tensor
 
-FORCED = os.environ.get("THINNET_TORCH_FALLBACKS") == "1"
+
+def _read_switch() -> bool:
+    value = os.environ.get("THINNET_TORCH_FALLBACKS", "")
+    if value not in ("", "0", "1"):
+        raise InputError(f"THINNET_TORCH_FALLBACKS: must be 0 or 1, got {value!r}; set it to 1 or unset it.")
+    return value == "1"
+
+
+FORCED = _read_switch()
 """Whether the fallbacks are used although the private names are there."""
 
 MISSING: list[str] = []

@@ -21,6 +21,7 @@ from thinnet.torch._ops import keys
 from thinnet.torch._ops.scores import THRESHOLD, lane, table
 from thinnet.torch._streams import shards
 from thinnet.torch.functional._entry import check_local, check_p, working_type
+from thinnet.variants._rounding import warn_if_rounded
 
 __all__ = ["SHAPE", "attention", "drop_key"]
 
@@ -171,7 +172,7 @@ def attention(
         run = _dense if _is_refused(tensors) else _flex
         return run(*tensors, score_mod, options)[0]
     address = keys.key_or_fresh(owner, dropout_key)
-    rows = shards.window(owner, query, address)
+    rows = shards.window(owner, query, address, 0)
     first = (first[0] + (rows[0] if rows else 0), *first[1:])
     if _is_refused(tensors, with_lse=True):
         law = address, _check_scalar(owner, dropout_p, "dropout_p"), [*first, *SHAPE]
@@ -184,7 +185,7 @@ def attention(
 def _is_refused(tensors: tuple[Tensor, Tensor, Tensor], with_lse: bool = False) -> bool:
     """Return whether torch has no flex_attention for a call: for the CPU, no backward and no compiled lse."""
     learned = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    return tensors[0].is_cpu and (learned or with_lse)
+    return tensors[0].is_meta or (tensors[0].is_cpu and (learned or with_lse))
 
 
 class _Options(NamedTuple):
@@ -285,7 +286,10 @@ def _threshold(owner: str, p: Any, name: str = "p") -> Tensor:
     p = _check_scalar(owner, p, name)
     if isinstance(p, torch.Tensor):
         return (p.detach().double() * _BITS).round().long()
-    return torch.tensor(round(p * _BITS), device="cpu")
+    threshold = round(p * _BITS)
+    if not torch.compiler.is_compiling():
+        warn_if_rounded(owner, p, threshold)
+    return torch.tensor(threshold, device="cpu")
 
 
 def _check_scalar(owner: str, p: Any, name: str) -> float | Tensor:

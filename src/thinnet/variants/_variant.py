@@ -16,6 +16,7 @@ from thinnet._core.kernels import Pair
 from thinnet.errors import InputError
 from thinnet.variants._law import Formula, Law, LawOfRate, Table, TwoPoint
 from thinnet.variants._pattern import check_pattern, unfit
+from thinnet.variants._rounding import FINE, warn_if_rounded
 
 __all__ = ["MODES", "PASSED", "SITES", "Mode", "Other", "Variant"]
 
@@ -200,6 +201,8 @@ class Variant:
             raise InputError(f"{self.name}: law must return a TwoPoint or a Table, got {got}.")
         if self.block and isinstance(law, TwoPoint):
             self._warn_if_coarse(rate, law.rate)
+        elif type(rate) is float and not FINE <= rate <= 1 - FINE and isinstance(law, TwoPoint):
+            warn_if_rounded(self.name, rate, law.threshold)
         return law
 
     def _warn_if_coarse(self, rate: Any, realised: Any) -> None:

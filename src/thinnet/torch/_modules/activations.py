@@ -6,11 +6,12 @@ repr, the meaning of train and eval, and the empty `state_dict` are torch's.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from torch import fx, nn
 
-from thinnet._checks import check_integer
+from thinnet._checks import check_boolean, check_integer
 from thinnet.errors import InputError
 from thinnet.torch._internals import is_plain_in_eager_mode
 from thinnet.torch._modules.base import Block, Keyed, Rated, Tensor, drop_by, record_call, traceable
@@ -216,15 +217,51 @@ class DropBlock2d(Drop):
 
 
 class LockedDropout(Drop):
-    """Drops features of (n, time, features) with one mask for all time steps of a sample.
+    """Drops features with one mask for all time steps of a sample.
+
+    Parameters
+    ----------
+    p : float
+        Chance that a feature of a sample is dropped, in [0, 1].
+    batch_first : bool
+        Whether x is (n, time, features), or (time, n, features) as the recurrent layers of torch take it by
+        default and as in the code of the second paper. Samples have the same masks in both.
+
+    Raises
+    ------
+    InputError
+        A rate outside [0, 1]; in forward, an x without three axes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> y = LockedDropout(0.5, batch_first=False)(torch.ones(3, 2, 8))
+    >>> bool((y == y[0]).all())
+    True
 
     References
     ----------
     Gal, Ghahramani: A theoretically grounded application of dropout in recurrent networks. NeurIPS 2016.
+    Merity et al.: Regularizing and optimizing LSTM language models. ICLR 2018, section 4.1.
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    batch_first: bool = True  # of modules that were pickled without it
+
+    def __init__(self, p: float = 0.5, *, batch_first: bool = True) -> None:
         super().__init__("LockedDropout", p)
+        self.batch_first = check_boolean("LockedDropout", "batch_first", batch_first)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return a sample of the variant while training, input itself in evaluation."""
+        if isinstance(input, fx.Proxy):
+            return record_call(self, input)
+        with shards.batch_on(0) if shards.active() else contextlib.nullcontext():
+            if self.batch_first or input.dim() != 3:
+                return super().forward(input)
+            return super().forward(input.transpose(0, 1)).transpose(0, 1)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.batch_first else ", batch_first=False")
 
 
 class MaxPoolDropout2d(Rated):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from thinnet.errors import InputError
 from thinnet.torch._modules.base import Keyed, Tensor, drop_by, traceable
+from thinnet.torch._streams import shards
 from thinnet.torch.functional import drop
 from thinnet.torch.functional._entry import check_p
 
@@ -206,7 +208,13 @@ class VariationalLSTM(Keyed, nn.LSTM):
             return x.squeeze(1), (h.squeeze(1), c.squeeze(1))
         return x.transpose(0, 1) if self.batch_first else x, (h, c)
 
-    def _run(self, x: Tensor, h: Tensor, c: Tensor, suffix: str) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _run(self, *inputs: Any) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        with shards.batch_on(0) if shards.active() else contextlib.nullcontext():
+            return self._run_direction(*inputs)
+
+    def _run_direction(
+        self, x: Tensor, h: Tensor, c: Tensor, suffix: str
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Run a sequence, (time, n, features), through one layer in one direction."""
 
         def weight(name: str) -> Any:

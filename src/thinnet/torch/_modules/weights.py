@@ -6,6 +6,7 @@ A layer's weight moves to `layer.parametrizations.weight.original`; `layer.weigh
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Generator, Sequence
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from thinnet._checks import check_boolean, check_texts
 from thinnet.errors import InputError
 from thinnet.torch._internals import Convertible
 from thinnet.torch._modules.base import Rated, Tensor, drop_by, traceable
+from thinnet.torch._modules.packing import pack, unpack
 from thinnet.torch.functional import targeted_dropout
 from thinnet.torch.functional._entry import check_p
 
@@ -124,6 +126,22 @@ class WeightDrop(Convertible):
                 return module(*inputs, **named)
             finally:
                 vars(module).update(before)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self.converting():
+            packed: Any = pack(self.module)
+        state = dict(self.__dict__)
+        return {**state, "_modules": {**state["_modules"], "module": packed}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        modules = state["_modules"]
+        super().__setstate__({**state, "_modules": {**modules, "module": unpack(modules["module"])}})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        # torch copies parametrized modules, and keeps track of those that a model holds twice.
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     @contextlib.contextmanager
     def converting(self) -> Generator[None]:

@@ -31,9 +31,16 @@ def check_tensor(owner: str, x: Any, name: str = "x", axes: str = "") -> torch.T
         raise InputError(f"{owner}: {name} must be a torch.Tensor, got {kind}; use torch.as_tensor({name}).")
     if x.layout is not torch.strided or x.is_nested:
         raise InputError(f"{owner}: {name} must be dense, got {x.layout}; use {name}.to_dense().")
+    if x.is_complex():
+        dtype = str(x.dtype).removeprefix("torch.")
+        raise InputError(
+            f"{owner}: {name} must be of floating point, got {dtype}; use torch.view_as_real({name}), whose "
+            "last axis is the real and the imaginary part."
+        )
     if x.dtype not in TYPES:
         dtype, remedy = str(x.dtype).removeprefix("torch."), "dequantize" if x.is_quantized else "float"
-        raise InputError(f"{owner}: {name} must be of floating point, got {dtype}; use {name}.{remedy}().")
+        kind = "float16, bfloat16, float32 or float64" if x.is_floating_point() else "of floating point"
+        raise InputError(f"{owner}: {name} must be {kind}, got {dtype}; use {name}.{remedy}().")
     if axes and x.dim() != len(axes.split()):
         raise InputError(
             f"{owner}: {name} must have shape ({', '.join(axes.split())}), got {tuple(x.shape)}."

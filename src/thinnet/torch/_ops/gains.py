@@ -76,6 +76,8 @@ def gains(
     >>> gains("DropHead", Key(0), (2, 4, 1, 1), options=[0.5])[0, :, 0, 0].round(decimals=3)
     tensor([1.3330, 0.0000, 1.3330, 1.3330], dtype=torch.float64)
     """
+    if parameter is not None and parameter.is_meta:
+        return _on_meta(None, name, shape, window, parameter, options)
     if parameter is not None:
         kind = torch.float64 if parameter.is_floating_point() else parameter.dtype
         parameter = parameter.to("cpu", kind)

@@ -17,7 +17,7 @@ from thinnet.torch._internals import in_backward, may_be_recomputed
 from thinnet.torch._ops import keys, tickets
 from thinnet.torch._streams.streams import token_of
 
-__all__ = ["active", "is_distributed", "local", "shard", "window"]
+__all__ = ["active", "batch_on", "is_distributed", "local", "shard", "window"]
 
 Tensor: TypeAlias = torch.Tensor
 
@@ -101,6 +101,17 @@ def shard(global_batch: int, start: int, rows: int | None = None, *, axis: int =
     else:
         rows = check_integer("shard", "rows", rows, 0, total - start)
     _current.share = _Share(total, start, rows, check_integer("shard", "axis", axis, 0))
+    try:
+        yield
+    finally:
+        _current.share = before
+
+
+@contextlib.contextmanager
+def batch_on(axis: int) -> Generator[None]:
+    """Let the batch of the present shard lie on another axis: for modules that know where it is."""
+    before = _current.share
+    _current.share = before._replace(axis=axis)
     try:
         yield
     finally:

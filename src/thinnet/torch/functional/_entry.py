@@ -52,7 +52,21 @@ def check_p(owner: str, p: Any, name: str = "p") -> float:
     """
     if (type(p) is float or type(p) is int) and 0 <= p <= 1:
         return float(p)
+    if isinstance(p, torch.Tensor):
+        p = _read(owner, p, name)
     return float(check_rate(owner, p, (), name))
+
+
+def _read(owner: str, p: Tensor, name: str) -> Any:
+    """Return the number in a tensor, of any device; raise InputError for one that cannot be a constant."""
+    if p.requires_grad:
+        raise InputError(
+            f"{owner}: {name} has no gradient, got a tensor that requires grad; use {name}.detach(), or "
+            "thinnet.torch.ConcreteDropout to learn a rate."
+        )
+    if p.is_meta:
+        raise InputError(f"{owner}: {name} must be a number in [0, 1], got a tensor without data (meta).")
+    return p if p.dim() else p.item()
 
 
 def check_parameter(owner: str, name: str, value: Any, x: Tensor) -> Tensor:

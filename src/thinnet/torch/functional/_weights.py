@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from thinnet._checks import check_boolean, check_integer, check_number
+from thinnet.errors import InputError
 from thinnet.torch._apply import apply, round_once
 from thinnet.torch._ops import keys
 from thinnet.torch._ops.draw import to_array
@@ -58,7 +59,7 @@ def targeted_dropout(
     Raises
     ------
     InputError
-        A p or a target outside [0, 1].
+        A p or a target outside [0, 1], a weight without axes.
 
     Examples
     --------
@@ -70,6 +71,8 @@ def targeted_dropout(
     Gomez et al.: Learning sparse networks using targeted dropout. arXiv:1905.13678, 2019, section 3.
     """
     weight, p = check_local("TargetedDropout", weight, "weight"), check_p("TargetedDropout", p)
+    if not weight.dim():
+        raise InputError("TargetedDropout: weight must have shape (outputs, …), got ().")
     share = check_p("TargetedDropout", target, "target")
     by_outputs = float(check_boolean("TargetedDropout", "units", units))
     if not training or not weight.numel():
@@ -185,6 +188,8 @@ def dare_merge(
     check_local("dare_merge", base, "base")
     for k, one in enumerate(tuned):
         check_local("dare_merge", one, f"tuned[{k}]")
+    if base.is_meta:
+        return torch.empty_like(base)
     address = keys.to_key(keys.key_or_fresh("dare_merge", key))
     arrays = (to_array(one.detach().cpu().double()) for one in (base, *tuned))
     merged = merge(next(arrays), list(arrays), check_p("dare_merge", p), key=address, weights=weights)
