@@ -131,8 +131,8 @@ class _Draws(DispatchMode):
         p, size, masks = drawn
         name = self.running[-1] if self.running else ""
         module = self.modules[name]
-        if schema.name == "aten::rand" and out.numel() == 1 and hasattr(module, "layerdrop"):
-            p = float(module.layerdrop)  # transformers draw a number for each layer, at a rate of 0 too
+        if schema.name == "aten::rand" and out.numel() == 1 and (rate := _layer_drop(module)) is not None:
+            p = rate
             if p == 0:
                 return out
         x = given.get("x", given.get("self", given.get("input", given.get("query"))))
@@ -145,6 +145,15 @@ class _Draws(DispatchMode):
         for mask in masks:
             self.masks.add(mask, draw)
         return out
+
+
+def _layer_drop(module: Any) -> float | None:
+    """Return the rate of LayerDrop in transformers, which draws a number for each layer, at a rate of 0 too."""
+    for holder in (module, getattr(module, "config", None)):
+        rate = getattr(holder, "layerdrop", None)
+        if isinstance(rate, float | int):
+            return float(rate)
+    return None
 
 
 def _name_of(given: dict[str, Any]) -> str:
