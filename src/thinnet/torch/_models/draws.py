@@ -148,7 +148,7 @@ class _Draws(DispatchMode):
 
 
 def _layer_drop(module: Any) -> float | None:
-    """Return the rate of LayerDrop in transformers, which draws a number for each layer, at a rate of 0 too."""
+    """Return the rate of LayerDrop in transformers, which draws a number for each layer even at rate 0."""
     for holder in (module, getattr(module, "config", None)):
         rate = getattr(holder, "layerdrop", None)
         if isinstance(rate, float | int):
