@@ -218,7 +218,15 @@ def test_a_batch_on_another_axis(refusal: Callable[..., str]) -> None:
         assert torch.equal(tt.functional.dropout(x[:, 2:], 0.5, key=KEY), whole[:, 2:])
         line = refusal(InputError, tt.functional.dropout, torch.ones(4), 0.5, key=KEY)
         assert line == "Dropout: x must have axis 1, the batch of this shard, got (4,)."
-    for shape in ((8, 4, 3), (3, 4, 3), (5, 3)):
+    with tt.shard(global_batch=6, start=2, rows=4):
+        line = refusal(InputError, tt.functional.dropout, torch.ones(8, 4, 3), 0.5, key=KEY)
+    assert line == (
+        "Dropout: x of shape (8, 4, 3) may have the 4 rows of this shard on two axes; use shard(…, axis=0) "
+        "if other axes are folded into the batch, else the axis of the batch."
+    )
+    with tt.shard(global_batch=6, start=2, rows=4, axis=0):
+        assert tt.functional.dropout(torch.ones(8, 4, 3), 0.5, key=KEY).shape == (8, 4, 3)
+    for shape in ((3, 4, 3), (5, 3)):
         with tt.shard(global_batch=6, start=2, rows=4):
             line = refusal(InputError, tt.functional.dropout, torch.ones(shape), 0.5, key=KEY)
         assert line == (

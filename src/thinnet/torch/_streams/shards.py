@@ -28,7 +28,7 @@ class _Share(NamedTuple):
     total: int = 0
     start: int = 0
     rows: int | None = None
-    axis: int = 0
+    axis: int | None = None
 
 
 class _Use(NamedTuple):
@@ -52,7 +52,9 @@ _forgotten = threading.Event()
 
 
 @contextlib.contextmanager
-def shard(global_batch: int, start: int, rows: int | None = None, *, axis: int = 0) -> Generator[None]:
+def shard(
+    global_batch: int, start: int, rows: int | None = None, *, axis: int | None = None
+) -> Generator[None]:
     """Declare the rows of this process to be rows start, start + 1, … of a larger batch that shares one mask.
 
     Inside the context one axis of every tensor of activations is the batch, and each process draws its part
@@ -71,8 +73,9 @@ def shard(global_batch: int, start: int, rows: int | None = None, *, axis: int =
     rows : int, optional
         Number of rows of this process. Without it there is a warning, as a tensor whose batch is on another
         axis may fit by chance.
-    axis : int
-        The axis of the batch: 1 for models with the sequence first.
+    axis : int, optional
+        The axis of the batch: 1 for models with the sequence first. The default is 0, and then tensors are
+        refused, too, that could have the batch on another axis.
 
     Raises
     ------
@@ -100,7 +103,8 @@ def shard(global_batch: int, start: int, rows: int | None = None, *, axis: int =
         )
     else:
         rows = check_integer("shard", "rows", rows, 0, total - start)
-    _current.share = _Share(total, start, rows, check_integer("shard", "axis", axis, 0))
+    axis = None if axis is None else check_integer("shard", "axis", axis, 0)
+    _current.share = _Share(total, start, rows, axis)
     try:
         yield
     finally:
@@ -136,16 +140,18 @@ def window(owner: str, x: Tensor, key: keys.AnyKey, axis: int | None = None) -> 
     share = _share_of(owner, key) if active() else _Share()
     if not share.total or not x.dim():
         return []
-    axis = share.axis if axis is None else axis
-    fold = _fold(owner, x, share, axis)
+    if axis is not None:
+        share = share._replace(axis=axis)
+    fold, axis = _fold(owner, x, share), share.axis or 0
     begin, whole = [0] * x.dim(), list(x.shape)
     begin[axis], whole[axis] = share.start * fold, share.total * fold
     return [*begin, *whole]
 
 
-def _fold(owner: str, x: Tensor, share: _Share, axis: int) -> int:
+def _fold(owner: str, x: Tensor, share: _Share) -> int:
     """Return how many entries of the axis each row has."""
-    total, start, rows, _ = share
+    total, start, rows, given = share
+    axis = given or 0
     if axis >= x.dim():
         raise InputError(f"{owner}: x must have axis {axis}, the batch of this shard, got {tuple(x.shape)}.")
     size = x.shape[axis]
@@ -156,11 +162,15 @@ def _fold(owner: str, x: Tensor, share: _Share, axis: int) -> int:
         )
     if rows is None or size == rows:
         return 1
-    # Another axis of that length may be the batch.
-    if not rows or size % rows or not size or rows in (*x.shape[:axis], *x.shape[axis + 1 :]):
+    if not rows or size % rows or not size:
         raise InputError(
             f"{owner}: axis {axis} must be the {rows} rows of this shard, got {tuple(x.shape)}; use "
             "shard(…, axis=) for the axis of the batch, or window= here."
+        )
+    if given is None and rows in x.shape[1:]:
+        raise InputError(
+            f"{owner}: x of shape {tuple(x.shape)} may have the {rows} rows of this shard on two axes; use "
+            "shard(…, axis=0) if other axes are folded into the batch, else the axis of the batch."
         )
     return size // rows
 
