@@ -31,6 +31,7 @@ def test_a_rate_is_rounded_to_the_nearest_lane_half_to_even(threshold: int, step
     assert np.array_equal(tn.mask((64,), np.full(64, rate), key=key), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Dropout. rate .* is rounded")
 @given(st.floats(0, 1), st.integers(0, 2**64 - 1))
 def test_the_mask_is_what_dropout_does(rate: float, seed: int) -> None:
     key = tn.Key(seed)

@@ -97,9 +97,9 @@ def draw_each(x: Tensor, other: Tensor | None, laws: Sequence[Law]) -> Tensor:
                 _draw_run((*places, length, TYPES[x.dtype]), law.key, points[law.rate])
             return out
     source, target = to_array(x), to_array(out)
-    third = [None] * len(laws) if other is None else to_array(other)
-    for entry in zip(source, third, laws, target, strict=True):
-        _draw_array(*entry)
+    third = None if other is None else to_array(other)
+    for i, law in enumerate(laws):  # an ellipsis keeps entries without axes arrays
+        _draw_array(source[i, ...], None if third is None else third[i, ...], law, target[i, ...])
     return out
 
 
