@@ -19,6 +19,7 @@ import thinnet as tn
 import thinnet.torch as tt
 from thinnet import CATALOGUE, Key, Window
 from thinnet.errors import InputError
+from thinnet.torch._internals import FORCED
 from thinnet.variants import Variant
 from thinnet.variants._guide import example_shape
 from thinnet.variants._variant import PASSED
@@ -160,6 +161,8 @@ def test_a_shard_begins_in_the_batch(refusal: Callable[..., str]) -> None:
 @pytest.mark.parametrize("reentrant", [False, True])
 @pytest.mark.parametrize("seeded", [False, True])
 def test_a_key_of_an_earlier_shard_has_no_shard_now(seeded: bool, reentrant: bool) -> None:
+    if FORCED and not seeded:
+        pytest.skip("the fallback refuses any key that had two shards")
     model = torch.nn.Sequential(tt.Dropout(0.5))
     if seeded:
         tt.seed(model, 0)

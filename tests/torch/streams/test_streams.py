@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import thinnet.torch as tt
@@ -172,6 +173,20 @@ def test_copies_go_on_by_themselves() -> None:
     with tt.step(loaded, 9):
         assert torch.equal(loaded(x), away)
     assert dict(model.state_dict()) == {}
+
+
+class Watch(TorchDispatchMode):
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return function(*args, **(kwargs or {}))
+
+
+def test_copies_keep_their_step_under_a_mode() -> None:
+    module = tt.Dropout(0.5)
+    key, x = tt.seed(module, 0)[""], torch.ones(50)
+    other = copy.deepcopy(module)
+    for t, each in ((4, module), (9, other)):
+        with tt.step(each, t), Watch():
+            assert torch.equal(each(x), tt.functional.dropout(x, 0.5, key=key.fold(0).at(t)))
 
 
 def test_wrappers_change_no_name() -> None:
