@@ -7,7 +7,8 @@ fallbacks:
 
 - `_len_torch_dispatch_stack`, `_current_level`, `_dispatch_keys`: every call goes through the dispatcher,
   which small tensors feel.
-- `_get_current_function_mode`: functional calls of nested modules pass one mode for each level.
+- `_get_current_function_mode`: functional calls of nested modules pass one mode for each level, and
+  a `nn.TransformerEncoder` in a module with functional calls takes its slower path of evaluation.
 - `_top_saved_tensors_default_hooks`: a key that had two different shards is refused in any recomputation.
 - `_get_tracing_state`, `_are_functorch_transforms_active`: none.
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.

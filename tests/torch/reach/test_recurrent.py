@@ -12,6 +12,7 @@ from torch import nn
 import thinnet.torch as tt
 
 TINY = 1e-9  # rounds to a rate of 0, and takes the path of dropout
+pytestmark = pytest.mark.filterwarnings("ignore:.*rate 1e-09 is rounded to 0")
 KINDS: dict[str, Any] = {
     "lstm": (nn.LSTM, {}),
     "projected": (nn.LSTM, {"proj_size": 3}),

@@ -33,10 +33,11 @@ def reach(model: nn.Module) -> list[str]:
     for name, module in every.items():
         if wrapper_of(module) is None and _is_foreign(module) and _scan.may_call(module, kinds):
             _unwrap(module)
-            vars(module)["forward"] = Wrapper(module)
+            vars(module)["forward"] = Wrapper(module, direct=_scan.is_direct(module, kinds))
             names.append(name)
     for name in names:
-        for module in _inside(every[name]):
+        wrapper = wrapper_of(every[name])
+        for module in () if wrapper is None or wrapper.direct else _inside(every[name]):
             vars(module)["forward"] = Outside(module)
     return names
 

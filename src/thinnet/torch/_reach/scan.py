@@ -21,6 +21,7 @@ __all__ = ["Scan"]
 
 _STDLIB = sys.stdlib_module_names
 _USUAL = (nn.Module, torch.Tensor, dict, list, str, set)  # their methods call no function of the table
+_UNSAFE = {"getattr", "globals", "eval", "exec"}  # they may reach a name that is not read here
 _Chain = tuple[str, ...]
 
 
@@ -48,6 +49,7 @@ class Scan:
         self.functions = frozenset(functions)
         self.names = frozenset(function.__name__ for function in self.functions)
         self._classes: dict[type, _Found] = {}
+        self._direct: dict[type, _Found | None] = {}
 
     def may_call(self, module: nn.Module, kinds: Iterable[type] = ()) -> bool:
         """Return whether the forward of a module may call one of the functions.
@@ -68,6 +70,22 @@ class Scan:
                 self._classes[kind] = _Reader(self, kind).read([getattr(kind, "forward", None)])
             found = self._classes[kind]
         return found.calls or self._instance_calls(module, found, kinds)
+
+    def is_direct(self, module: nn.Module, kinds: Iterable[type] = ()) -> bool:
+        """Return whether all calls that a module may make are those that its forward names by globals."""
+        kind = type(module)
+        if "forward" in vars(module) or not isinstance(kind.forward, types.FunctionType):
+            return False
+        if kind not in self._direct:
+            reader = _Reader(self, kind, kind.forward)
+            self._direct[kind] = None
+            codes = list(_codes(kind.forward.__code__))
+            plain = all(_UNSAFE.isdisjoint(code.co_names) and not _writes_globals(code) for code in codes)
+            if plain and not hasattr(kind.forward, "__wrapped__"):
+                found = reader.read([kind.forward])
+                self._direct[kind] = found if reader.spared_calls and not found.calls else None
+        found = self._direct[kind]
+        return found is not None and not self._instance_calls(module, found, kinds)
 
     def _instance_calls(self, module: nn.Module, found: _Found, kinds: Iterable[type]) -> bool:
         """Follow what the class alone leaves open: attributes of the instance, methods of other modules."""
@@ -97,10 +115,14 @@ def _foreign(name: Any) -> bool:
 
 
 class _Reader:
-    """One search, which reads each code once. `kind` is the class of the first argument of a method."""
+    """One search, which reads each code once. `kind` is the class of the first argument of a method.
 
-    def __init__(self, scan: Scan, kind: type) -> None:
-        self.scan, self.kind = scan, kind
+    Calls that the function `spared` names by globals are noted apart.
+    """
+
+    def __init__(self, scan: Scan, kind: type, spared: Any = None) -> None:
+        self.scan, self.kind, self.spared = scan, kind, spared
+        self.spared_calls = False
         self.seen: set[Any] = set()
         self.calls = False
         self.own: set[_Chain] = set()
@@ -167,11 +189,12 @@ class _Reader:
         yield from ((each, None) for each in cells.values() if _is_code(each))
         yield getattr(function, "__wrapped__", None), None
         myself = code.co_varnames[0] if code.co_argcount and _is_method(kind, function) else None
+        names = ChainMap(cells, function.__globals__)
         for each in _codes(code):
-            yield from self._of_code(each, ChainMap(cells, function.__globals__), kind, myself)
+            yield from self._of_code(each, names, kind, myself, function is self.spared)
 
     def _of_code(
-        self, code: types.CodeType, names: Mapping[str, Any], kind: type, myself: str | None
+        self, code: types.CodeType, names: ChainMap[str, Any], kind: type, myself: str | None, spared: bool
     ) -> Iterator[tuple[Any, type | None]]:
         if "super" in code.co_names or "__class__" in code.co_freevars:
             for base in kind.__mro__:
@@ -186,10 +209,20 @@ class _Reader:
                 self._of_unknown(chain, called)
             elif start == myself:
                 yield from self._of_self(kind, chain)
+            elif spared and start in names.maps[1] and self._is_named_by_torch(names.maps[1][start], chain):
+                self.spared_calls = True
             elif start in names:
                 yield from self._of_known(names[start], chain, called, named)
             else:
                 self._of_unknown(chain, called)
+
+    def _is_named_by_torch(self, value: Any, chain: _Chain) -> bool:
+        """Return whether a global and its attributes are a function of the table, by modules of torch."""
+        for name in chain:
+            if not any(value is module for module in (torch, nn, nn.functional)):
+                return False
+            value = getattr(value, name, None)
+        return self._is_function(value)
 
     def _of_unknown(self, chain: _Chain, called: bool) -> None:
         self.calls |= not self.scan.names.isdisjoint(chain)
@@ -244,6 +277,10 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(const)
 
 
+def _writes_globals(code: types.CodeType) -> bool:
+    return any(step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for step in dis.get_instructions(code))
+
+
 @functools.lru_cache(maxsize=4096)
 def _loads(code: types.CodeType) -> tuple[tuple[str | None, _Chain, bool], ...]:
     return tuple(_chains(code))
@@ -260,6 +297,7 @@ def _chains(code: types.CodeType) -> Iterator[tuple[str | None, _Chain, bool]]:
     start: str | None = None
     chain: list[str] = []
     known = called = False
+    first = code.co_varnames[: min(code.co_argcount, 1)]
     for instruction in dis.get_instructions(code):
         name, value = instruction.opname, instruction.argval
         if name.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM")):
@@ -277,6 +315,10 @@ def _chains(code: types.CodeType) -> Iterator[tuple[str | None, _Chain, bool]]:
             )
             if known:
                 start, chain = (value[-1] if isinstance(value, tuple) else value), []
+                if (
+                    name.startswith("LOAD_FAST") and start not in first
+                ):  # any object, whatever globals there are
+                    start = None
                 called = "NULL" in instruction.argrepr
     if known:
         yield start, tuple(chain), called

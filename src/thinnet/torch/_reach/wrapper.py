@@ -16,6 +16,7 @@ from thinnet.torch._internals import function_mode
 from thinnet.torch._ops import keys
 from thinnet.torch._reach import activations, attention, recurrent
 from thinnet.torch._reach.activations import KINDS, Handler
+from thinnet.torch._reach.direct import bind, redirect
 from thinnet.torch._streams.holders import StreamHolder
 from thinnet.torch._streams.streams import Clock, ModuleStream
 
@@ -99,13 +100,17 @@ class Outside:
 class Wrapper(Outside, StreamHolder):
     """A forward whose functional calls thinnet draws.
 
-    torch's own attention and recurrent layers enter the mode while they train at a rate above 0 alone: a mode
-    keeps `nn.MultiheadAttention` from its faster path of evaluation.
+    Where all calls are named in the forward itself (`direct`), a copy of it that finds thinnet's functions
+    under torch's names runs in eager mode, without the mode. torch's own attention and recurrent layers enter
+    the mode while they train at a rate above 0 alone: a mode excludes the faster path of attention in
+    evaluation.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, *, direct: bool = False) -> None:
         super().__init__(module)
         self.calls = FunctionalCalls()
+        self.direct = direct
+        self._redirected: Any = None
         self.idle = type(module).__module__.startswith("torch.nn.") and hasattr(module, "dropout")
 
     def run(self, args: Any, kwargs: Any) -> Any:
@@ -113,10 +118,18 @@ class Wrapper(Outside, StreamHolder):
         module: Any = self.module
         if self.idle and not (module.training and module.dropout):
             return super().run(args, kwargs)
+        if self.direct and not torch.compiler.is_compiling():
+            if self._redirected is None:
+                forward: Any = type(module).forward
+                self._redirected = redirect(forward, bind(HANDLERS, self.calls))
+            return self._redirected(module, *args, **kwargs)
         with self.calls:
             if self.replaced is not None:
                 return self.replaced(*args, **kwargs)
             return type(module).forward(module, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_redirected": None}
 
     def give(self, name: str, key: Key, clock: Clock) -> None:
         """Take a stream for each kind of call; call c at step t draws with `key.fold(kind).fold(c).at(t)`."""
