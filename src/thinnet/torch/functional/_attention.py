@@ -129,7 +129,8 @@ def _attend(
     dropout_key: Key | Tensor | None,
 ) -> Tensor:
     # Scores of halves may leave the range of float16, so the computation takes place in float32, as torch's.
-    query, key, value = (x.to(working_type(x)) for x in (query, key, value))
+    # One copy of each in order: a product copies heads of a joint projection at every use, also in backward.
+    query, key, value = (x.to(working_type(x)).contiguous() for x in (query, key, value))
     scores = (query * factor) @ key.mT  # (…, l, e) @ (…, e, s)
     without_keys = None
     # An added mask needs no pass in backward: the gradient is 0 where the weight is 0.
@@ -167,7 +168,7 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *dys: Tensor) -> Any:
-        (dy,), (weights, value, key) = dys, ctx.saved_tensors
+        dy, (weights, value, key) = dys[0].contiguous(), ctx.saved_tensors
         first, second, *_ = ctx.needs_input_grad
         d_weights = _drop(dy @ value.mT, key, ctx.rate, ctx.window) if first else None
         d_value = _drop(weights, key, ctx.rate, ctx.window).mT @ dy if second else None
