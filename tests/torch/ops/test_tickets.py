@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._dynamo import compiled_autograd
 from torch._dynamo.utils import counters
 from torch._functorch import config
 from torch.utils.checkpoint import checkpoint
@@ -182,3 +184,38 @@ def test_threads_that_run_one_graph_draw_keys_of_their_own() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: tuple(compiled(x).tolist()), range(40)))
     assert len(set(found)) == 40
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seeded", [False, True], ids=["fresh", "seeded"])
+def test_compiled_transforms_draw_as_eager_ones(seeded: bool) -> None:
+    torch.compiler.reset()
+    module = tt.Dropout(0.5)
+    if seeded:
+        tt.seed(module, 0)
+
+    def gradient(x: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda x: module(x).square().sum())(x)
+
+    def transformed(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return gradient(x[0]), torch.vmap(module, randomness="different")(x)
+
+    x = torch.ones(3, 20)
+    found: list[tuple[torch.Tensor, ...]] = []
+    for call in (transformed, torch.compile(transformed, fullgraph=True, backend="aot_eager")):
+        torch.manual_seed(0)
+        with tt.step(module, 0) if seeded else contextlib.nullcontext():
+            found.append(call(x))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_autograd_recomputes_with_the_keys_of_the_forward(budget: Callable[[float], None]) -> None:
+    budget(0.0)
+    compiled = torch.compile(Chain(forgets=False), fullgraph=True, backend="aot_eager")
+    xs = [torch.full((64,), 0.7, requires_grad=True) for _ in range(2)]
+    ys = [compiled(x) for x in xs]
+    for x, y in zip(xs, ys, strict=True):
+        with compiled_autograd._enable(torch.compile(backend="aot_eager", fullgraph=True)):
+            y.sum().backward()
+        assert torch.equal(x.grad != 0, y != 1)
