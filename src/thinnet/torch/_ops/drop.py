@@ -37,8 +37,8 @@ Tensor: TypeAlias = torch.Tensor
 _LIBRARY: Any = torch.library.Library("thinnet", "DEF")
 for _name, _rate in (("drop", "float"), ("drop_scheduled", "Tensor")):
     _LIBRARY.define(
-        f"{_name}(Tensor x, Tensor? other, Tensor key, str variant, {_rate} rate, int[] block,"
-        " SymInt[] window=[], bool shifted=True) -> Tensor",
+        f"{_name}(Tensor x, Tensor? other, Tensor key, str variant, {_rate} rate, int[]? block,"
+        " SymInt[]? window=None, bool shifted=True) -> Tensor",
         tags=(torch.Tag.pt2_compliant_tag,),
     )
 _DEFAULTS: tuple[Any, ...] = [], True  # of the window and the second term
@@ -125,8 +125,12 @@ def _call(
 
 
 def _completed(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return all arguments of an operator: the dispatcher omits trailing ones that equal their defaults."""
-    return *inputs, *_DEFAULTS[len(inputs) - _REQUIRED :]
+    """Return all arguments of an operator: the dispatcher omits trailing ones that equal their defaults.
+
+    A package of AOTInductor passes None for an empty list, which the schema therefore allows.
+    """
+    *before, block, window, shifted = *inputs, *_DEFAULTS[len(inputs) - _REQUIRED :]
+    return *before, block or [], window or [], shifted
 
 
 def _draw(*inputs: Any) -> Tensor:

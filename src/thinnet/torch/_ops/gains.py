@@ -189,7 +189,7 @@ _SOURCES = {
 
 _LIBRARY: Any = torch.library.Library("thinnet", "FRAGMENT")
 _LIBRARY.define(
-    "gains(Tensor? key, str name, SymInt[] shape, SymInt[] window, Tensor? parameter, float[] options)"
+    "gains(Tensor? key, str name, SymInt[] shape, SymInt[]? window, Tensor? parameter, float[] options)"
     " -> Tensor",
     tags=(torch.Tag.pt2_compliant_tag,),
 )
@@ -199,14 +199,14 @@ def _draw(
     key: keys.AnyKey | None,
     name: str,
     shape: Sizes,
-    window: Sizes,
+    window: Sizes | None,  # a package of AOTInductor passes None for an empty list
     parameter: Tensor | None,
     options: Sequence[float],
 ) -> Tensor:
     source = _SOURCES[name]
     known = None if key is None else keys.to_key(key)
     array = None if parameter is None else to_array(parameter)
-    drawn = np.asarray(source.draw(known, window_of(shape, window), array, *options))
+    drawn = np.asarray(source.draw(known, window_of(shape, window or ()), array, *options))
     size = tuple(source.size(shape, *options))
     if drawn.shape != size:
         drawn = np.array(np.broadcast_to(drawn, size))
@@ -217,7 +217,7 @@ def _on_meta(
     key: Tensor | None,
     name: str,
     shape: Sizes,
-    window: Sizes,
+    window: Sizes | None,
     parameter: Tensor | None,
     options: Sequence[float],
 ) -> Tensor:
