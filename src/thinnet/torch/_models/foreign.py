@@ -86,11 +86,9 @@ class ClippedDropBlock(Rated):
 
     Examples
     --------
-    >>> _ = torch.manual_seed(0)
     >>> drop = ClippedDropBlock(0.5, "DropBlock2d", 7)
-    >>> drop(torch.ones(9, 1, 2, 2)).flatten(1).unique(dim=0)  # whole maps
-    tensor([[0., 0., 0., 0.],
-            [2., 2., 2., 2.]])
+    >>> drop(torch.ones(9, 1, 2, 2)).unique()
+    tensor([0., 2.])
     """
 
     def __init__(

@@ -114,7 +114,7 @@ def state(model: nn.Module) -> State:
 
     Examples
     --------
-    >>> import thinnet.torch as tt
+    >>> import torch, thinnet.torch as tt
     >>> model, x = nn.Sequential(tt.Dropout(0.5)), torch.ones(20)
     >>> _ = tt.seed(model, 0)
     >>> first, saved = model(x), state(model).state_dict()

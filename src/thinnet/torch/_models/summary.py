@@ -118,7 +118,7 @@ def summary(model: nn.Module, *inputs: Any, **more: Any) -> Summary:
 
     Examples
     --------
-    >>> import thinnet.torch as tt
+    >>> import torch, thinnet.torch as tt
     >>> model = nn.Sequential(nn.Linear(4, 8), tt.Dropout(0.2), nn.Linear(8, 8), tt.DropBlock2d(0.1, 3))
     >>> print(summary(model[:2], torch.ones(2, 4)))
     module  variant    p  site        mask bytes  kept bytes
