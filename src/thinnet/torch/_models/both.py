@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["class_of_both"]
 
+_BASES = "_bases_of_both"  # an attribute of the class
+
 
 @functools.cache
 def class_of_both(ours: type, theirs: type, rate: str) -> type:
@@ -44,7 +46,7 @@ def class_of_both(ours: type, theirs: type, rate: str) -> type:
         "__module__": ours.__module__,
         "__qualname__": theirs.__qualname__,
         "__reduce_ex__": _reduce,
-        "_both": (ours, theirs, rate),
+        _BASES: (ours, theirs, rate),
     }
     if rate != "p":
         body[rate] = property(_rate, _set_rate, doc="The rate, `p`.")
@@ -69,7 +71,7 @@ def _set_rate(module: Any, p: Any) -> None:
 
 def _reduce(module: Any, protocol: Any) -> tuple[Any, ...]:
     """Pickle and copy by the two bases: no import finds the class of both."""
-    return _empty, type(module)._both, module.__getstate__()
+    return _empty, getattr(type(module), _BASES), module.__getstate__()
 
 
 def _empty(ours: type, theirs: type, rate: str) -> Any:
