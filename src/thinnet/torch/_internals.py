@@ -25,9 +25,11 @@ fallbacks:
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import os
+import sys
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, cast
 
@@ -41,6 +43,7 @@ __all__ = [
     "MISSING",
     "Convertible",
     "DispatchMode",
+    "add_decomposition",
     "below_autograd",
     "direct_apply",
     "function_mode",
@@ -260,6 +263,38 @@ def below_autograd() -> contextlib.AbstractContextManager[Any]:
 def _below_one_level() -> Generator[None]:
     with _below(), torch.enable_grad(), _enable_forward(True):
         yield
+
+
+_INDUCTOR = "torch._inductor.lowering", "torch._inductor.decomposition", "torch._library.utils"
+
+
+def add_decomposition(operator: Any, function: Callable[..., Any]) -> None:
+    """Let inductor call a function in place of an operator while it compiles; does nothing without inductor.
+
+    The function returns NotImplemented where the operator has to stay. By the fallback it stays everywhere.
+    """
+    if _INDUCTOR[0] not in sys.modules:  # another backend; loading inductor takes seconds
+        return
+    tables = _decompositions()
+    if not tables or operator in tables[0]:
+        return
+    lowering, _, utils = map(importlib.import_module, _INDUCTOR)
+    strides = lowering.tag_to_layout_constraint(utils.get_layout_constraint_tag(operator))
+    # Inductor expects an operator to have a decomposition or to be called, not both.
+    lowering.make_fallback(operator, layout_constraint=strides, warn=False, override_decomp=True)
+    for table in tables:
+        table[operator] = function
+
+
+@functools.cache
+def _decompositions() -> tuple[dict[Any, Any], ...]:
+    """Return the tables of inductor: its own, and the copy that it made."""
+    needed = ("make_fallback", "tag_to_layout_constraint"), ("decompositions", "fast_random_decomps")
+    names = *needed, ("get_layout_constraint_tag",)
+    found = [_find(module, name) for module, each in zip(_INDUCTOR, names, strict=True) for name in each]
+    if any(each is None for each in found):
+        return ()
+    return found[2], found[3]()
 
 
 def register_derivatives(

@@ -15,7 +15,7 @@ from thinnet.errors import InputError
 from thinnet.torch._apply import apply
 from thinnet.torch._internals import is_plain_in_eager_mode
 from thinnet.torch._ops import drop as op
-from thinnet.torch._ops import keys, small
+from thinnet.torch._ops import fused, keys, small
 from thinnet.torch._ops.checks import check_tensor
 from thinnet.torch._ops.plain import replacement
 from thinnet.torch._ops.rows import Named, name_of, variant_of
@@ -278,6 +278,7 @@ _constant: Any = cast("Any", torch.compiler).assume_constant_result
 
 @_constant
 def _named(variant: str | Variant, block: Block, pattern: str | None) -> Named:
+    fused.announce()
     return name_of(_row(variant, block, pattern))
 
 
