@@ -29,7 +29,7 @@ import functools
 import importlib
 import inspect
 import os
-import sys
+import warnings
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, cast
 
@@ -56,6 +56,7 @@ __all__ = [
     "is_plain_in_eager_mode",
     "is_tracing",
     "is_wrapper",
+    "load_decompositions",
     "may_be_recomputed",
     "register_derivatives",
     "schema_of",
@@ -268,22 +269,38 @@ def _below_one_level() -> Generator[None]:
 _INDUCTOR = "torch._inductor.lowering", "torch._inductor.decomposition", "torch._library.utils"
 
 
+_pending: dict[Any, Callable[..., Any]] = {}
+
+
 def add_decomposition(operator: Any, function: Callable[..., Any]) -> None:
-    """Let inductor call a function in place of an operator while it compiles; does nothing without inductor.
+    """Let inductor call a function in place of an operator, once `load_decompositions` was called.
 
     The function returns NotImplemented where the operator has to stay. By the fallback it stays everywhere.
     """
-    if _INDUCTOR[0] not in sys.modules:  # another backend; loading inductor takes seconds
+    _pending[operator] = function
+
+
+def load_decompositions() -> None:
+    """Pass the decompositions to inductor; called while code is traced, before inductor copies its tables.
+
+    Inductor is loaded for it, which takes seconds once, and which its own first use would do.
+    """
+    if not _pending:
         return
-    tables = _decompositions()
-    if not tables or operator in tables[0]:
+    added = _pending.copy()
+    _pending.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch loads what it deprecates
+        tables = _decompositions()
+    if not tables:
         return
     lowering, _, utils = map(importlib.import_module, _INDUCTOR)
-    strides = lowering.tag_to_layout_constraint(utils.get_layout_constraint_tag(operator))
-    # Inductor expects an operator to have a decomposition or to be called, not both.
-    lowering.make_fallback(operator, layout_constraint=strides, warn=False, override_decomp=True)
-    for table in tables:
-        table[operator] = function
+    for operator, function in added.items():
+        strides = lowering.tag_to_layout_constraint(utils.get_layout_constraint_tag(operator))
+        # Inductor expects an operator to have a decomposition or to be called, not both.
+        lowering.make_fallback(operator, layout_constraint=strides, warn=False, override_decomp=True)
+        for table in tables:
+            table[operator] = function
 
 
 @functools.cache

@@ -54,6 +54,7 @@ def test_where_the_operator_stays() -> None:
         assert fused.decompose(x, None, address, NAME, 0.5, []) is NotImplemented
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch, while it loads the compiler
 @pytest.mark.skipif(_internals.FORCED, reason="the operator stays")
 def test_compiled_code_calls_no_operator_of_dropout() -> None:
     torch.compiler.reset()

@@ -14,7 +14,7 @@ import torch
 from thinnet._core.random import Window
 from thinnet._core.random.philox import BLOCK, philox4x32
 from thinnet.torch._apply import apply
-from thinnet.torch._internals import add_decomposition
+from thinnet.torch._internals import add_decomposition, load_decompositions
 from thinnet.torch._ops import drop as op
 from thinnet.torch._ops.draw import window_of
 from thinnet.torch._ops.plain import replacement
@@ -35,8 +35,10 @@ _TYPES = frozenset({torch.float32, torch.float64})
 
 
 def announce() -> None:
-    """Let inductor know the decomposition; called while code is traced, when inductor is loaded."""
-    add_decomposition(torch.ops.thinnet.drop.default, decompose)
+    """Let inductor use the decomposition; called while `torch.compile` traces."""
+    compiler: Any = torch.compiler
+    if not compiler.is_exporting():
+        load_decompositions()
 
 
 def decompose(
@@ -86,3 +88,6 @@ def _lanes(key: Tensor, window: Window) -> Tensor:
     a, b, c, d = philox4x32((blocks & _LOW, blocks >> 32, step, 0), words)
     word = torch.where(half < 4, torch.where(half < 2, a, b), torch.where(half < 6, c, d))
     return word >> 16 * (half % 2) & 0xFFFF
+
+
+add_decomposition(torch.ops.thinnet.drop.default, decompose)
