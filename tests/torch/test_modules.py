@@ -185,7 +185,7 @@ def test_locked_dropout_takes_the_time_first() -> None:
     tt.seed(by_time, key)
     whole = by_time(torch.ones(9, 8, 50))
     tt.seed(by_time, key)
-    with tt.shard(8, 4, 4, axis=1):
+    with tt.shard(8, 4, rows=4, axis=1):
         assert torch.equal(by_time(torch.ones(9, 4, 50)), whole[:, 4:])
 
 

@@ -109,6 +109,6 @@ def test_a_shard_of_a_variational_lstm_knows_its_batch(batch_first: bool) -> Non
     tt.seed(layer, 0)
     whole = layer(x)[0]
     tt.seed(layer, 0)
-    with tt.shard(4, 2, 2, axis=axis):
+    with tt.shard(4, 2, rows=2, axis=axis):
         part = layer(x.narrow(axis, 2, 2))[0]
     torch.testing.assert_close(part, whole.narrow(axis, 2, 2))

@@ -19,7 +19,7 @@ class Wrapper(StreamHolder):
     def __init__(self, module: nn.Module) -> None:
         self.module, self.stream = module, None
 
-    def give(self, name: str, key: Key, clock: Clock) -> None:
+    def _give(self, name: str, key: Key, clock: Clock) -> None:
         self.stream = ModuleStream(f"{name} dropout", key.fold("dropout"), clock)
 
     def streams(self) -> list[ModuleStream]:

@@ -96,7 +96,7 @@ def test_two_processes_are_one(script: str, tmp_path: Path) -> None:
 
 def test_what_is_refused(refusal: Callable[..., str]) -> None:
     def inside(batch: Any, start: Any, rows: int = 2) -> None:
-        with tt.shard(batch, start, rows - 1):
+        with tt.shard(batch, start, rows=rows - 1):
             tt.functional.dropout(torch.ones(rows, 3), 0.5, key=KEY)
 
     number = "must be a whole number of at least"

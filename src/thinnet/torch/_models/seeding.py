@@ -72,7 +72,7 @@ def seed(
             for stream in holder.streams():
                 for handle in stream.clock.hooks:
                     handle.remove()
-            holder.give(name or "the model", root.fold(name), clock)
+            holder._give(name or "the model", root.fold(name), clock)
     clock.set(0)
     if optimizer is not None:
         clock.hooks.append(count_steps(optimizer, clock))

@@ -49,7 +49,7 @@ class Keyed(nn.Module, StreamHolder):
         """Return the key of this call."""
         return keys.fresh() if self._stream is None else self._stream.draw()
 
-    def give(self, name: str, key: Key, clock: Clock) -> None:
+    def _give(self, name: str, key: Key, clock: Clock) -> None:
         """Take a new stream instead of the present one."""
         self._stream = ModuleStream(name, key, clock)
         if self._follow is not None and self._follow not in clock.followers:

@@ -131,7 +131,7 @@ class Wrapper(Outside, StreamHolder):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_redirected": None}
 
-    def give(self, name: str, key: Key, clock: Clock) -> None:
+    def _give(self, name: str, key: Key, clock: Clock) -> None:
         """Take a stream for each kind of call; call c at step t draws with `key.fold(kind).fold(c).at(t)`."""
         self.calls.streams = {kind: ModuleStream(f"{name} {kind}", key.fold(kind), clock) for kind in KINDS}
 

@@ -17,12 +17,12 @@ class StreamHolder:
     Two kinds of objects are found: a module that is one, and the value of a module's instance attribute
     `forward`, the wrapper that takes over the functional calls of that module. A wrapper makes one stream for
     each kind of call, `ModuleStream(f"{name} {kind}", key.fold(kind), clock)`. It makes all of them in
-    `give`: compiled code cannot make any.
+    `_give`: compiled code cannot make any.
     """
 
     __slots__ = ()
 
-    def give(self, name: str, key: Key, clock: Clock) -> None:
+    def _give(self, name: str, key: Key, clock: Clock) -> None:
         """Take new streams instead of the present ones.
 
         Parameters
@@ -37,7 +37,7 @@ class StreamHolder:
         raise NotImplementedError
 
     def streams(self) -> Iterable[ModuleStream]:
-        """Return the present streams; none before the first `give`."""
+        """Return the present streams; none before the first `_give`."""
         raise NotImplementedError
 
 

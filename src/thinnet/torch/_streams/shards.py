@@ -53,7 +53,7 @@ _forgotten = threading.Event()
 
 @contextlib.contextmanager
 def shard(
-    global_batch: int, start: int, rows: int | None = None, *, axis: int | None = None
+    global_batch: int, start: int, *, rows: int | None = None, axis: int | None = None
 ) -> Generator[None]:
     """Declare the rows of this process to be rows start, start + 1, … of a larger batch that shares one mask.
 
