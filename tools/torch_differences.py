@@ -27,6 +27,7 @@ CASES = (
     "shards",
     "resuming",
     "channels_last",
+    "evaluation",
 )
 
 Results = dict[str, Any]
