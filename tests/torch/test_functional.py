@@ -160,6 +160,7 @@ def test_attention_is_the_formula(how: str) -> None:
         assert torch.allclose(mine, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:AttentionDropout. rate .* is rounded to 0")  # the general code
 def test_attention_without_dropout_is_torchs() -> None:
     q, k, v = some(3, 2, 4, 5, 4).unbind()
     torchs = torch.nn.functional.scaled_dot_product_attention
@@ -267,6 +268,7 @@ def test_attention_under_autocast() -> None:
     assert all(x.grad is not None and x.grad.dtype == torch.float32 for x in inputs)
 
 
+@pytest.mark.filterwarnings("ignore:AttentionDropout. rate .* is rounded to 0")  # the general code
 def test_logits_of_halves_may_leave_their_range() -> None:
     q = torch.full((1, 1, 2, 64), 60.0, dtype=torch.float16)
     mask = torch.zeros(2, 2)  # of another dtype than the query, as torch's function takes it
@@ -274,6 +276,7 @@ def test_logits_of_halves_may_leave_their_range() -> None:
     assert torch.equal(y, q)
 
 
+@pytest.mark.filterwarnings("ignore:AttentionDropout. rate .* is rounded to 0")  # the general code
 def test_heads_of_keys_and_values_are_shared_each_by_itself() -> None:
     q, k, v = (torch.randn(1, heads, 3, 4) for heads in (8, 4, 2))
     y = F.scaled_dot_product_attention(q, k, v, None, 1e-6, enable_gqa=True)
