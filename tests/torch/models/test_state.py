@@ -127,6 +127,29 @@ def test_a_state_holds_the_steps_of_schedules() -> None:
     assert (again.drop.p, again.noise.p) == (0.2, 0.2)
 
 
+class Calls(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(x, 0.5, self.training)
+
+
+def test_functional_calls_have_streams_of_their_own(refusal: Callable[..., str]) -> None:
+    nets = [tt.replace(nn.Sequential(Calls(), nn.Dropout(0.5))) for _ in range(2)]
+    for net in nets:
+        tt.seed(net, 0)
+    nets[0](X)
+    saved = as_file(tt.state(nets[0]).state_dict())
+    calls = saved["seeds"][0]["calls"]
+    assert {name: number for name, number in calls.items() if number} == {"0 Dropout": 1, "1": 1}
+    tt.state(nets[1]).load_state_dict(saved)
+    assert torch.equal(nets[0](X), nets[1](X))
+    del calls["0 AlphaDropout"]  # as of a version that does not reach the function
+    calls["0 Other"] = 0
+    tt.state(nets[1]).load_state_dict(saved)
+    calls["0 Other"] = 1
+    line = refusal(InputError, tt.state(nets[1]).load_state_dict, saved)
+    assert "but it lacks '0 Other'; seed" in line
+
+
 def test_parts_with_seeds_of_their_own() -> None:
     nets = [nn.ModuleDict({"a": make_net(1), "b": make_net(2)}) for _ in range(2)]
     with tt.step(nets[0].a, 3), tt.step(nets[0].b, 9):
