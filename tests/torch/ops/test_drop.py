@@ -520,8 +520,8 @@ def test_tensors_that_are_refused(refusal: Callable[..., str]) -> None:
     assert told(x, key=3) == "Dropout: key must be a thinnet.Key, got 3; use thinnet.Key(0)."
     complaint = told(torch.ones(4, 4, dtype=torch.complex64))
     assert complaint == (
-        "Dropout: x must be of floating point, got complex64; use torch.view_as_real(x), whose last axis is the "
-        "real and the imaginary part."
+        "Dropout: x must be of floating point, got complex64; use torch.view_as_real(x), whose last axis is "
+        "the real and the imaginary part."
     )
 
 
