@@ -413,3 +413,24 @@ def test_a_rate_has_no_gradient(refusal: Callable[..., str]) -> None:
     p = torch.tensor(0.5, requires_grad=True)
     line = refusal(InputError, tt.functional.dropout, torch.ones(3), p)
     assert line.startswith("Dropout: p has no gradient, got a tensor that requires grad; use p.detach()")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "shared"),
+    [("Dropout2d", (4, 9), 2), ("Dropout2d", (2, 3, 4, 4, 2), 2), ("Dropout3d", (4, 5, 6), 1)],
+)
+def test_axes_that_torch_takes_with_a_warning(name: str, shape: tuple[int, ...], shared: int) -> None:
+    x = torch.ones(shape)
+    for module in (getattr(tt, name)(0.5), getattr(nn, name)(0.5)):
+        with pytest.warns(UserWarning, match="deprecated"):
+            y = module(x)
+        channels = y.reshape(*shape[:shared], -1)
+        assert torch.equal(channels, channels[..., :1].expand_as(channels))
+        assert set(y.unique().tolist()) <= {0.0, 2.0}
+
+
+def test_feature_alpha_dropout_of_single_entries() -> None:
+    x = torch.randn(40, 30)
+    y = tt.FeatureAlphaDropout(0.5)(x)
+    assert y.shape == x.shape
+    assert 0.3 < (y == y.flatten().mode().values).float().mean() < 0.7

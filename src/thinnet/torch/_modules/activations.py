@@ -7,6 +7,7 @@ repr, the meaning of train and eval, and the empty `state_dict` are torch's.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import Any
 
 from torch import fx, nn
@@ -60,11 +61,29 @@ class _Mirrored(Keyed):
         return input.copy_(y) if self.inplace else y
 
     def _drop(self, x: Tensor) -> Tensor:
+        usual = (None, self.axes, None if self.axes is None else self.axes - 1)
+        if self.axes in (4, 5) and x.dim() not in usual and x.dim() > 1:
+            return self._drop_channels(x)
+        if self.variant == "FeatureAlphaDropout" and x.dim() == 2:  # channels of one entry
+            return drop(self.variant, x, self.rate, key=self.key(), pattern="n c")
         if self.axes is None or x.dim() != self.axes - 1:
             return drop(self.variant, x, self.rate, key=self.key())
         if self.axes == 4:  # torch takes three axes for (n, c, length)
             return drop("Dropout1d", x, self.rate, key=self.key())
         return drop(self.variant, x.unsqueeze(0), self.rate, key=self.key()).squeeze(0)
+
+    def _drop_channels(self, x: Tensor) -> Tensor:
+        """Drop along the axes that torch takes with a warning."""
+        warnings.warn(
+            f"{self.variant}: x of {x.dim()} axes is deprecated in torch; use one of "
+            f"{self.axes or 0} axes, or Dropout for a mask of each entry.",
+            UserWarning,
+            stacklevel=4,
+        )
+        batch = x.unsqueeze(0) if self.axes == 5 else x
+        pattern = " ".join(("n", "c", *("1" for _ in batch.shape[2:])))
+        y = drop(self.variant, batch, self.rate, key=self.key(), pattern=pattern)
+        return y.squeeze(0) if self.axes == 5 else y
 
 
 class Dropout(_Mirrored, nn.Dropout):
