@@ -223,7 +223,7 @@ def test_hugging_face(
             model = tt.replace(model)
         arguments = transformers.TrainingArguments(
             output_dir=str(tmp_path / "out"),
-            max_steps=18,
+            max_steps=36,
             per_device_train_batch_size=16,
             learning_rate=0.02,
             logging_steps=1,
@@ -241,7 +241,7 @@ def test_hugging_face(
         return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry], model
 
     plain, model = run(False)
-    assert len(plain) == 18
+    assert len(plain) == 36
     assert falls(plain)
     again, same = run(False)
     assert plain == again
