@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: study test check lint types floors examples fallbacks wheel twin kernels stub bench variants vectors gallery clean
+.PHONY: study test check lint types floors examples fallbacks newest wheel twin kernels stub bench variants vectors gallery clean
 
 study: .venv/study.done
 	$(BIN)/thinnet study
@@ -31,6 +31,16 @@ examples: .venv/dev.done
 FALLBACKS ?= tests/torch tests/peers/test_torch_operators.py tests/peers/test_torch_modules.py
 fallbacks: .venv/dev.done
 	THINNET_TORCH_FALLBACKS=1 $(BIN)/python -m pytest -n auto --dist loadgroup $(FALLBACKS)
+
+# The tests of thinnet.torch on the newest PyTorch of the index, some 4 GB; NEWEST=folder takes an environment that is there.
+# The result is written to docs/torch-versions.md.
+NEWEST ?= build/newest-env
+NEWEST_OPTIONS ?= -n auto --dist loadgroup
+newest:
+	test -x $(NEWEST)/bin/python || { $(PYTHON) -m venv $(NEWEST) && \
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check ".[test]" && \
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade torch torchvision; }
+	$(NEWEST)/bin/python tools/newest.py $(NEWEST_OPTIONS)
 
 # An environment with an installed thinnet and the packages of .venv, but without the sources.
 OVERLAY = rm -rf $(1) && $(PYTHON) -m venv --without-pip $(1) && \
