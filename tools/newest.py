@@ -24,9 +24,9 @@ TESTS = ["tests/torch", "tests/peers/test_torch_modules.py", "tests/peers/test_t
 PACKAGES = "torch", "numpy", "timm", "torchvision", "transformers", "peft", "torch-geometric", "lightning"
 HEAD = """# Versions of PyTorch
 
-`make newest` runs the tests of `thinnet.torch` on the newest PyTorch of the index, in an environment of its own, and adds a row here.
-`make test` runs them on the version of `constraints.txt` for every change. The range of the extra `thinnet[torch]` is the versions that
-were run; each minor version has private functions of its own.
+`make newest` runs the tests of `thinnet.torch` on the newest PyTorch of the index, in an environment of its
+own, and adds a row here. `make test` runs them on the version of `constraints.txt` for every change. The
+range of the extra `thinnet[torch]` is the versions that were run.
 
 | PyTorch | date | Python, system | passed | skipped | failed | other packages |
 |---|---|---|---|---|---|---|
