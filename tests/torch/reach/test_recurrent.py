@@ -71,3 +71,14 @@ def test_one_layer_is_left_alone() -> None:
     model = nn.Sequential(nn.GRU(3, 4), nn.Dropout(0.5))
     tt.replace(model)
     assert "forward" not in vars(model[0])
+
+
+def test_compiled_code_runs_it_in_eager_mode() -> None:
+    model = tt.replace(nn.Sequential(nn.LSTM(4, 5, 2, dropout=0.5)))
+    x = torch.randn(6, 2, 4)
+    tt.seed(model, 0)
+    expected, _ = model(x)
+    with tt.step(model, 0):
+        y, _ = torch.compile(model, backend="aot_eager")(x)
+    assert torch.equal(y, expected)
+    y.sum().backward()

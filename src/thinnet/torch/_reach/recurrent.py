@@ -14,6 +14,7 @@ __all__ = ["HANDLERS"]
 Tensor: TypeAlias = torch.Tensor
 
 
+@torch.compiler.disable  # compilers break the graph at recurrent layers, and would start another one here
 def _recurrent(calls: Calls, func: Any, *args: Any) -> Any:
     """Run `torch.lstm`, `torch.gru`, `torch.rnn_tanh` or `torch.rnn_relu`.
 
