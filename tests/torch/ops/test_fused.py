@@ -20,6 +20,11 @@ KEY = Key(2**64 - 3, 7)
 NAME = "Dropout"
 
 
+@pytest.fixture(autouse=True)
+def fused_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "FUSED", 512)
+
+
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
     return torch.equal(a.contiguous().view(torch.uint8), b.contiguous().view(torch.uint8))
 

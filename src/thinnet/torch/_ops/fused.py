@@ -26,8 +26,8 @@ __all__ = ["FUSED", "announce", "decompose"]
 
 Tensor: TypeAlias = torch.Tensor
 
-FUSED = 512
-"""The largest number of entries that is drawn in fused code; measured, see benchmarks/torch_modules.py."""
+FUSED = 0
+"""The largest number of entries that is drawn in fused code: none for now, see the test of orders."""
 
 _LOW = (1 << 32) - 1
 # Fused code need not round a half after each operation.
@@ -37,7 +37,7 @@ _TYPES = frozenset({torch.float32, torch.float64})
 def announce() -> None:
     """Let inductor use the decomposition; called while `torch.compile` traces."""
     compiler: Any = torch.compiler
-    if not compiler.is_exporting():
+    if FUSED and not compiler.is_exporting():
         load_decompositions()
 
 
