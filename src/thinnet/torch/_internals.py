@@ -29,6 +29,7 @@ import functools
 import importlib
 import inspect
 import os
+import sys
 import warnings
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, cast
@@ -54,6 +55,7 @@ __all__ = [
     "in_vmap",
     "is_plain",
     "is_plain_in_eager_mode",
+    "is_recording",
     "is_tracing",
     "is_wrapper",
     "load_decompositions",
@@ -117,6 +119,12 @@ _BACKWARD = {getattr(start, "__code__", None) for start in (torch.autograd.backw
 def is_tracing() -> bool:
     """Return whether torch.jit.trace is at work."""
     return _jit.is_tracing() if _tracing_state is None else _tracing_state() is not None
+
+
+def is_recording() -> bool:
+    """Return whether make_fx records a graph."""
+    module: Any = sys.modules.get("torch.fx.experimental.proxy_tensor")  # make_fx has imported it
+    return module is not None and module.get_proxy_mode() is not None
 
 
 def in_transform() -> bool:

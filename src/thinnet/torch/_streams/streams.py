@@ -21,7 +21,7 @@ from torch.utils.data import get_worker_info
 
 from thinnet._core.random import Key
 from thinnet.errors import InputError
-from thinnet.torch._internals import in_backward, in_transform, is_tracing
+from thinnet.torch._internals import in_backward, in_transform, is_recording, is_tracing
 from thinnet.torch._ops import keys, tickets
 
 __all__ = ["Clock", "ModuleStream", "token_of"]
@@ -162,7 +162,7 @@ class ModuleStream:
             token = keys.fresh()
             if not isinstance(token, torch.Tensor):
                 return self.next(token.value)
-            if not is_tracing():  # a mode would record the key as a constant
+            if not (is_tracing() or is_recording()):  # a mode would record the key as a constant
                 return torch.ops.thinnet.next_key.default(token, self.number)
         else:
             token = keys.fresh_tensor()
