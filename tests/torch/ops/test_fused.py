@@ -20,11 +20,6 @@ KEY = Key(2**64 - 3, 7)
 NAME = "Dropout"
 
 
-@pytest.fixture(autouse=True)
-def fused_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "FUSED", 512)
-
-
 def same_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
     return torch.equal(a.contiguous().view(torch.uint8), b.contiguous().view(torch.uint8))
 
@@ -87,3 +82,17 @@ def test_compiled_code_calls_no_operator_of_dropout() -> None:
     graphs.clear()
     torch.autograd.grad(compiled(large, address).sum(), large)
     assert any("thinnet.drop" in target for target in graphs)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_products_of_words_do_not_overflow() -> None:
+    # A compiler of C++ may take a product of numbers of at least 0 for such a number.
+    torch.compiler.reset()
+
+    def call(x: torch.Tensor, address: torch.Tensor) -> torch.Tensor:
+        return tt.functional.dropout(x, 0.5, key=address)
+
+    compiled, x = torch.compile(call, fullgraph=True, dynamic=False), torch.ones(4, 8)
+    for i in range(40):
+        address = keys.to_tensor(Key(5).fold(i))[:1]
+        assert torch.equal(compiled(x, address), call(x, address))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 
 from thinnet._core.random import Window
-from thinnet._core.random.philox import BLOCK, philox4x32
+from thinnet._core.random.philox import BLOCK, MULTIPLIERS, ROUNDS, WEYL
 from thinnet.torch._apply import apply
 from thinnet.torch._internals import add_decomposition, load_decompositions
 from thinnet.torch._ops import drop as op
@@ -26,8 +26,8 @@ __all__ = ["FUSED", "announce", "decompose"]
 
 Tensor: TypeAlias = torch.Tensor
 
-FUSED = 0
-"""The largest number of entries that is drawn in fused code: none for now, see the test of orders."""
+FUSED = 512
+"""The largest number of entries that is drawn in fused code; measured by benchmarks/torch_modules.py."""
 
 _LOW = (1 << 32) - 1
 # Fused code need not round a half after each operation.
@@ -37,7 +37,7 @@ _TYPES = frozenset({torch.float32, torch.float64})
 def announce() -> None:
     """Let inductor use the decomposition; called while `torch.compile` traces."""
     compiler: Any = torch.compiler
-    if FUSED and not compiler.is_exporting():
+    if not compiler.is_exporting():
         load_decompositions()
 
 
@@ -84,10 +84,27 @@ def _lanes(key: Tensor, window: Window) -> Tensor:
         numbers = numbers[..., None] + torch.arange(length) * stride
     blocks, half = numbers // BLOCK, numbers % BLOCK
     step = key[1] if key.shape[0] == 2 else 0
-    words: Any = key[0] & _LOW, key[0] >> 32 & _LOW
-    a, b, c, d = philox4x32((blocks & _LOW, blocks >> 32, step, 0), words)
+    a, b, c, d = _philox((blocks & _LOW, blocks >> 32, step, 0), (key[0] & _LOW, key[0] >> 32 & _LOW))
     word = torch.where(half < 4, torch.where(half < 2, a, b), torch.where(half < 6, c, d))
     return word >> 16 * (half % 2) & 0xFFFF
+
+
+def _philox(counter: tuple[Any, Any, Any, Any], key: tuple[Tensor, Tensor]) -> tuple[Any, Any, Any, Any]:
+    """Return `philox4x32(counter, key)` without a product that leaves int64: in C++ it is undefined."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        (high0, low0), (high1, low1) = _product(c0, MULTIPLIERS[0]), _product(c2, MULTIPLIERS[1])
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + WEYL[0]) & _LOW, (k1 + WEYL[1]) & _LOW
+    return c0, c1, c2, c3
+
+
+def _product(word: Any, multiplier: int) -> tuple[Any, Any]:
+    """Return the high and the low word of a product of two words, from products of 48 bits."""
+    low = (word & 0xFFFF) * multiplier
+    middle = (word >> 16) * multiplier + (low >> 16)
+    return middle >> 16, (middle & 0xFFFF) << 16 | low & 0xFFFF
 
 
 add_decomposition(torch.ops.thinnet.drop.default, decompose)
