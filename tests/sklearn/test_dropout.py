@@ -32,6 +32,7 @@ def weights(estimator: Any) -> np.ndarray[Any, Any]:
     return np.concatenate([array.ravel() for array in [*estimator.coefs_, *estimator.intercepts_]])
 
 
+@pytest.mark.filterwarnings("ignore:Dropout. rate 1e-09 is rounded to 0")
 def test_first_weights_and_orders_are_the_same_at_every_rate() -> None:
     # A rate this small rounds to a threshold of 0, so the masks keep everything.
     plain, tiny = (MLPClassifier(**SHORT, dropout=rate).fit(X, Y) for rate in (0.0, 1e-9))

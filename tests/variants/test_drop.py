@@ -130,7 +130,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "complex",
         {"x": np.ones(3, complex)},
-        f"x must be float16, float32 or float64, got complex128; {AS_FLOAT}",
+        "x must be float16, float32 or float64, got complex128; use x.real and x.imag.",
     ),
     ("objects", {"x": np.ones(3, object)}, f"x must be float16, float32 or float64, got object; {AS_FLOAT}"),
     ("text", {"x": "abc"}, f"x must be float16, float32 or float64, got <U3; {AS_FLOAT}"),

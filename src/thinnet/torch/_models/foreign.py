@@ -88,7 +88,7 @@ class ClippedDropBlock(Rated):
     --------
     >>> drop = ClippedDropBlock(0.5, "DropBlock2d", 7)
     >>> drop(torch.ones(9, 1, 2, 2)).unique()
-    tensor([0., 2.])
+    tensor([0.0000, 2.0000])
     """
 
     def __init__(

@@ -46,8 +46,10 @@ def lane(table: Tensor, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
     low, high = (q & 0x1FFFF) << 15 | k >> 3, b << 11 | h << 1 | q >> 17
     m0, m1 = MULTIPLIERS
     before_p: Any = 0  # p(1) is part of the table
-    before_q = m0 * low
-    p, q = m1 * (before_q >> 32 & _LOW ^ table[ROUNDS]), m0 * (high ^ table[0])
+    # The product m0 * low may leave int64, which C++ leaves undefined: 2**32 * low is subtracted. Later
+    # products may leave it too, but they are merged with words that no compiler knows before they are masked.
+    before_q = (m0 - (1 << 32)) * low
+    p, q = m1 * ((before_q >> 32) + low & _LOW ^ table[ROUNDS]), m0 * (high ^ table[0])
     for r in range(1, ROUNDS - 1):
         c0, c2 = p >> 32 ^ before_p ^ table[r], q >> 32 ^ before_q ^ table[ROUNDS + r]
         before_p, before_q, p, q = p, q, m1 * (c2 & _LOW), m0 * (c0 & _LOW)
