@@ -1,4 +1,4 @@
-"""One thread of torch for each process of the tests."""
+"""One thread of torch for each process of the tests, and short compilations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+
+from thinnet.torch._ops import fused
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +17,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def unfused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep small dropouts an operator in compiled code: fused, each adds seconds to a compilation."""
+    monkeypatch.setattr(fused, "FUSED", 0)

@@ -14,7 +14,7 @@ fallbacks:
 - `_current_graph_task_id`: each mask of a seeded module looks through the Python stack, some microseconds.
 - `_AutoDispatchBelowAutograd`, `enable_single_level_autograd_function`, `_set_fwd_grad_enabled`,
   `_SingleLevelFunction` (the base class of `torch.autograd.Function`): slower, and `torch.ops.thinnet` itself
-  has no forward derivatives; the functions and modules have.
+  has no forward derivatives and no transforms of torch.func in compiled code; the functions and modules have.
 - `get_interpreter_stack`: inside torch.func.grad, too, compiled code draws its fresh keys as inside vmap.
 - `InstructionTranslator`: the bodies of torch.cond and of nested compiled regions cannot draw.
 - `TorchDispatchMode`: `thinnet.torch.summary` refuses inputs.

@@ -79,6 +79,7 @@ def test_any_order_of_operations() -> None:
     assert any(moved)
 
 
+@pytest.mark.usefixtures("unfused")
 @pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune"])
 def test_modes(mode: str) -> None:
     torch.compiler.reset()
@@ -88,6 +89,7 @@ def test_modes(mode: str) -> None:
         assert torch.allclose(masks(other, call, 4, step), masks(model, model, 4, step))
 
 
+@pytest.mark.usefixtures("unfused")
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_freezing_takes_no_key_for_a_constant(context: Any) -> None:
     from torch._inductor import config

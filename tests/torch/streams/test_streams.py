@@ -97,6 +97,7 @@ def test_a_repeated_forward_draws_its_masks_again(reentrant: bool) -> None:
     assert not torch.equal(plain[0], plain[len(plain) // 3])
 
 
+@pytest.mark.usefixtures("unfused")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("forgets", [False, True])
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])

@@ -26,8 +26,8 @@ __all__ = ["FUSED", "announce", "decompose"]
 
 Tensor: TypeAlias = torch.Tensor
 
-FUSED = 512
-"""The largest number of entries that is drawn in fused code; measured by benchmarks/torch_modules.py."""
+FUSED = 256
+"""The largest number of entries that is drawn in fused code: each call adds seconds to the compilation."""
 
 _LOW = (1 << 32) - 1
 # Fused code need not round a half after each operation.
@@ -101,10 +101,9 @@ def _philox(counter: tuple[Any, Any, Any, Any], key: tuple[Tensor, Tensor]) -> t
 
 
 def _product(word: Any, multiplier: int) -> tuple[Any, Any]:
-    """Return the high and the low word of a product of two words, from products of 48 bits."""
-    low = (word & 0xFFFF) * multiplier
-    middle = (word >> 16) * multiplier + (low >> 16)
-    return middle >> 16, (middle & 0xFFFF) << 16 | low & 0xFFFF
+    """Return the high and the low word of a product of two words; `2**32 * word` is added to its high word."""
+    rest = word * (multiplier - (1 << 32))  # in (-2**63, 0]
+    return (rest >> 32) + word & _LOW, rest & _LOW
 
 
 add_decomposition(torch.ops.thinnet.drop.default, decompose)
