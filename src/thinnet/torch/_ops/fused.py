@@ -101,7 +101,7 @@ def _philox(counter: tuple[Any, Any, Any, Any], key: tuple[Tensor, Tensor]) -> t
 
 
 def _product(word: Any, multiplier: int) -> tuple[Any, Any]:
-    """Return the high and the low word of a product of two words; `2**32 * word` is added to its high word."""
+    """Return the high and the low word of a product of words; `2**32 * word` is added to its high word."""
     rest = word * (multiplier - (1 << 32))  # in (-2**63, 0]
     return (rest >> 32) + word & _LOW, rest & _LOW
 
