@@ -18,6 +18,7 @@ NAMES = (
     "sklearn_mlp",
     "convolution",
     "torch_modules",
+    "torch_modules_intel",
     "torch_steps",
     "torch_training",
     "xor",
@@ -105,7 +106,9 @@ def section(name: str) -> str:
         head, rows = TRAINING_HEAD, "\n".join(map(training_row, cases))
     else:
         head, rows = HEAD, "\n".join(row(result) for result in results(tree))
-    return f"### [{name}.py]({name}.py)\n\n{head}\n{rows}\n\n{place(tree['machine'])}\n"
+    program, *processor = name.split("_intel")
+    title = f"{program}.py, on an Intel processor" if processor else f"{program}.py"
+    return f"### [{title}]({program}.py)\n\n{head}\n{rows}\n\n{place(tree['machine'])}\n"
 
 
 def main() -> None:
