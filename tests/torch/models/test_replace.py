@@ -265,7 +265,7 @@ def blocks(kind: str, size: int, **options: Any) -> Any:
             "timm.layers", "drop.DropBlock2d", drop_prob=0.5, **BLOCKS | {"block_size": size} | options
         )
     else:
-        module = fake("torchvision.ops", "drop_block.DropBlock2d", p=0.5, block_size=size)
+        module = fake("torchvision.ops", "drop_block.DropBlock2d", p=0.5, block_size=size, **options)
     return tt.replace(nn.Sequential(module))
 
 
@@ -281,6 +281,13 @@ def test_blocks_are_clipped_to_small_maps(kind: str, clipped: tuple[int, int]) -
     large = torch.ones(8, 2, 9, 9)
     expected = tt.functional.drop(variant, large, 0.5, key=keys["0"].fold(1), block=7)
     assert torch.equal(model(large), expected)
+
+
+@pytest.mark.parametrize("kind", ["timm", "torchvision"])
+def test_blocks_write_to_their_input_in_place(kind: str) -> None:
+    for inplace in (False, True):
+        x = torch.ones(8, 2, 9, 9)
+        assert (blocks(kind, 3, inplace=inplace)(x) is x) == inplace == bool((x == 0).any())
 
 
 def test_blocks_compile_and_are_copied() -> None:

@@ -102,6 +102,7 @@ class ClippedDropBlock(Rated):
         scaled: bool = True,
     ) -> None:
         super().__init__(p, variant)
+        self.inplace = False  # a replaced module keeps its own
         self.variant = variant if scaled else _unscaled_row(variant)
         self.size, self.axes, self.cube, self.share = size, len(find(variant).block), cube, share
 
@@ -113,7 +114,8 @@ class ClippedDropBlock(Rated):
         sides = tuple(input.shape[-self.axes :])
         sides = (min(sides),) * self.axes if self.cube else sides
         block = tuple(min(self.size, side) for side in sides)
-        return drop_by(self, input, p=_scaled(self.rate, self.share), block=block)
+        y = drop_by(self, input, p=_scaled(self.rate, self.share), block=block)
+        return input.copy_(y) if self.inplace else y
 
 
 def _scaled(rate: Any, share: float) -> Any:
